@@ -1,0 +1,259 @@
+/// Validation of JSON text in place: no tree, no allocation, no recursion.
+public enum JSONBytes {
+    /// The deepest nesting that can be asked for; larger requests are lowered to it.
+    @inlinable public static var deepestNesting: Int { 64 }
+
+    /// Validates one JSON value and returns the offset just past it.
+    ///
+    /// The grammar is RFC 8259, strictly, and the bytes must be UTF-8 (no overlong forms, no surrogates, nothing above
+    /// U+10FFFF). Leading white space is skipped; what follows the value is the caller's to judge. Numbers are checked
+    /// by their grammar, not their size: `1e999` is valid here and has no `double`. An escaped lone surrogate
+    /// (`\uD800`) is valid, as in the RFC, and decodes to U+FFFD.
+    ///
+    /// - Parameters:
+    ///   - bytes: the text; nothing outside is read.
+    ///   - offset: where to begin, in bytes from the beginning of `bytes`.
+    ///   - maximumDepth: how many brackets may be open at once, at most ``deepestNesting``.
+    /// - Throws: ``JSONSyntaxError`` with the offset of the first offending byte.
+    public static func validate(
+        _ bytes: UnsafeRawBufferPointer, from offset: Int = 0, maximumDepth: Int = 64
+    ) throws(JSONSyntaxError) -> Int {
+        try validate(bytes, from: offset, maximumDepth: maximumDepth) { _, _ in }
+    }
+
+    /// As ``validate(_:from:maximumDepth:)``, and reports the place of each element of the outermost array as it
+    /// passes, so that a caller needs no second walk to find them. Nothing is reported for an object or a scalar.
+    ///
+    /// - Parameter element: called with the offsets of the first byte of an element and of the byte past it. A call
+    ///   does
+    ///   not mean that the whole text is valid; only the return does.
+    @inlinable
+    public static func validate(
+        _ bytes: UnsafeRawBufferPointer, from offset: Int, maximumDepth: Int,
+        element: (_ start: Int, _ end: Int) -> Void
+    ) throws(JSONSyntaxError) -> Int {
+        guard offset >= 0, offset <= bytes.count else {
+            throw JSONSyntaxError(offset: offset, reason: .invalidOffset)
+        }
+        guard let base = bytes.baseAddress else { throw JSONSyntaxError(offset: 0, reason: .unexpectedEnd) }
+        let end = bytes.count
+        let limit = min(maximumDepth, deepestNesting)
+        // One bit per open bracket, the innermost lowest: 1 is an object, 0 an array.
+        var nesting: UInt64 = 0
+        var depth = 0
+        var elementStart = -1
+        var at = ByteScan.skipSpace(base, offset, end)
+
+        value: while true {
+            guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+            if depth == 1, nesting & 1 == 0 { elementStart = at }
+            switch ByteScan.byte(base, at) {
+            case 0x22:
+                at = try passString(base, at &+ 1, end)
+            case 0x7B:
+                guard depth < limit else { throw JSONSyntaxError(offset: at, reason: .tooDeep) }
+                at = ByteScan.skipSpace(base, at &+ 1, end)
+                if at < end, ByteScan.byte(base, at) == 0x7D {
+                    at &+= 1
+                } else {
+                    nesting = nesting &<< 1 | 1
+                    depth &+= 1
+                    at = try passKey(base, at, end)
+                    continue value
+                }
+            case 0x5B:
+                guard depth < limit else { throw JSONSyntaxError(offset: at, reason: .tooDeep) }
+                at = ByteScan.skipSpace(base, at &+ 1, end)
+                if at < end, ByteScan.byte(base, at) == 0x5D {
+                    at &+= 1
+                } else {
+                    nesting = nesting &<< 1
+                    depth &+= 1
+                    continue value
+                }
+            case 0x2D, 0x30...0x39:
+                at = try passNumber(base, at, end)
+            case 0x74, 0x66, 0x6E:
+                at = try passLiteral(base, at, end)
+            default:
+                throw JSONSyntaxError(offset: at, reason: .expectedValue)
+            }
+
+            while true {
+                if depth == 0 { return at }
+                if depth == 1, nesting & 1 == 0 { element(elementStart, at) }
+                at = ByteScan.skipSpace(base, at, end)
+                guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+                let next = ByteScan.byte(base, at)
+                let isObject = nesting & 1 == 1
+                if next == 0x2C {
+                    at = ByteScan.skipSpace(base, at &+ 1, end)
+                    if isObject { at = try passKey(base, at, end) }
+                    continue value
+                }
+                guard next == (isObject ? 0x7D : 0x5D) else {
+                    throw JSONSyntaxError(offset: at, reason: .expectedCommaOrEnd)
+                }
+                at &+= 1
+                nesting &>>= 1
+                depth &-= 1
+            }
+        }
+    }
+
+    /// Validates a text that is to hold one JSON value and white space, nothing else.
+    public static func validateWhole(
+        _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = 64
+    ) throws(JSONSyntaxError) {
+        let after = try validate(bytes, from: 0, maximumDepth: maximumDepth)
+        guard let base = bytes.baseAddress else { return }
+        let rest = ByteScan.skipSpace(base, after, bytes.count)
+        guard rest == bytes.count else { throw JSONSyntaxError(offset: rest, reason: .trailingBytes) }
+    }
+
+    /// `at` is where the opening quote of a key should be; returns the first byte of its value.
+    @inlinable @inline(__always)
+    static func passKey(_ base: UnsafeRawPointer, _ at: Int, _ end: Int) throws(JSONSyntaxError) -> Int {
+        guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+        guard ByteScan.byte(base, at) == 0x22 else { throw JSONSyntaxError(offset: at, reason: .expectedKey) }
+        let colon = ByteScan.skipSpace(base, try passString(base, at &+ 1, end), end)
+        guard colon < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+        guard ByteScan.byte(base, colon) == 0x3A else { throw JSONSyntaxError(offset: colon, reason: .expectedColon) }
+        return ByteScan.skipSpace(base, colon &+ 1, end)
+    }
+
+    /// `at` is the first byte after the opening quote; returns the offset past the closing one.
+    @inlinable @inline(__always)
+    static func passString(_ base: UnsafeRawPointer, _ at: Int, _ end: Int) throws(JSONSyntaxError) -> Int {
+        let at = ByteScan.firstSpecial(base, at, end)
+        if at < end, ByteScan.byte(base, at) == 0x22 { return at &+ 1 }
+        return try passUncommonString(base, at, end)
+    }
+
+    /// The rest of a string from its first escape or non-ASCII byte on.
+    @usableFromInline
+    static func passUncommonString(
+        _ base: UnsafeRawPointer, _ start: Int, _ end: Int
+    ) throws(JSONSyntaxError) -> Int {
+        var at = start
+        while at < end {
+            let byte = ByteScan.byte(base, at)
+            if byte == 0x22 { return at &+ 1 }
+            if byte == 0x5C {
+                at = try passEscape(base, at, end)
+            } else if byte >= 0x80 {
+                at = try passMultibyte(base, at, end)
+                // Text in other scripts comes in runs: stay here instead of going round by the block search.
+                while at < end, ByteScan.byte(base, at) >= 0x80 { at = try passMultibyte(base, at, end) }
+            } else if byte < 0x20 {
+                throw JSONSyntaxError(offset: at, reason: .controlCharacter)
+            }
+            at = ByteScan.firstSpecial(base, at, end)
+        }
+        throw JSONSyntaxError(offset: end, reason: .unexpectedEnd)
+    }
+
+    @inline(__always)
+    private static func passEscape(
+        _ base: UnsafeRawPointer, _ at: Int, _ end: Int
+    ) throws(JSONSyntaxError) -> Int {
+        guard at &+ 1 < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+        switch ByteScan.byte(base, at &+ 1) {
+        case 0x22, 0x5C, 0x2F, 0x62, 0x66, 0x6E, 0x72, 0x74:
+            return at &+ 2
+        case 0x75:
+            for place in 2..<6 {
+                guard at &+ place < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+                guard hexadecimal(ByteScan.byte(base, at &+ place)) != nil else {
+                    throw JSONSyntaxError(offset: at, reason: .invalidEscape)
+                }
+            }
+            return at &+ 6
+        default:
+            throw JSONSyntaxError(offset: at, reason: .invalidEscape)
+        }
+    }
+
+    @inline(__always)
+    private static func passMultibyte(
+        _ base: UnsafeRawPointer, _ at: Int, _ end: Int
+    ) throws(JSONSyntaxError) -> Int {
+        let length = UTF8Form.length(base, at, end)
+        if length > 0 { return at &+ length }
+        let reason: JSONSyntaxError.Reason = length < 0 ? .unexpectedEnd : .invalidUTF8
+        throw JSONSyntaxError(offset: length < 0 ? end : at, reason: reason)
+    }
+
+    @inlinable @inline(__always)
+    static func passLiteral(_ base: UnsafeRawPointer, _ at: Int, _ end: Int) throws(JSONSyntaxError) -> Int {
+        let first = ByteScan.byte(base, at)
+        let length = first == 0x66 ? 5 : 4
+        guard at &+ length <= end else { throw shortLiteral(base, at, end) }
+        let word = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+        switch word {
+        case 0x6575_7274: return at &+ 4  // true
+        case 0x6C6C_756E: return at &+ 4  // null
+        case 0x736C_6166 where ByteScan.byte(base, at &+ 4) == 0x65: return at &+ 5  // false
+        default: throw JSONSyntaxError(offset: at, reason: .invalidLiteral)
+        }
+    }
+
+    /// A text that ends inside a word is cut off if the word began well, and wrong otherwise.
+    @usableFromInline
+    static func shortLiteral(_ base: UnsafeRawPointer, _ at: Int, _ end: Int) -> JSONSyntaxError {
+        let words: [StaticString] = ["true", "false", "null"]
+        for word in words where word.utf8CodeUnitCount > end - at {
+            if ByteScan.same(base + at, UnsafeRawPointer(word.utf8Start), end - at) {
+                return JSONSyntaxError(offset: end, reason: .unexpectedEnd)
+            }
+        }
+        return JSONSyntaxError(offset: at, reason: .invalidLiteral)
+    }
+
+    @inlinable
+    static func passNumber(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) throws(JSONSyntaxError) -> Int {
+        var at = start
+        if ByteScan.byte(base, at) == 0x2D { at &+= 1 }
+        guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+        if ByteScan.byte(base, at) == 0x30 {
+            at &+= 1
+            if at < end, isDigit(ByteScan.byte(base, at)) {
+                throw JSONSyntaxError(offset: start, reason: .invalidNumber)
+            }
+        } else {
+            at = try passDigits(base, at, end, start)
+        }
+        if at < end, ByteScan.byte(base, at) == 0x2E {
+            at = try passDigits(base, at &+ 1, end, start)
+        }
+        if at < end, ByteScan.byte(base, at) | 0x20 == 0x65 {
+            at &+= 1
+            if at < end, ByteScan.byte(base, at) == 0x2B || ByteScan.byte(base, at) == 0x2D { at &+= 1 }
+            at = try passDigits(base, at, end, start)
+        }
+        return at
+    }
+
+    @inlinable @inline(__always)
+    static func passDigits(
+        _ base: UnsafeRawPointer, _ at: Int, _ end: Int, _ start: Int
+    ) throws(JSONSyntaxError) -> Int {
+        guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+        guard isDigit(ByteScan.byte(base, at)) else { throw JSONSyntaxError(offset: start, reason: .invalidNumber) }
+        var at = at &+ 1
+        while at < end, isDigit(ByteScan.byte(base, at)) { at &+= 1 }
+        return at
+    }
+
+    @inlinable @inline(__always)
+    static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+
+    static func hexadecimal(_ byte: UInt8) -> UInt32? {
+        switch byte {
+        case 0x30...0x39: UInt32(byte - 0x30)
+        case 0x41...0x46: UInt32(byte - 0x41 + 10)
+        case 0x61...0x66: UInt32(byte - 0x61 + 10)
+        default: nil
+        }
+    }
+}
