@@ -11,8 +11,12 @@ let package = Package(
     targets: [
         // The plugin, from the bottom up: nothing knows what stands below it in this list.
         .target(name: "JSONBytes"),
+        .target(name: "Settings", dependencies: ["JSONBytes"]),
+        .target(name: "FabricAccounts", dependencies: ["Settings", "JSONBytes"]),
         // Tests.
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
+        .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
     ],
     swiftLanguageModes: [.v6]
 )
