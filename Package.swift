@@ -5,6 +5,7 @@ import PackageDescription
 let package = Package(
     name: "fabric-channel",
     products: [
+        .library(name: "SocketIO", targets: ["SocketIO"]),
     ],
     dependencies: [
     ],
@@ -13,6 +14,11 @@ let package = Package(
         .target(name: "JSONBytes"),
         .target(name: "Settings", dependencies: ["JSONBytes"]),
         .target(name: "FabricAccounts", dependencies: ["Settings", "JSONBytes"]),
+        .systemLibrary(
+            name: "CLibWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
+        .target(
+            name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"], linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes"]),
         // Tests.
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),

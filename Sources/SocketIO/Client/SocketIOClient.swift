@@ -1,0 +1,109 @@
+/// A Socket.IO client: one namespace over one WebSocket, reconnecting by itself.
+///
+/// The client runs on a ``RealtimeLoop``; inside the loop's callbacks its methods can be called directly with
+/// `assumeIsolated`. From ``connect()`` until it is finished (``disconnect()``, or the loop's shutdown) it keeps
+/// itself, its delegate and the auth callback alive; a finished client stays finished.
+public actor SocketIOClient {
+    /// Asked for the payload of **every** CONNECT: JSON text of an object, or nil for none. Throwing fails that
+    /// attempt; the callback is asked again after the backoff. `attempt` counts from 1 since the last useful
+    /// connection. Runs outside the loop.
+    public typealias Auth = @Sendable (_ attempt: Int) async throws -> [UInt8]?
+
+    public nonisolated let configuration: Configuration
+    public nonisolated let loop: RealtimeLoop
+    let core: ClientCore
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    public init(
+        configuration: Configuration, loop: RealtimeLoop, auth: @escaping Auth = { _ in nil },
+        delegate: any SocketIODelegate
+    ) {
+        self.configuration = configuration
+        self.loop = loop
+        core = ClientCore(configuration: configuration, loop: loop, auth: auth, delegate: delegate)
+    }
+
+    /// Starts, or, while waiting for the next attempt, makes it now. Otherwise does nothing.
+    public func connect() { core.connect(as: self) }
+
+    /// Ends the client: DISCONNECT and a close frame if there is a connection, at most for the `close` timeout.
+    /// The delegate then hears `.disconnected(.clientRequested, retryIn: nil)`, its last call.
+    public func disconnect() { core.handle(.disconnect) }
+
+    /// Drops the present connection or attempt, and connects anew after the backoff's delay; auth is asked again.
+    /// While waiting for the next attempt it does nothing.
+    public func reconnect(reason: String) { core.handle(.reconnect(reason: reason)) }
+
+    /// Sends an event.
+    /// - Throws: ``SocketIOError``: not connected, queue full, or an argument that cannot be sent.
+    public func emit(_ event: String, _ arguments: [SocketIOArgument] = []) throws(SocketIOError) {
+        try core.emit(event, arguments, acknowledged: nil)
+    }
+
+    /// Sends an event and asks for an acknowledgement; `completion` runs on the loop, once, later.
+    /// - Throws: as ``emit(_:_:)``; `completion` will not be called then.
+    /// - Returns: a number for ``abandonAcknowledgement(_:)``.
+    @discardableResult
+    public func emit(
+        _ event: String, _ arguments: [SocketIOArgument], ackTimeout: Duration,
+        completion: @escaping @Sendable (Result<SocketIOAck, SocketIOError>) -> Void
+    ) throws(SocketIOError) -> UInt64 {
+        let id = core.nextAcknowledgementID()
+        try core.emit(event, arguments, acknowledged: (id, ackTimeout, completion))
+        return id
+    }
+
+    /// Sends an event and waits for the acknowledgement.
+    /// - Throws: ``SocketIOError``; also `.acknowledgementTimedOut`, `.disconnected`, and `.cancelled` if the task is.
+    public func emit(
+        _ event: String, _ arguments: [SocketIOArgument], ackTimeout: Duration
+    ) async throws(SocketIOError) -> SocketIOAck {
+        let id = core.nextAcknowledgementID()
+        let outcome: Result<SocketIOAck, SocketIOError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                do throws(SocketIOError) {
+                    try core.emit(
+                        event, arguments, acknowledged: (id, ackTimeout, { continuation.resume(returning: $0) }))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        } onCancel: {
+            Task { await self.abandonAcknowledgement(id) }
+        }
+        return try outcome.get()
+    }
+
+    /// No longer waits for an acknowledgement; its completion hears `.cancelled`.
+    public func abandonAcknowledgement(_ id: UInt64) { core.settle(id, .failure(.cancelled)) }
+
+    public var state: SocketIOState { core.session.state }
+
+    /// When a whole message of the server was last received; nil before the first.
+    public var lastTransportActivity: ContinuousClock.Instant? { core.lastActivity }
+
+    /// The server's id of this connection, while connected.
+    public var socketID: String? {
+        if case .connected(let id, _) = core.session.state { id } else { nil }
+    }
+
+    /// Attempts that failed since the last connection that was useful (30 s by default).
+    public var reconnectAttempts: Int { core.session.backoff.failures }
+
+    /// Bytes waiting to be written.
+    public var queuedBytes: Int { core.transport?.queuedBytes ?? 0 }
+
+    func authenticated(_ attempt: UInt64, _ payload: [UInt8]?) { core.authenticated(attempt, payload) }
+
+    func authenticationFailed(_ attempt: UInt64, _ words: String) {
+        core.handle(.authenticationFailed(attempt: attempt, words))
+    }
+
+    func acknowledge(
+        _ id: UInt64, connection: UInt64, _ arguments: [SocketIOArgument]
+    ) throws(SocketIOError) {
+        guard connection == core.connectionNumber else { throw .notConnected }
+        try core.acknowledge(id, arguments)
+    }
+}

@@ -1,0 +1,115 @@
+import JSONBytes
+
+/// An event as it lies in the received bytes. It cannot be kept: copy what is needed.
+public struct SocketIOEvent: ~Copyable {
+    let packet: SocketPacketView
+    unowned(unsafe) let core: ClientCore
+
+    @inline(__always)
+    init(_ packet: SocketPacketView, _ core: ClientCore) {
+        self.packet = packet
+        self.core = core
+    }
+
+    /// The event's name: a string, or a number.
+    public var name: JSONView {
+        packet.elements.first(in: packet.text) ?? JSONView(validated: packet.text, start: 0, end: 0)
+    }
+
+    /// Whether the event has this name; allocates nothing.
+    public func isNamed(_ name: StaticString) -> Bool { self.name.equals(name) }
+
+    /// The arguments after the name. If the server offers connection state recovery, the last one is its offset.
+    public var argumentCount: Int { max(0, packet.elements.count - 1) }
+
+    /// An argument, from 0; nil if there is none of that number. The first and the last are at hand, others are
+    /// walked to.
+    public func argument(_ index: Int) -> JSONView? {
+        guard let payload = packet.payload, index >= 0, index < argumentCount else { return nil }
+        return packet.elements.element(index + 1, of: payload, in: packet.text)
+    }
+
+    /// The whole packet's data: an array of the name and the arguments.
+    public var arguments: JSONView? { packet.payload }
+
+    /// The binary attachments.
+    public var attachments: [[UInt8]] { packet.attachments }
+
+    /// The attachment that `argument` stands for; nil if it stands for none.
+    public func attachment(for argument: JSONView) -> [UInt8]? {
+        guard argument.kind == .object, argument.isPlaceholder, let number = argument.placeholderNumber,
+            packet.attachments.indices.contains(number)
+        else { return nil }
+        return packet.attachments[number]
+    }
+
+    /// The number under which the server awaits an acknowledgement; nil: it does not.
+    public var acknowledgementID: UInt64? { packet.id }
+
+    /// Answers the server at once. Does nothing if the server did not ask.
+    /// - Throws: ``SocketIOError`` if the arguments are broken or the queue is full.
+    public func acknowledge(_ arguments: [SocketIOArgument]) throws(SocketIOError) {
+        guard let id = packet.id else { return }
+        try core.acknowledge(id, arguments)
+    }
+
+    /// A way to answer the server later, from anywhere; nil: it did not ask.
+    public var acknowledgement: SocketIOAcknowledgement? {
+        guard let id = packet.id, let client = core.client else { return nil }
+        return SocketIOAcknowledgement(client: client, id: id, connection: core.connectionNumber)
+    }
+}
+
+/// An event with its own copy of everything, to be kept.
+public struct SocketIOOwnedEvent: Sendable, Equatable {
+    /// The name; a number in its JSON form.
+    public let name: String
+    /// JSON text of the array of the name and the arguments.
+    public let json: [UInt8]
+    public let attachments: [[UInt8]]
+    /// The way to answer, if the server asked.
+    public let acknowledgement: SocketIOAcknowledgement?
+
+    public init(_ event: borrowing SocketIOEvent) {
+        name = event.name.string ?? String(decoding: event.name.rawBytes, as: UTF8.self)
+        json = event.arguments.map { Array($0.rawBytes) } ?? []
+        attachments = event.attachments
+        acknowledgement = event.acknowledgement
+    }
+
+    /// The arguments as parsed JSON; binary ones as their placeholders.
+    public var arguments: [JSONValue] {
+        guard case .array(let values)? = try? JSONValue(parsing: json) else { return [] }
+        return Array(values.dropFirst())
+    }
+
+    public static func == (left: Self, right: Self) -> Bool {
+        left.json == right.json && left.attachments == right.attachments
+            && left.acknowledgement?.id == right.acknowledgement?.id
+    }
+}
+
+/// The right to answer one event.
+public struct SocketIOAcknowledgement: Sendable {
+    let client: SocketIOClient
+    let id: UInt64
+    let connection: UInt64
+
+    /// Answers the server. The server takes the first answer only.
+    /// - Throws: ``SocketIOError/notConnected`` if the connection the event came on is gone.
+    public func send(_ arguments: [SocketIOArgument]) async throws(SocketIOError) {
+        try await client.acknowledge(id, connection: connection, arguments)
+    }
+}
+
+/// The server's answer to an emitted event.
+public struct SocketIOAck: Sendable, Equatable {
+    /// JSON text of the array of arguments.
+    public var arguments: [UInt8]
+    public var attachments: [[UInt8]]
+
+    /// The arguments as a view, valid inside `body`.
+    public func withArguments<Result>(_ body: (JSONView) throws -> Result) rethrows -> Result {
+        try arguments.withUnsafeBytes { try body(JSONView(validated: $0, start: 0, end: $0.count)) }
+    }
+}

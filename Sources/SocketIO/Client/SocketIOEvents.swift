@@ -1,0 +1,36 @@
+/// What a client hears, as an asynchronous sequence: for programs that do not count nanoseconds.
+///
+/// ```swift
+/// let loop = try RealtimeLoop()
+/// let configuration = try SocketIOClient.Configuration(url: "https://example.org")
+/// let events = SocketIOEvents()
+/// let client = SocketIOClient(configuration: configuration, loop: loop, delegate: events)
+/// await client.connect()
+/// for await happening in events.stream {
+///     if case .event(let event) = happening { print(event.name, event.arguments) }
+/// }
+/// ```
+/// The stream ends when the client is finished. It holds at most `limit` happenings that nobody took yet; then the
+/// oldest are dropped.
+public final class SocketIOEvents: SocketIODelegate {
+    public enum Happening: Sendable, Equatable {
+        case event(SocketIOOwnedEvent)
+        case state(SocketIOState)
+    }
+
+    public let stream: AsyncStream<Happening>
+    private let continuation: AsyncStream<Happening>.Continuation
+
+    public init(limit: Int = 10_000) {
+        (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(max(1, limit)))
+    }
+
+    public func socketIO(_ client: SocketIOClient, received event: borrowing SocketIOEvent) {
+        continuation.yield(.event(SocketIOOwnedEvent(event)))
+    }
+
+    public func socketIO(_ client: SocketIOClient, changed state: SocketIOState) {
+        continuation.yield(.state(state))
+        if case .disconnected(_, retryIn: nil) = state { continuation.finish() }
+    }
+}
