@@ -6,6 +6,7 @@ let package = Package(
     name: "fabric-channel",
     products: [
         .library(name: "SocketIO", targets: ["SocketIO"]),
+        .library(name: "HTTPTransfer", targets: ["HTTPTransfer"]),
     ],
     dependencies: [
     ],
@@ -19,10 +20,17 @@ let package = Package(
         .target(
             name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"], linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes"]),
+        .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .target(name: "HTTPTransfer", dependencies: ["CLibCurl"]),
+        .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
         // Tests.
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
+        .target(name: "HTTPTestServer", path: "Tests/HTTPTestServer"),
+        .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer"]),
+        .testTarget(
+            name: "FabricAPITests", dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer"]),
     ],
     swiftLanguageModes: [.v6]
 )

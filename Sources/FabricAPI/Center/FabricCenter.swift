@@ -1,0 +1,73 @@
+import HTTPTransfer
+import JSONBytes
+
+/// Center: who is logged in, and which guilds there are.
+public struct FabricCenter: Sendable {
+    /// The checked base, without a slash at the end.
+    public let base: String
+    private let call: FabricCall
+    private let authority: String
+
+    /// - Parameter base: `centerApiBase`, with `/api`, e.g. `http://localhost:7001/api`.
+    /// - Throws: `.local` if it is not an http or https URL without user information, query and fragment.
+    public init(base: String, http: HTTPTransfer) throws(FabricError) {
+        let operation = FabricOperation(
+            name: "reading Center's address", place: "the configuration", isRepeatable: true, secrets: [],
+            refusalRemedy: "Set channels.fabric.centerApiBase to a URL like http://localhost:7001/api.")
+        let (checked, origin) = try FabricCall.base(base, operation)
+        self.base = checked
+        authority = origin.authority
+        call = FabricCall(http: http, base: checked)
+    }
+
+    private func operation(_ name: String, _ secret: String, _ remedy: String) -> FabricOperation {
+        FabricOperation(
+            name: name, place: "Center (\(authority))", isRepeatable: true, secrets: [secret], refusalRemedy: remedy,
+            answersWithSecrets: true)
+    }
+
+    /// Logs an agent in with its API key. A key that is not accepted gives `.refused`.
+    public func login(apiKey: String) async throws(FabricError) -> FabricSession {
+        let operation = operation(
+            "logging in", apiKey, "Check the agent's API key; Center's `user apikey` makes a new one.")
+        var body = JSONWriter()
+        body.beginObject()
+        body.key(FabricSpelling.apiKey)
+        body.string(apiKey)
+        body.endObject()
+        let answer = try await call.send(operation, .post, FabricSpelling.loginPath, body: body.bytes)
+        guard let session = FabricSession(reading: try FabricCall.value(answer, operation)) else {
+            throw operation.malformed("the answer lacks the access token or the user's id", answer)
+        }
+        return session
+    }
+
+    /// The user's guilds with a fresh token for each.
+    public func guilds(accessToken: String) async throws(FabricError) -> FabricGuildAccess {
+        let operation = operation("listing the guilds", accessToken, "The access token has expired: log in again.")
+        let answer = try await call.send(operation, .get, FabricSpelling.guildsPath, bearer: accessToken)
+        let value = try FabricCall.value(answer, operation)
+        guard let value = value.object(with: FabricSpelling.guilds) else {
+            throw operation.malformed("the answer lacks the guilds", answer)
+        }
+        return FabricGuildAccess(reading: value)
+    }
+
+    /// New tokens for Center; guild tokens come from ``guilds(accessToken:)``.
+    public func refresh(refreshToken: String) async throws(FabricError) -> FabricRefreshedAccess {
+        var operation = operation(
+            "refreshing the session", refreshToken, "The refresh token has expired: log in again.")
+        // A server that rotates refresh tokens may have used this one up.
+        operation.isRepeatable = false
+        var body = JSONWriter()
+        body.beginObject()
+        body.key(FabricSpelling.refreshTokenSent)
+        body.string(refreshToken)
+        body.endObject()
+        let answer = try await call.send(operation, .post, FabricSpelling.refreshPath, body: body.bytes)
+        guard let access = FabricRefreshedAccess(reading: try FabricCall.value(answer, operation)) else {
+            throw operation.malformed("the answer lacks the access token", answer)
+        }
+        return access
+    }
+}

@@ -1,0 +1,20 @@
+/// Tokens must not get into a log by way of `print` or string interpolation, so these say who and how many only.
+extension FabricSession: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String {
+        "session of \(user.id) (\(guilds.count) guilds, \(guildAccessTokens.count) tokens)"
+    }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["user": user, "guilds": guilds]) }
+}
+
+extension FabricGuildAccess: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { "\(guilds.count) guilds, \(guildAccessTokens.count) tokens" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["guilds": guilds]) }
+}
+
+extension FabricRefreshedAccess: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { "refreshed access" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}

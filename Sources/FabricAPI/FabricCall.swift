@@ -1,0 +1,101 @@
+import HTTPTransfer
+import JSONBytes
+
+/// One call: sends it, and makes of whatever comes back a body or a `FabricError`.
+struct FabricCall: Sendable {
+    let http: HTTPTransfer
+    /// Scheme, authority and path prefix, without a slash at the end.
+    let base: String
+
+    /// The body of any 2xx answer, possibly empty.
+    func send(
+        _ operation: FabricOperation, _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, bearer: String? = nil,
+        headers: [HTTPHeader] = []
+    ) async throws(FabricError) -> [UInt8] {
+        var headers = headers
+        headers.append(HTTPHeader("Accept", "application/json"))
+        if body != nil { headers.append(HTTPHeader("Content-Type", "application/json")) }
+        let request = HTTPRequest(
+            method, base + path, headers: headers, body: body ?? (method == .get ? nil : []), bearer: bearer,
+            isRepeatable: operation.isRepeatable)
+        let response: HTTPResponse
+        do throws(HTTPTransferError) {
+            response = try await http.perform(request)
+        } catch {
+            throw operation.failure(error)
+        }
+        guard response.isSuccess else { throw operation.failure(response) }
+        return response.body
+    }
+
+    /// The body as JSON; an empty one is `null`.
+    static func value(_ body: [UInt8], _ operation: FabricOperation) throws(FabricError) -> JSONValue {
+        if body.allSatisfy({ $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }) { return .null }
+        do throws(JSONSyntaxError) {
+            return try JSONValue(parsing: body)
+        } catch {
+            throw operation.malformed("no JSON (\(error.reason) at byte \(error.offset))", body)
+        }
+    }
+
+    /// Checks a configured or received address. Throws `.local`.
+    static func base(_ text: String, _ operation: FabricOperation) throws(FabricError) -> (String, HTTPOrigin) {
+        let url: HTTPURL
+        do throws(HTTPTransferError) {
+            url = try HTTPURL(text)
+        } catch {
+            throw operation.error(.local, error.message, operation.refusalRemedy)
+        }
+        guard url.query == nil, !text.contains("?"), !text.contains("#") else {
+            throw operation.error(.local, "the address must have no query and no fragment", operation.refusalRemedy)
+        }
+        var base = url.text
+        while base.hasSuffix("/") { base.removeLast() }
+        return (base, url.origin)
+    }
+}
+
+extension JSONValue {
+    /// The first of these members that is there and not null.
+    func first(_ keys: [String]) -> JSONValue? {
+        for key in keys {
+            if let value = self[key], value != .null { return value }
+        }
+        return nil
+    }
+
+    /// A text; a number where a text was expected is taken as its digits.
+    func text(_ keys: [String]) -> String? {
+        guard let value = first(keys) else { return nil }
+        return value.string ?? value.int.map(String.init)
+    }
+
+    /// A whole number, also as a string: databases hand out 64-bit numbers so.
+    func whole(_ keys: [String]) -> Int64? {
+        guard let value = first(keys) else { return nil }
+        if let whole = value.int { return whole }
+        if let double = value.double { return Int64(exactly: double) }
+        return value.string.flatMap { Int64($0) }
+    }
+
+    /// A truth value, also as 0 or 1.
+    func truth(_ keys: [String]) -> Bool? {
+        guard let value = first(keys) else { return nil }
+        return value.bool ?? value.int.map { $0 != 0 }
+    }
+
+    /// The array, wherever it is.
+    func list(_ depth: Int = 3) -> [JSONValue]? {
+        if let array { return array }
+        guard depth > 0 else { return nil }
+        return FabricSpelling.listEnvelopes.lazy.compactMap { self[$0]?.list(depth - 1) }.first
+    }
+
+    /// The object that has one of `keys`, itself or in an envelope; of several the first.
+    func object(with keys: [String], _ depth: Int = 3) -> JSONValue? {
+        if first(keys) != nil { return self }
+        guard depth > 0 else { return nil }
+        if let array { return array.first?.object(with: keys, depth - 1) }
+        return FabricSpelling.objectEnvelopes.lazy.compactMap { self[$0]?.object(with: keys, depth - 1) }.first
+    }
+}

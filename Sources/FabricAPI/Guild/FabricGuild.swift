@@ -1,0 +1,132 @@
+import HTTPTransfer
+import JSONBytes
+
+/// A guild node: channels, messages, files. Every call takes the token to use; none is kept.
+public struct FabricGuild: Sendable {
+    /// What to do with an attachment that lies on another server.
+    public enum ForeignDownloads: Sendable {
+        /// Fetch it, without the bearer.
+        case withoutToken
+        /// The same, but not from the own network's addresses: a message may name any URL, and the agent would read what
+        /// it finds there.
+        case withoutTokenFromPublicAddresses
+        /// Refuse it with `.local`.
+        case refused
+    }
+
+    public let nodeId: String
+    /// The checked endpoint, without a slash at the end and without `/api`.
+    public let endpoint: String
+    let origin: HTTPOrigin
+    let foreignDownloads: ForeignDownloads
+    let call: FabricCall
+
+    /// - Parameters:
+    ///   - nodeId: as Center names it.
+    ///   - endpoint: base URL, without `/api` (one at the end is dropped).
+    /// - Throws: `.local` if it is not an http or https URL without user information, query and fragment.
+    public init(
+        nodeId: String, endpoint: String, http: HTTPTransfer, foreignDownloads: ForeignDownloads = .withoutToken
+    ) throws(FabricError) {
+        let operation = FabricOperation(
+            name: "reading the guild's address", place: "guild \(nodeId)", isRepeatable: true, secrets: [],
+            refusalRemedy: "Register the guild at Center with an endpoint like http://host:7002.")
+        var (base, origin) = try FabricCall.base(endpoint, operation)
+        if base.hasSuffix(FabricSpelling.prefix) { base.removeLast(FabricSpelling.prefix.count) }
+        self.nodeId = nodeId
+        self.endpoint = base
+        self.origin = origin
+        self.foreignDownloads = foreignDownloads
+        call = FabricCall(http: http, base: base + FabricSpelling.prefix)
+    }
+
+    /// What the Socket.IO client connects to: scheme, host and port of the endpoint.
+    public var realtimeURL: String { origin.description }
+    /// The Socket.IO namespace.
+    public var realtimeNamespace: String { FabricSpelling.realtimeNamespace }
+
+    func operation(
+        _ name: String, _ token: String, channel: String? = nil, isRepeatable: Bool = true
+    ) -> FabricOperation {
+        let channel = channel.map { ", channel \($0)" } ?? ""
+        return FabricOperation(
+            name: name, place: "guild \(nodeId)\(channel) (\(origin.authority))", isRepeatable: isRepeatable,
+            secrets: [token],
+            refusalRemedy: "The token is expired or not for this guild, or the agent may not do this: log in again, "
+                + "then check its membership.")
+    }
+
+    /// The channels the user sees: public ones and those it is a member of. Entries without an id are left out.
+    public func channels(token: String) async throws(FabricError) -> [FabricChannelInfo] {
+        let operation = operation("listing the channels", token)
+        let path = FabricSpelling.channelsPath(HTTPURL.encode(nodeId))
+        return try await list(operation, path, token).compactMap(FabricChannelInfo.init(reading:))
+    }
+
+    /// The members of a channel.
+    public func members(channel: String, token: String) async throws(FabricError) -> [FabricMember] {
+        let operation = operation("listing the members", token, channel: channel)
+        let path = FabricSpelling.membersPath(HTTPURL.encode(channel))
+        return try await list(operation, path, token).compactMap(FabricMember.init(reading:))
+    }
+
+    /// Makes the user a member; does nothing if it is one.
+    public func join(channel: String, token: String) async throws(FabricError) {
+        let operation = operation("joining", token, channel: channel)
+        _ = try await call.send(operation, .post, FabricSpelling.joinPath(HTTPURL.encode(channel)), bearer: token)
+    }
+
+    /// Ends the user's membership; does nothing if there is none.
+    public func leave(channel: String, token: String) async throws(FabricError) {
+        let operation = operation("leaving", token, channel: channel)
+        _ = try await call.send(operation, .post, FabricSpelling.leavePath(HTTPURL.encode(channel)), bearer: token)
+    }
+
+    /// Messages of a channel by position, both ends included.
+    /// - Parameters:
+    ///   - from: the first position wanted; nil leaves it to the server.
+    ///   - to: the last position wanted; nil leaves it to the server.
+    ///   - limit: held to 1...200, the most the existing plugins ask for. The server may give fewer.
+    public func history(
+        channel: String, from: Int64?, to: Int64?, limit: Int, token: String
+    ) async throws(FabricError) -> FabricHistory {
+        let operation = operation("reading the history", token, channel: channel)
+        var query = ["\(FabricSpelling.historyLimit)=\(min(max(limit, 1), FabricSpelling.historyMaximum))"]
+        if let from { query.append("\(FabricSpelling.historyFrom)=\(from)") }
+        if let to { query.append("\(FabricSpelling.historyTo)=\(to)") }
+        let path = FabricSpelling.messagesPath(HTTPURL.encode(channel)) + "?" + query.joined(separator: "&")
+        let body = try await call.send(operation, .get, path, bearer: token)
+        let history: FabricHistory?
+        do throws(JSONSyntaxError) {
+            history = try FabricHistory(reading: body)
+        } catch {
+            throw operation.malformed("no JSON (\(error))", body)
+        }
+        guard let history else { throw operation.malformed("no list of messages in it", body) }
+        return history
+    }
+
+    /// Posts a message. The same `idempotencyKey` again gives the first one's result instead of a second message.
+    ///
+    /// Throws `.unknownOutcome` if the connection was lost after the request had gone out.
+    public func post(
+        channel: String, _ message: FabricOutgoingMessage, idempotencyKey: String, token: String
+    ) async throws(FabricError) -> FabricPosted {
+        let operation = operation("posting a message", token, channel: channel, isRepeatable: false)
+        let body = try await call.send(
+            operation, .post, FabricSpelling.messagesPath(HTTPURL.encode(channel)), body: message.json, bearer: token,
+            headers: [HTTPHeader(FabricSpelling.idempotencyHeader, idempotencyKey)])
+        // It is posted, whatever the answer says of it: an unreadable answer must not lead to a second post.
+        return FabricPosted(reading: (try? JSONValue(parsing: body)) ?? .null)
+    }
+
+    private func list(
+        _ operation: FabricOperation, _ path: String, _ token: String
+    ) async throws(FabricError) -> [JSONValue] {
+        let body = try await call.send(operation, .get, path, bearer: token)
+        let value = try FabricCall.value(body, operation)
+        if value == .null { return [] }
+        guard let list = value.list() else { throw operation.malformed("no list in it", body) }
+        return list
+    }
+}

@@ -1,0 +1,107 @@
+import HTTPTransfer
+import JSONBytes
+
+extension FabricGuild {
+    /// Uploads a file, read while it is sent.
+    /// - Parameters:
+    ///   - path: a regular file, whose size must not change meanwhile.
+    ///   - name: what the guild shall call it.
+    ///   - mediaType: e.g. `image/png`.
+    public func upload(
+        file path: String, name: String, mediaType: String, token: String
+    ) async throws(FabricError) -> FabricUploadedFile {
+        // A repeated upload leaves a file nobody refers to, which the guild sweeps away.
+        let operation = operation("uploading a file", token)
+        let request = HTTPRequest(
+            .post, call.base + FabricSpelling.filesPath, headers: [HTTPHeader("Accept", "application/json")],
+            bearer: token, deadlines: .file, isRepeatable: true)
+        let part = HTTPPart(
+            name: FabricSpelling.filePart, fileName: name, mediaType: mediaType, content: .file(path))
+        let response: HTTPResponse
+        do throws(HTTPTransferError) {
+            response = try await call.http.upload(request, parts: [part])
+        } catch {
+            throw operation.failure(error)
+        }
+        guard response.isSuccess else { throw operation.failure(response) }
+        let value = try FabricCall.value(response.body, operation)
+        guard var file = FabricUploadedFile(reading: value) else {
+            throw operation.malformed("neither a URL nor an id of the file in it", response.body)
+        }
+        file.name = file.name ?? name
+        file.mediaType = file.mediaType ?? mediaType
+        return file
+    }
+
+    /// Downloads an attachment to `path`; see `HTTPTransfer.download`. A relative URL is the guild's own.
+    ///
+    /// The token goes to the guild's own origin only. `sentCredentials` of the result says whether it went.
+    /// - Parameter maximumBytes: more gives `.tooLarge`.
+    public func download(
+        url: String, to path: String, maximumBytes: Int64, token: String
+    ) async throws(FabricError) -> HTTPDownload {
+        var operation = operation("downloading a file", token)
+        let place = try resolve(url, operation)
+        let isOwn = place.origin == origin
+        if !isOwn {
+            operation.place = "guild \(nodeId) (file on \(place.origin.authority))"
+            operation.refusalRemedy = "The file lies on another server, which gets no token."
+            guard foreignDownloads != .refused else {
+                throw operation.error(
+                    .local, "files of other servers are not fetched", "Allow it, or fetch it by hand.")
+            }
+        }
+        var request = HTTPRequest(.get, place.text, bearer: isOwn ? token : nil, deadlines: .file)
+        request.needsPublicAddress = !isOwn && foreignDownloads == .withoutTokenFromPublicAddresses
+        let result: HTTPDownload
+        do throws(HTTPTransferError) {
+            result = try await call.http.download(request, to: path, maximumBytes: maximumBytes)
+        } catch {
+            throw operation.failure(error)
+        }
+        guard result.isComplete else { throw operation.failure(result.response) }
+        return result
+    }
+
+    /// A relative reference is put behind the endpoint, whose path prefix thus stays.
+    func resolve(_ reference: String, _ operation: FabricOperation) throws(FabricError) -> HTTPURL {
+        do throws(HTTPTransferError) {
+            if reference.hasPrefix("//") { return try HTTPURL(origin.scheme + ":" + reference) }
+            if Self.hasScheme(reference) { return try HTTPURL(reference) }
+            return try HTTPURL(endpoint + (reference.hasPrefix("/") ? "" : "/") + reference)
+        } catch {
+            throw operation.error(.local, error.message, "The message's attachment has an address that cannot be used.")
+        }
+    }
+
+    /// RFC 3986, 3.1.
+    private static func hasScheme(_ reference: String) -> Bool {
+        let bytes = reference.utf8
+        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), let first = bytes.first,
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first | 0x20)
+        else { return false }
+        return bytes[..<colon].allSatisfy { byte in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "+-.".utf8.contains(byte)
+        }
+    }
+}
+
+extension FabricUploadedFile {
+    /// From an object in any envelope, or the first of a list.
+    init?(reading value: JSONValue) {
+        for keys in [FabricSpelling.uploadedURL, FabricSpelling.uploadedId] {
+            guard let object = value.object(with: keys) else { continue }
+            let text = object.serialized
+            let read = text.withUnsafeBytes { bytes in
+                FabricAttachment(JSONView(validated: bytes, start: 0, end: bytes.count))
+            }
+            guard let read else { continue }
+            self.init(
+                id: object.text(FabricSpelling.uploadedId), url: read.url, name: read.name, mediaType: read.mediaType,
+                size: read.size)
+            return
+        }
+        return nil
+    }
+}

@@ -1,0 +1,107 @@
+import HTTPTestServer
+import HTTPTransfer
+import Testing
+
+@testable import FabricAPI
+
+@Suite struct CenterTests {
+    private let session = """
+        {"accessToken":"A","refreshToken":"R","expiresIn":"900","user":{"id":"u","email":"e@x","name":null},
+        "guilds":[{"nodeId":"g1","name":"G","endpoint":"http://h:1","status":"active","purpose":null,"new":[]},
+        {"nodeId":"g2","endpoint":"http://h:2"},{"nodeId":"noEndpoint"},{"endpoint":"noId"},7,null],
+        "guildAccessTokens":[{"guildNodeId":"g1","token":"T1"},{"guildNodeId":"g3","token":"T3"},{"token":"x"},null],"new":1}
+        """
+
+    @Test func login() async throws {
+        try await withFabric {
+            $1.respond(201, body: session)
+        } _: { _, center, server in
+            let session = try await center.login(apiKey: "fak_\"key")
+            #expect(session.accessToken == "A" && session.refreshToken == "R" && session.expiresInSeconds == 900)
+            #expect(session.user == FabricUser(id: "u", email: "e@x"))
+            #expect(
+                session.guilds == [
+                    FabricGuildInfo(nodeId: "g1", name: "G", endpoint: "http://h:1", status: "active"),
+                    FabricGuildInfo(nodeId: "g2", endpoint: "http://h:2"),
+                ])
+            #expect(session.guildAccessTokens == ["g1": "T1", "g3": "T3"])
+            let request = try #require(server.requests.first)
+            #expect(request.method == "POST" && request.target == "/api/auth/agent/login")
+            #expect(request.text == #"{"apiKey":"fak_\"key"}"#)
+            #expect(request["Content-Type"] == "application/json")
+            #expect(request["Authorization"] == nil)
+        }
+    }
+
+    @Test(arguments: [
+        #"{"data":{"accessToken":"A","user":{"id":"u"}}}"#,
+        #"{"access_token":"A","user":{"userId":"u"},"guildAccessTokens":{"g":"T"}}"#,
+    ])
+    func otherShapes(_ body: String) async throws {
+        try await withFabric {
+            $1.respond(200, body: body)
+        } _: { _, center, _ in
+            let session = try await center.login(apiKey: "fak_x")
+            #expect(session.accessToken == "A" && session.user.id == "u" && session.guilds.isEmpty)
+        }
+    }
+
+    @Test(arguments: [
+        "", "null", "[]", "{}", "{", "<html>", #"{"accessToken":"secret-access"}"#,
+        #"{"accessToken":7e400,"user":{"id":"u"}}"#,
+        #"{"accessToken":"secret-access","user":{}}"#, #"{"accessToken":"secret-access","user":{"id":"u"}"#,
+        #"{"accessToken":"","user":{"id":"u"}}"#, "\u{FEFF}{}", #"{"accessToken":{},"user":[]}"#,
+    ])
+    func notASession(_ body: String) async throws {
+        try await withFabric {
+            $1.respond(200, body: body)
+        } _: { _, center, _ in
+            let error = try await failure { () throws(FabricError) in try await center.login(apiKey: "fak_x") }
+            #expect(error.kind == .malformed)
+            #expect(!error.description.contains("secret-access"))
+        }
+    }
+
+    @Test func deepNestingIsRefused() async throws {
+        let deep = String(repeating: "[", count: 100_000)
+        try await withFabric {
+            $1.respond(200, body: deep)
+        } _: { guild, center, _ in
+            let error = try await failure { () throws(FabricError) in try await center.login(apiKey: "fak_x") }
+            #expect(error.kind == .malformed)
+            let other = try await failure { () throws(FabricError) in
+                try await guild.history(channel: "c", from: nil, to: nil, limit: 1, token: "t")
+            }
+            #expect(other.kind == .malformed)
+        }
+    }
+
+    @Test func guildsAndRefresh() async throws {
+        try await withFabric { request, connection in
+            connection.respond(200, body: request.method == "GET" ? session : #"{"accessToken":"B"}"#)
+        } _: { _, center, server in
+            let access = try await center.guilds(accessToken: "A")
+            #expect(access.guilds.count == 2 && access.guildAccessTokens.count == 2)
+            let fresh = try await center.refresh(refreshToken: "R")
+            #expect(fresh == FabricRefreshedAccess(accessToken: "B"))
+            #expect(server.requests.map(\.target) == ["/api/auth/me/guilds", "/api/auth/refresh"])
+            #expect(server.requests[0]["Authorization"] == "Bearer A")
+            #expect(server.requests[1].text == #"{"refreshToken":"R"}"#)
+        }
+    }
+
+    @Test func printingShowsNoTokens() {
+        let session = FabricSession(
+            accessToken: "secret1", refreshToken: "secret2", user: FabricUser(id: "u"), guilds: [],
+            guildAccessTokens: ["g": "secret3"])
+        let access = FabricGuildAccess(guilds: [], guildAccessTokens: ["g": "secret4"])
+        let request = HTTPRequest(.get, "http://h/?t=secret5", headers: [.init("X", "secret6")], bearer: "secret7")
+        var text =
+            "\(session) \(access) \(FabricRefreshedAccess(accessToken: "secret8")) \(request) \([session]) \([request])"
+        dump(session, to: &text)
+        dump(access, to: &text)
+        dump(request, to: &text)
+        debugPrint(session, access, request, to: &text)
+        #expect(!text.contains("secret"))
+    }
+}
