@@ -23,10 +23,12 @@ let package = Package(
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl"]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
+        .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes"]),
         // Tests.
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
+        .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes"]),
         .target(name: "HTTPTestServer", path: "Tests/HTTPTestServer"),
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer"]),
         .testTarget(

@@ -1,0 +1,32 @@
+/// When to renew, and how long to pause after failures: arithmetic alone.
+struct RefreshPlan {
+    var configuration: Sessions.Configuration
+
+    /// How long after its receipt a session in use is renewed.
+    /// - Parameter chance: evenly drawn from 0 to 1.
+    func renewal(of session: Session, chance: Double) -> Duration {
+        let soft = configuration.softLifetime
+        var wanted = min(soft, configuration.blindRefresh)
+        if let known = session.knownLifetime {
+            var early = known - min(configuration.refreshLead, known / 2)
+            if session.lifetimeIsStated { early = max(early, configuration.statedLifetimeFloor) }
+            wanted = min(soft, early)
+        }
+        let spread = 1 + configuration.refreshJitter * (2 * min(max(chance, 0), 1) - 1)
+        wanted = wanted * spread
+        // Where a token is hard-limited by the soft lifetime, the jitter must not carry the renewal past its end.
+        let hard = session.receivedAt.duration(to: session.hardDeadline)
+        if !session.lifetimeIsStated { wanted = min(wanted, hard - min(.seconds(30), hard / 10)) }
+        // Tokens of almost no lifetime must not make a spinning wheel of logins.
+        return max(wanted, .seconds(1))
+    }
+
+    /// The pause after the given number of failed logins in a row.
+    func pause(failures: Int, chance: Double) -> Duration {
+        let least = configuration.backoff.lowerBound
+        let most = configuration.backoff.upperBound
+        // The exponent is clamped: nobody needs 2^1000 to know that the cap is reached.
+        let limit = min(most, least * (1 << min(max(failures, 1), 20)))
+        return least + (limit - least) * min(max(chance, 0), 1)
+    }
+}

@@ -1,0 +1,31 @@
+extension SessionCache {
+    func peek(_ agent: String, now: ContinuousClock.Instant) -> SessionPeek? {
+        guard let entry = entries[agent] else { return nil }
+        return SessionPeek(
+            session: entry.session, isValid: entry.usable(nil, now) != nil, isLoggingIn: entry.flight != nil,
+            subscriptions: entry.subscribers.count, nextRenewal: entry.plan?.at, failures: entry.failures,
+            lastFailure: entry.lastFailure, notBefore: entry.notBefore, blocked: entry.blocked?.reason)
+    }
+
+    func statistics(now: ContinuousClock.Instant) -> SessionStatistics {
+        var result = SessionStatistics()
+        for entry in entries.values {
+            result.total += 1
+            if entry.blocked != nil { result.blocked += 1 }
+            if entry.isInUse { result.inUse += 1 }
+            if entry.usable(nil, now) != nil {
+                result.valid += 1
+            } else if let session = entry.session, session.hardDeadline <= now {
+                result.expired += 1
+            }
+        }
+        result.logins = counters.logins
+        result.coalesced = counters.coalesced
+        result.refused = counters.refused
+        result.failed = counters.failed
+        result.discarded = counters.discarded
+        result.running = running.count
+        result.queued = queue.count
+        return result
+    }
+}

@@ -1,0 +1,46 @@
+extension Sessions {
+    /// The numbers of the session rules (design, section 3).
+    public struct Configuration: Sendable {
+        /// How long after a login its tokens count as fresh. Zero or less means the default, 8 minutes; guild tokens
+        /// live 900 s.
+        public var softLifetime: Duration {
+            didSet { if softLifetime <= .zero { softLifetime = Self.defaultSoftLifetime } }
+        }
+        /// How many logins may run at once, at least 1.
+        public var concurrentLogins: Int {
+            didSet { concurrentLogins = max(1, concurrentLogins) }
+        }
+        /// How long before its `exp` a token is no longer served: 10 s (the project's rule).
+        public var expiryMargin: Duration = .seconds(10)
+        /// How long before the earliest `exp` a session in use is renewed: 5 min, but at most half the lifetime.
+        public var refreshLead: Duration = .seconds(300)
+        /// The spread of planned renewals: 0.1 is ±10 %.
+        public var refreshJitter = 0.1
+        /// The least time until a renewal planned by a lifetime that the server stated: 30 s.
+        public var statedLifetimeFloor: Duration = .seconds(30)
+        /// When to renew if nothing at all is known and the soft lifetime is longer: 30 min.
+        public var blindRefresh: Duration = .seconds(1800)
+        /// When to retry a failed renewal: 60 s.
+        public var refreshRetry: Duration = .seconds(60)
+        /// After how many failed renewals in a row the chain of renewals ends: 3.
+        public var refreshAttempts = 3
+        /// Bounds of the pause after failed logins: 1 s and 60 s. The pause is drawn evenly between the first and a
+        /// limit that doubles with each failure up to the second.
+        public var backoff: ClosedRange<Duration> = .seconds(1) ... .seconds(60)
+        /// A login without an answer after this time counts as failed: 60 s.
+        public var loginDeadline: Duration = .seconds(60)
+        /// For how long a guild that a forced login did not bring is reported missing without another login: 30 s.
+        public var missingGuildMemory: Duration = .seconds(30)
+        /// How long the block of a refused account that nobody uses is remembered: 1 h.
+        public var blockMemory: Duration = .seconds(3600)
+        /// How often dead entries are swept: 60 s.
+        public var sweepPeriod: Duration = .seconds(60)
+
+        static let defaultSoftLifetime: Duration = .seconds(480)
+
+        public init(softLifetime: Duration = .seconds(480), concurrentLogins: Int = 8) {
+            self.softLifetime = softLifetime > .zero ? softLifetime : Self.defaultSoftLifetime
+            self.concurrentLogins = max(1, concurrentLogins)
+        }
+    }
+}
