@@ -1,14 +1,19 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
     name: "fabric-channel",
     products: [
         .library(name: "SocketIO", targets: ["SocketIO"]),
         .library(name: "HTTPTransfer", targets: ["HTTPTransfer"]),
+        .library(name: "FabricSimulator", targets: ["FabricSimulator"]),
+        .executable(name: "fabric-sim", targets: ["fabric-sim"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     ],
     targets: [
         // The plugin, from the bottom up: nothing knows what stands below it in this list.
@@ -24,6 +29,15 @@ let package = Package(
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl"]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes"]),
+        // The other side of the wire.
+        .target(
+            name: "FabricSimulator",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ]),
+        .executableTarget(name: "fabric-sim", dependencies: ["FabricSimulator", arguments]),
         // Tests.
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
@@ -33,6 +47,7 @@ let package = Package(
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer"]),
         .testTarget(
             name: "FabricAPITests", dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer"]),
+        .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
     ],
     swiftLanguageModes: [.v6]
 )

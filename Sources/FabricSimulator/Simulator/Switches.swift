@@ -1,0 +1,88 @@
+/// The points the contract leaves open (its section 9), each as a switch. The defaults are the likeliest reading.
+///
+/// On the control route the keys are the property names; durations are seconds.
+public struct Switches: Sendable, Codable, Equatable {
+    /// What happens to a socket whose CONNECT carried a bad or expired token.
+    public enum RejectMode: String, Sendable, Codable {
+        /// Acknowledged, then ignored for ever (contract section 5.2).
+        case silent
+        /// Acknowledged, then `41/realtime,`.
+        case disconnectPacket
+        /// Not acknowledged: `44/realtime,{"message":"unauthorized"}`.
+        case connectError
+        /// Acknowledged, then the connection is closed.
+        case close
+    }
+
+    public enum TokenForm: String, Sendable, Codable { case jwt, opaque }
+
+    public enum HistoryEnvelope: String, Sendable, Codable {
+        /// `[…]`
+        case array
+        /// `{"page":{…},"messages":[…]}`
+        case page
+        /// `{"items":[…],"total":n}`
+        case items
+    }
+
+    public enum IDKey: String, Sendable, Codable { case id, messageId, both }
+
+    /// Under which key the author stands; `author` is the object form, `{"author":{"id":…}}`.
+    public enum AuthorKey: String, Sendable, Codable { case authorUserId, authorId, senderUserId, userId, author }
+
+    /// `plain` is `url, name, mimeType, size`; `other` is `url, filename, contentType, bytes`.
+    public enum AttachmentKeys: String, Sendable, Codable { case plain, other }
+
+    /// Seconds a guild token lives. 900 by contract section 2.3.
+    public var tokenLifetime: Double = 900
+    /// Seconds a Center access token lives (unknown to the contract).
+    public var centerTokenLifetime: Double = 3600
+    public var tokenForm: TokenForm = .jwt
+    /// Whether session objects state `expiresIn`, the guild tokens' lifetime in seconds.
+    public var statesLifetime = false
+    /// Whether a guild can check no token while the Center is stopped (503, and CONNECTs are rejected).
+    public var guildNeedsCenter = false
+    public var rejectMode: RejectMode = .silent
+    /// Whether a live socket is closed when the token it connected with expires.
+    public var cutAtExpiry = false
+    /// Whether the author's own sockets get the message too (`wakeup: false`).
+    public var authorEcho = true
+    /// Whether `idempotency-key` is looked at.
+    public var idempotency = true
+    /// Whether an idempotency key is bound to the user who sent it.
+    public var idempotencyPerUser = false
+    public var historyEnvelope: HistoryEnvelope = .page
+    /// The server's own limit on one page of history.
+    public var historyMaximum = 200
+    /// Whether history comes newest first.
+    public var historyDescending = false
+    public var idKey: IDKey = .id
+    public var authorKey: AuthorKey = .authorUserId
+    public var attachmentKeys: AttachmentKeys = .plain
+    /// Status of a successful POST (NestJS says 201).
+    public var postStatus = 201
+    /// The first sequence number of a channel created from now on.
+    public var firstSeq: Int64 = 1
+    /// Whether `join_channel` and `leave_channel` are acknowledged when the client asks for it.
+    public var acknowledgesJoin = true
+    /// Whether `channel.joined` and `channel.left` are sent (older guilds never did).
+    public var emitsMembership = true
+    /// Largest upload in bytes; 100 MB by contract section 3.8.
+    public var uploadLimit: Int64 = 100_000_000
+    /// Uploads up to this many bytes are kept on disk and can be downloaded; larger ones are only counted and hashed.
+    public var keepsUploadsUpTo: Int64 = 100_000_000
+    /// Seconds between server pings; 25 by contract section 5.1.
+    public var pingInterval: Double = 25
+    /// Seconds the server waits for a pong (20 is socket.io's default).
+    public var pingTimeout: Double = 20
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case tokenLifetime, centerTokenLifetime, tokenForm, statesLifetime, guildNeedsCenter, rejectMode
+        case cutAtExpiry, authorEcho, idempotency, idempotencyPerUser, historyEnvelope, historyMaximum
+        case historyDescending, idKey, authorKey, attachmentKeys, postStatus, firstSeq, acknowledgesJoin,
+            emitsMembership, uploadLimit, keepsUploadsUpTo
+        case pingInterval, pingTimeout
+    }
+}

@@ -1,0 +1,99 @@
+extension World {
+    struct NewMessage: Sendable {
+        var guild: String
+        var channel: String
+        var author: String
+        var content: String
+        var attachments: [SimulatedAttachment] = []
+        var replyTo: String?
+        var idempotencyKey: String?
+        /// On the system path: membership is not checked, and this user (if any) alone wakes.
+        var system: DeliveryTable.System?
+    }
+
+    enum PostResult: Sendable {
+        case stored(SimulatedMessage)
+        /// `/no-reply` or `/force-proceed`: taken by the turn engine, never stored as such.
+        case intercepted(id: String)
+    }
+
+    /// Stores a message and runs the delivery table. `listening` are users with a socket in the room, who may be others
+    /// than the members when the channel is public.
+    mutating func post(
+        _ new: NewMessage, listening: Set<String>, now: Double
+    ) throws(Refusal) -> (PostResult, [Emission]) {
+        let channel = try self.channel(new.channel, in: new.guild)
+        guard !channel.info.closed else { throw .channelClosed }
+        guard new.system != nil || mayRead(channel.info, user: new.author) else { throw .notParticipant }
+        let text = Mentions.rewritingNames(in: new.content) { user(named: $0, in: new.guild) }
+        if new.system == nil {
+            switch text {
+            case "/no-reply":
+                guard channels[new.channel]?.turns.noReply(from: new.author, using: &random) == true else {
+                    return (.intercepted(id: World.newID()), [])
+                }
+                return (.intercepted(id: World.newID()), acknowledge(turnIn: new, listening: listening, now: now))
+            case "/force-proceed":
+                channels[new.channel]?.turns.forceProceed(using: &random)
+                return (.intercepted(id: World.newID()), acknowledge(turnIn: new, listening: listening, now: now))
+            default: break
+            }
+        }
+        let mentions = Mentions.users(in: text)
+        if new.system == nil, channel.info.type == .discuss || channel.info.type == .work {
+            channels[new.channel]?.turns.message(from: new.author, mentions: mentions, using: &random)
+        }
+        let table = table(for: new, mentions: mentions)
+        let (message, emission) = store(new, text: text, mentions: mentions, table, listening: listening, now: now)
+        return (.stored(message), [emission])
+    }
+
+    func history(
+        of channel: Channel, from: Int64?, to: Int64?, limit: Int
+    ) -> [SimulatedMessage] {
+        let limit = max(0, min(limit, switches.historyMaximum))
+        let rows = channel.messages.filter { $0.seq >= (from ?? .min) && $0.seq <= (to ?? .max) }
+        // With only an upper bound, or none, the newest are wanted; from a lower bound on, the oldest.
+        let page = from == nil ? rows.suffix(limit) : rows.prefix(limit)
+        return switches.historyDescending ? page.reversed() : Array(page)
+    }
+
+    private func table(for new: NewMessage, mentions: [String]) -> DeliveryTable {
+        let channel = channels[new.channel]
+        let type = channel?.info.type ?? .general
+        return DeliveryTable(
+            type: type, author: new.author, system: new.system, mentions: Set(mentions),
+            listeners: channel?.wakeMapping ?? [], onDuty: channel?.wakeMapping ?? [], admin: admin,
+            busy: Set((guilds[new.guild]?.presence ?? [:]).filter { $0.value == "busy" }.keys),
+            speaker: channel?.turns.speaker, echoesToAuthor: switches.authorEcho)
+    }
+
+    /// The guild's own `/ack` message after an intercepted command: stored, and it wakes the new speaker (our reading of
+    /// contract section 3.6, which says only that the guild writes such messages).
+    private mutating func acknowledge(turnIn new: NewMessage, listening: Set<String>, now: Double) -> [Emission] {
+        guard let speaker = channels[new.channel]?.turns.speaker else { return [] }
+        var ack = new
+        ack.author = World.systemAuthor
+        ack.attachments = []
+        ack.replyTo = nil
+        ack.idempotencyKey = nil
+        ack.system = DeliveryTable.System(wakes: speaker)
+        let table = table(for: ack, mentions: [])
+        return [store(ack, text: "/ack", mentions: [], table, listening: listening, now: now).1]
+    }
+
+    private mutating func store(
+        _ new: NewMessage, text: String, mentions: [String], _ table: DeliveryTable, listening: Set<String>, now: Double
+    ) -> (SimulatedMessage, Emission) {
+        let info = channels[new.channel]?.info
+        let others = listening.union(info?.members ?? [])
+        let message = SimulatedMessage(
+            id: World.newID(), guild: new.guild, channel: new.channel, seq: (info?.lastSeq ?? 0) + 1,
+            author: new.author, content: text, mentions: mentions, attachments: new.attachments, replyTo: new.replyTo,
+            createdAt: JSONText.time(now), idempotencyKey: new.idempotencyKey,
+            wakes: others.filter { table.outcome(for: $0) == .wake }.sorted())
+        channels[new.channel]?.messages.append(message)
+        channels[new.channel]?.info.lastSeq = message.seq
+        return (message, .message(message, table, type: table.type))
+    }
+}
