@@ -1,6 +1,7 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -9,9 +10,11 @@ let package = Package(
         .library(name: "SocketIO", targets: ["SocketIO"]),
         .library(name: "HTTPTransfer", targets: ["HTTPTransfer"]),
         .library(name: "FabricSimulator", targets: ["FabricSimulator"]),
+        .library(name: "FabricModule", type: .dynamic, targets: ["FabricModule"]),
         .executable(name: "fabric-sim", targets: ["fabric-sim"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     ],
@@ -19,6 +22,8 @@ let package = Package(
         // The plugin, from the bottom up: nothing knows what stands below it in this list.
         .target(name: "JSONBytes"),
         .target(name: "Settings", dependencies: ["JSONBytes"]),
+        .target(name: "GatewayABI"),
+        .target(name: "FabricVersion"),
         .target(name: "FabricAccounts", dependencies: ["Settings", "JSONBytes"]),
         .systemLibrary(
             name: "CLibWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
@@ -29,6 +34,27 @@ let package = Package(
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl"]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes"]),
+        .target(name: "ChannelStore"),
+        .target(
+            name: "FabricChannel",
+            dependencies: [
+                "JSONBytes", "SocketIO", "HTTPTransfer", "FabricAPI", "Sessions", "ChannelStore", "FabricAccounts",
+                "Settings", log,
+            ]),
+        .target(
+            name: "FabricModule",
+            dependencies: ["GatewayABI", "FabricChannel", "FabricVersion", "JSONBytes", log],
+            exclude: ["module.map"],
+            linkerSettings: [
+                // One exported symbol, and a file that stays where it was loaded: see design.md, section 8.
+                .unsafeFlags([
+                    "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/FabricModule/module.map",
+                    "-Xlinker", "-z", "-Xlinker", "nodelete",
+                    // gold keeps hidden data symbols in the dynamic table; lld does not.
+                    "-use-ld=lld",
+                ])
+            ]),
+
         // The other side of the wire.
         .target(
             name: "FabricSimulator",
@@ -48,6 +74,10 @@ let package = Package(
         .testTarget(
             name: "FabricAPITests", dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer"]),
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
+        .testTarget(name: "FabricChannelTests", dependencies: ["FabricChannel", "ChannelStore", "FabricAPI"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["FabricChannel", "FabricSimulator", "SocketIO", "FabricAPI", "JSONBytes", log]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,43 @@
+/// The life of an account as the gateway is told it: derived from what is known, never set by hand, so that two readers
+/// cannot disagree.
+struct AccountLife: Sendable, Equatable {
+    enum Lifecycle: String, Sendable {
+        case starting, ready, recovering, blocked, stopped
+    }
+
+    var running = false
+    /// Center refused the credentials: terminal until they change or the operator asks.
+    var blocked: String?
+    /// Why there is no session at the moment.
+    var sessionProblem: String?
+    var hasSession = false
+    var guilds = 0
+    var readyGuilds = 0
+    /// The latest reason a guild is not connected.
+    var guildProblem: String?
+    private(set) var wasReady = false
+
+    var connected: Bool { running && blocked == nil && guilds > 0 && readyGuilds == guilds }
+
+    var lifecycle: Lifecycle {
+        if blocked != nil { return .blocked }
+        if !running { return .stopped }
+        if connected { return .ready }
+        return wasReady || sessionProblem != nil || guildProblem != nil ? .recovering : .starting
+    }
+
+    var reason: String {
+        if let blocked { return blocked }
+        if !running { return "stopped" }
+        if connected { return "" }
+        if let sessionProblem { return sessionProblem }
+        if hasSession && guilds == 0 { return "the account is a member of no guild" }
+        return guildProblem ?? "connecting"
+    }
+
+    /// Takes note of having been ready; afterwards a loss is a recovery, not a start.
+    mutating func settle() {
+        if connected { wasReady = true }
+        if readyGuilds == guilds { guildProblem = nil }
+    }
+}

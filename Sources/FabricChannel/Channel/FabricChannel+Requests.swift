@@ -1,0 +1,184 @@
+import ChannelStore
+import Foundation
+import JSONBytes
+import Sessions
+
+/// The requests of the C header.
+extension FabricChannel {
+    public typealias Completion = @Sendable (ChannelResult) -> Void
+
+    /// Validates a configuration and adopts it, whole or not at all.
+    public func configure(_ json: [UInt8], completion: @escaping Completion) {
+        do throws(ChannelSetup.Findings) {
+            let next = try ChannelSetup(request: json)
+            let changes = next.changes(from: setup)
+            setup = next
+            resources.adopt(next)
+            for id in changes.changed + changes.removed { resources.credentialsChanged(id) }
+            completion(ChannelResult(.ok, next.report(changes).serialized))
+        } catch {
+            completion(error.result)
+        }
+    }
+
+    /// Starts an account.
+    public func startAccount(_ json: [UInt8], completion: @escaping Completion) {
+        do throws(ChannelProblem) {
+            let (id, request) = try accountID(in: json)
+            let handover = try Handover.read(request["handover"], account: id)
+            if accounts[id] != nil { return completion(ChannelResult(.ok, Array("{}".utf8))) }
+            if let stop = stopping[id] {
+                Task {
+                    _ = await stop.value
+                    self.startAccount(json, completion: completion)
+                }
+                return
+            }
+            let account = try makeAccount(id)
+            accounts[id] = account
+            Task {
+                do {
+                    try await account.start(handover: handover)
+                    completion(ChannelResult(.ok, Array("{}".utf8)))
+                } catch {
+                    if self.accounts[id] === account { self.accounts[id] = nil }
+                    completion(
+                        ChannelProblem(
+                            .unavailable, "what is kept of the account cannot be read: \(error)",
+                            at: "account \(id)", remedy: "check the state directory", retryable: true
+                        ).result)
+                }
+            }
+        } catch {
+            completion(error.result)
+        }
+    }
+
+    private func makeAccount(_ id: String) throws(ChannelProblem) -> Account {
+        guard let setup else {
+            throw ChannelProblem(
+                .invalid, "the channel is not configured yet", at: "account \(id)", remedy: "configure it first")
+        }
+        let plan = try setup.plan(for: id)
+        return Account(
+            id: id, settings: plan.settings, facts: plan.facts,
+            environment: try resources.environment(for: setup))
+    }
+
+    /// Stops an account.
+    public func stopAccount(_ json: [UInt8], completion: @escaping Completion) {
+        do throws(ChannelProblem) {
+            let (id, request) = try accountID(in: json)
+            let drain = min(max(request["drainSeconds"]?.double ?? 0, 0), 4)
+            let wantsHandover = request["handover"]?.bool ?? false
+            guard let account = accounts.removeValue(forKey: id) else {
+                guard let stop = stopping[id] else { return completion(ChannelResult(.ok, Array("{}".utf8))) }
+                Task {
+                    _ = await stop.value
+                    completion(ChannelResult(.ok, Array("{}".utf8)))
+                }
+                return
+            }
+            draining[id] = account
+            let stop = Task { await account.stop(drain: .seconds(drain)) }
+            stopping[id] = stop
+            Task {
+                let handover = await stop.value
+                self.stopping[id] = nil
+                self.draining[id] = nil
+                let result: JSONValue = wantsHandover ? ["handover": handover.json] : [:]
+                completion(ChannelResult(.ok, result.serialized))
+            }
+        } catch {
+            completion(error.result)
+        }
+    }
+
+    /// Sends a message.
+    public func send(_ json: [UInt8], completion: @escaping Completion) {
+        do throws(ChannelProblem) {
+            let request = try SendRequest(json)
+            guard let account = accounts[request.account] ?? draining[request.account] else {
+                throw ChannelProblem(
+                    .unavailable, "the account is not running", at: "account \(request.account)",
+                    remedy: "see its reason in the status", retryable: true)
+            }
+            account.assumeIsolated { $0.send(request, completion: completion) }
+        } catch {
+            completion(error.result)
+        }
+    }
+
+    /// The status of one account or of all.
+    public func status(_ json: [UInt8], completion: @escaping Completion) {
+        let only = (try? JSONValue(parsing: json))?["accountId"]?.string
+        var rows: [JSONValue] = []
+        var shown: Set<String> = []
+        for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
+            rows.append(account.assumeIsolated { $0.status })
+            shown.insert(id)
+        }
+        for row in setup?.idleStatus ?? [] {
+            guard let id = row["accountId"]?.string, !shown.contains(id), only == nil || only == id else { continue }
+            rows.append(row)
+        }
+        let statistics = resources.statistics
+        let result: JSONValue = [
+            "version": .string(version), "accounts": .array(rows),
+            "logins": .int(Int64(statistics.logins)), "sessions": .int(Int64(statistics.sessions)),
+        ]
+        completion(ChannelResult(.ok, result.serialized))
+    }
+
+    /// Everything else.
+    public func command(_ json: [UInt8], completion: @escaping Completion) {
+        let value = (try? JSONValue(parsing: json)) ?? .null
+        do throws(ChannelProblem) {
+            switch value["command"]?.string {
+            case "deadLetters.list": completion(deadLetters(of: value["accountId"]?.string))
+            case "deadLetters.resubmit":
+                try changeDeadLetter(value) { $0.resubmit($1) }
+                completion(ChannelResult(.ok, Array("{}".utf8)))
+            case "deadLetters.drop":
+                try changeDeadLetter(value) { $0.dropDeadLetter($1) }
+                completion(ChannelResult(.ok, Array("{}".utf8)))
+            case "account.unblock":
+                let (id, _) = try accountID(in: json)
+                resources.unblock(id)
+                completion(ChannelResult(.ok, Array("{}".utf8)))
+            default:
+                throw ChannelProblem(
+                    .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
+                    remedy: "known: deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock")
+            }
+        } catch {
+            completion(error.result)
+        }
+    }
+
+    private func deadLetters(of only: String?) -> ChannelResult {
+        var rows: [JSONValue] = []
+        for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
+            for entry in account.assumeIsolated({ $0.outbox.deadLetters }) {
+                rows.append([
+                    "id": .string(entry.id), "accountId": .string(id),
+                    "to": .string("fabric:\(entry.key.guild)/\(entry.key.channel)"),
+                    "text": .string(String(entry.text.prefix(200))), "files": .int(Int64(entry.media.count)),
+                    "reason": .string(entry.deadReason ?? ""),
+                ])
+            }
+        }
+        return ChannelResult(.ok, JSONValue.object(["deadLetters": .array(rows)]).serialized)
+    }
+
+    private func changeDeadLetter(
+        _ value: JSONValue, _ change: @Sendable (isolated Account, String) -> Bool
+    ) throws(ChannelProblem) {
+        guard let entry = value["id"]?.string else {
+            throw ChannelProblem(.invalid, "\"id\" is missing", at: "command", remedy: "name the dead letter")
+        }
+        for account in accounts.values where account.assumeIsolated({ change($0, entry) }) { return }
+        throw ChannelProblem(
+            .invalid, "there is no dead letter \(entry)", at: "command", remedy: "list them with deadLetters.list")
+    }
+}

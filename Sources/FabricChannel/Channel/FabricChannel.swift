@@ -1,0 +1,152 @@
+import ChannelStore
+import Foundation
+import JSONBytes
+import Logging
+import SocketIO
+import Synchronization
+
+/// One instance of the channel: a configuration, the accounts that run, and what they share. Instances know nothing of
+/// each other; any number live side by side.
+///
+/// Every request returns at once and is answered by its completion, exactly once; see the C header for their JSON.
+public actor FabricChannel {
+    private nonisolated let loop: RealtimeLoop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    let gateway: any GatewayPort
+    let logger: Logger
+    let version: String
+    private nonisolated let open = Mutex(OpenRequests())
+
+    let store: any ChannelStore
+    var setup: ChannelSetup?
+    var resources: SharedResources
+    var accounts: [String: Account] = [:]
+    /// Accounts being stopped; a start waits for the stop to end.
+    var stopping: [String: Task<Handover, Never>] = [:]
+    /// The same accounts, which still take the messages of their last turns.
+    var draining: [String: Account] = [:]
+
+    private struct OpenRequests {
+        var isShutDown = false
+        var next: UInt64 = 0
+        var completions: [UInt64: @Sendable (ChannelResult) -> Void] = [:]
+    }
+
+    /// - Parameters:
+    ///   - gateway: where messages and status go.
+    ///   - logger: used for everything; never given a secret.
+    ///   - version: reported by `status`.
+    /// - Throws: when the realtime loop cannot start (`RealtimeLoop.SetupError`).
+    public init(gateway: any GatewayPort, logger: Logger, version: String) throws {
+        var configuration = RealtimeLoop.Configuration()
+        configuration.threadName = "fabric-realtime"
+        loop = try RealtimeLoop(configuration: configuration)
+        self.gateway = gateway
+        self.logger = logger
+        self.version = version
+        store = InMemoryChannelStore()
+        resources = SharedResources(loop: loop, gateway: gateway, store: store, logger: logger)
+    }
+
+    // MARK: Entrances, from any thread
+
+    /// Runs a request on the channel, in the order of the calls.
+    public nonisolated func request(
+        _ handler:
+            @escaping @Sendable (isolated FabricChannel, [UInt8], @escaping @Sendable (ChannelResult) -> Void) -> Void,
+        _ json: [UInt8], completion: @escaping @Sendable (ChannelResult) -> Void
+    ) {
+        let number = open.withLock { open -> UInt64? in
+            if open.isShutDown { return nil }
+            open.next += 1
+            open.completions[open.next] = completion
+            return open.next
+        }
+        guard let number else { return completion(Self.shutDown.result) }
+        loop.execute {
+            self.assumeIsolated { channel in
+                handler(channel, json) { result in self.finish(number, result) }
+            }
+        }
+    }
+
+    private nonisolated func finish(_ number: UInt64, _ result: ChannelResult) {
+        open.withLock { $0.completions.removeValue(forKey: number) }?(result)
+    }
+
+    private static var shutDown: ChannelProblem {
+        ChannelProblem(
+            .shutDown, "the channel is shut down", at: "fabric", remedy: "open a new instance", retryable: false)
+    }
+
+    /// Reports what became of a delivery, in the order of the calls.
+    public nonisolated func settle(_ delivery: String, _ outcome: DeliveryOutcome) {
+        loop.execute {
+            self.assumeIsolated { channel in
+                guard let account = channel.owner(of: delivery) else { return }
+                account.assumeIsolated { $0.settle(delivery, outcome) }
+            }
+        }
+    }
+
+    /// Delivery ids begin with the account's id and a slash; an id may itself hold slashes.
+    private func owner(of delivery: String) -> Account? {
+        var end = delivery.startIndex
+        while let slash = delivery[end...].firstIndex(of: "/") {
+            let id = String(delivery[..<slash])
+            if let account = accounts[id] ?? draining[id] { return account }
+            end = delivery.index(after: slash)
+        }
+        return nil
+    }
+
+    /// Stops everything and waits for it, at most 5 s; open requests are answered with `.shutDown`. Afterwards nothing of
+    /// the instance runs. Not from the realtime loop.
+    public nonisolated func shutdown() {
+        open.withLock { $0.isShutDown = true }
+        let done = DispatchSemaphore(value: 0)
+        Task.detached {
+            await self.stopEverything()
+            done.signal()
+        }
+        // Half a second is left for the threads to be joined.
+        if done.wait(timeout: .now() + .milliseconds(4500)) == .timedOut {
+            logger.error("the channel did not stop in time; its threads are ended all the same")
+        }
+        let left = open.withLock { open in
+            defer { open.completions = [:] }
+            return Array(open.completions.values)
+        }
+        for completion in left { completion(Self.shutDown.result) }
+        loop.shutdown()
+    }
+
+    private func stopEverything() async {
+        let running = Array(accounts.values)
+        accounts = [:]
+        await withTaskGroup(of: Void.self) { group in
+            for account in running { group.addTask { _ = await account.stop(drain: .zero) } }
+            for task in stopping.values { group.addTask { _ = await task.value } }
+        }
+        await resources.shutdown()
+    }
+
+    // MARK: Helpers of the requests
+
+    /// The account named by a request.
+    func accountID(in json: [UInt8]) throws(ChannelProblem) -> (id: String, request: JSONValue) {
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: json)
+        } catch {
+            throw ChannelProblem(
+                .invalid, "the request is not JSON: \(error)", at: "request", remedy: "send one JSON object")
+        }
+        guard let id = value["accountId"]?.string, !id.isEmpty else {
+            throw ChannelProblem(
+                .invalid, "\"accountId\" is missing or not a string", at: "request", remedy: "name the account")
+        }
+        return (id, value)
+    }
+}

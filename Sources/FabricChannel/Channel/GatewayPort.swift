@@ -1,0 +1,42 @@
+/// What the gateway answered to a delivery.
+public enum DeliveryAnswer: Sendable, Equatable {
+    /// It has it and will settle it.
+    case taken
+    /// It is safe there.
+    case adopted
+    /// It is safe there and its turn is over.
+    case finished
+}
+
+/// What the gateway reports about a delivery later.
+public enum DeliveryOutcome: Sendable, Equatable {
+    case adopted
+    case finished
+    case failed
+}
+
+/// The gateway, as the channel sees it. Every call must return promptly.
+public protocol GatewayPort: Sendable {
+    /// A message for an agent: the delivery JSON of the design, section 9. The bytes are good for the call only. Called on
+    /// the realtime loop, in order per account and conversation.
+    func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer
+
+    /// An account's status changed; JSON text. Called on the realtime loop.
+    func accountChanged(_ status: [UInt8])
+}
+
+/// How a request to the channel ended.
+public struct ChannelResult: Sendable {
+    /// The codes of the C header.
+    public enum Code: Sendable {
+        case ok, invalid, failed, unavailable, shutDown
+    }
+    public var code: Code
+    /// JSON text.
+    public var json: [UInt8]
+
+    public init(_ code: Code, _ json: [UInt8]) {
+        self.code = code
+        self.json = json
+    }
+}

@@ -1,0 +1,198 @@
+import FabricAPI
+import JSONBytes
+
+/// What a delivery says besides the message itself.
+struct DeliveryFacts {
+    var wake: Bool
+    var caughtUp: Bool
+    var redelivered: Bool
+}
+
+/// A file that was fetched for a delivery, or could not be.
+struct DeliveredMedia: Sendable, Equatable {
+    var path: String
+    var name: String
+    var mediaType: String
+    var bytes: Int64
+}
+
+struct FailedMedia: Sendable, Equatable {
+    var name: String
+    var reason: String
+}
+
+/// The parts of a delivery that are the same for every message of a conversation, written once.
+struct ConversationText: Sendable {
+    /// `{"delivery":"<account>/<guild>/<channel>/`
+    let opening: [UInt8]
+    /// `,"account":…,"channel":"fabric"`
+    let account: [UInt8]
+    /// `,"conversation":{…},"message":{"id":`
+    let conversation: [UInt8]
+    /// The delivery id up to the message's own part.
+    let idPrefix: String
+
+    init(account: String, guild: String, channel: String, name: String?, type: FabricChannelType) {
+        idPrefix = "\(account)/\(guild)/\(channel)/"
+        var writer = JSONWriter()
+        writer.string(idPrefix)
+        opening = Array("{\"delivery\":".utf8) + writer.bytes.dropLast()
+        writer.removeAll()
+        writer.beginObject()
+        writer.key("account")
+        writer.string(account)
+        writer.key("channel")
+        writer.string("fabric")
+        self.account = [0x2C] + writer.bytes.dropFirst()
+        writer.removeAll()
+        writer.beginObject()
+        writer.key("conversation")
+        writer.beginObject()
+        writer.key("id")
+        writer.string("fabric:\(guild)/\(channel)")
+        writer.key("guild")
+        writer.string(guild)
+        writer.key("channel")
+        writer.string(channel)
+        writer.key("name")
+        writer.string(name ?? "")
+        writer.key("type")
+        writer.string(type == .dm ? "direct" : "group")
+        writer.key("xType")
+        writer.string(type.rawValue)
+        writer.endObject()
+        conversation = [0x2C] + writer.bytes.dropFirst() + Array(",\"message\":{\"id\":".utf8)
+    }
+}
+
+/// Writes the delivery JSON of the design, section 9. Strings that the guild sent are copied as they stand, escapes
+/// included: nothing is decoded and encoded again.
+enum DeliveryWriter {
+    /// The part of a delivery id that names the message: its seq, or its id where the guild gives no seq.
+    static func idSuffix(sequence: Int64?, messageID: String) -> String {
+        sequence.map(String.init) ?? "id:\(messageID)"
+    }
+
+    @inline(__always)
+    static func write(
+        _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
+        failed: [FailedMedia], to buffer: DeliveryBuffer
+    ) {
+        buffer.removeAll()
+        buffer.append(text.opening)
+        if let sequence = view.seq {
+            buffer.append(sequence)
+        } else {
+            buffer.append("id:")
+            buffer.append(view.id.stringBytes ?? view.id.rawBytes)
+        }
+        buffer.append("\"")
+        buffer.append(text.account)
+        buffer.append(facts.wake ? ",\"wake\":true" : ",\"wake\":false")
+        buffer.append(facts.caughtUp ? ",\"caughtUp\":true" : ",\"caughtUp\":false")
+        buffer.append(facts.redelivered ? ",\"redelivered\":true" : ",\"redelivered\":false")
+        buffer.append(text.conversation)
+        append(string: view.id, to: buffer)
+        if let sequence = view.seq {
+            buffer.append(",\"seq\":")
+            buffer.append(sequence)
+        }
+        buffer.append(",\"text\":")
+        append(string: view.content, to: buffer)
+        buffer.append(",\"author\":{\"id\":")
+        append(string: view.author, to: buffer)
+        buffer.append("}")
+        if let createdAt = view.createdAt, createdAt.kind == .string {
+            buffer.append(",\"createdAt\":")
+            buffer.append(createdAt.rawBytes)
+        }
+        if let replyTo = view.replyTo, replyTo.kind == .string {
+            buffer.append(",\"replyTo\":")
+            buffer.append(replyTo.rawBytes)
+        }
+        buffer.append(",\"mentions\":")
+        appendMentions(of: view, to: buffer)
+        buffer.append("}")
+        buffer.append(",\"media\":[")
+        if !media.isEmpty { append(media, to: buffer) }
+        buffer.append("]")
+        if !failed.isEmpty { append(failed, to: buffer) }
+        if media.isEmpty, failed.isEmpty, !facts.wake, let files = view.attachments, files.rawBytes.count > 2,
+            files.kind == .array
+        {
+            buffer.append(",\"attachments\":")
+            buffer.append(files.rawBytes)
+        }
+        buffer.append("}")
+    }
+
+    /// Ids may come as numbers from a guild we do not know; the delivery promises strings.
+    @inline(__always)
+    private static func append(string view: JSONView?, to buffer: DeliveryBuffer) {
+        guard let view else {
+            buffer.append("\"\"")
+            return
+        }
+        switch view.kind {
+        case .string: buffer.append(view.rawBytes)
+        case .number:
+            buffer.append("\"")
+            buffer.append(view.rawBytes)
+            buffer.append("\"")
+        default: buffer.append("\"\"")
+        }
+    }
+
+    @inline(__always)
+    private static func appendMentions(of view: FabricMessageView, to buffer: DeliveryBuffer) {
+        guard let content = view.content?.stringBytes, Mentions.mayContain(content) else {
+            buffer.append("[]")
+            return
+        }
+        appendMentions(FabricMention.ids(in: view.content?.string ?? ""), to: buffer)
+    }
+
+    @inline(never)
+    private static func appendMentions(_ ids: [String], to buffer: DeliveryBuffer) {
+        var writer = JSONWriter()
+        writer.beginArray()
+        for id in ids { writer.string(id) }
+        writer.endArray()
+        buffer.append(writer.bytes)
+    }
+
+    @inline(never)
+    private static func append(_ media: [DeliveredMedia], to buffer: DeliveryBuffer) {
+        var writer = JSONWriter()
+        for item in media {
+            writer.beginObject()
+            writer.key("path")
+            writer.string(item.path)
+            writer.key("name")
+            writer.string(item.name)
+            writer.key("mediaType")
+            writer.string(item.mediaType)
+            writer.key("bytes")
+            writer.int(item.bytes)
+            writer.endObject()
+        }
+        buffer.append(writer.bytes)
+    }
+
+    @inline(never)
+    private static func append(_ failed: [FailedMedia], to buffer: DeliveryBuffer) {
+        var writer = JSONWriter()
+        writer.beginArray()
+        for item in failed {
+            writer.beginObject()
+            writer.key("name")
+            writer.string(item.name)
+            writer.key("error")
+            writer.string(item.reason)
+            writer.endObject()
+        }
+        writer.endArray()
+        buffer.append(",\"mediaFailed\":")
+        buffer.append(writer.bytes)
+    }
+}

@@ -1,0 +1,82 @@
+import ChannelStore
+import JSONBytes
+
+/// A send, as the gateway asks for it (design, section 9).
+struct SendRequest: Sendable, Equatable {
+    var account: String
+    var to: OutboundTarget
+    var text: String
+    var media: [StoredMedia]
+    var replyTo: String?
+    /// The wake delivery whose turn the message belongs to.
+    var delivery: String?
+
+    /// Reads and checks the request.
+    init(_ json: [UInt8]) throws(ChannelProblem) {
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: json)
+        } catch {
+            throw SendRequest.problem("the request is not JSON: \(error)", key: "send", remedy: "send one JSON object")
+        }
+        account = try SendRequest.required("account", value)
+        let target = try SendRequest.required("to", value)
+        guard let to = OutboundTarget(target) else {
+            throw SendRequest.problem(
+                "\"\(target.prefix(120))\" names no channel", key: "to",
+                remedy: "use fabric:<guild>/<channel> or fabric:<channel>")
+        }
+        self.to = to
+        text = value["text"]?.string ?? ""
+        replyTo = value["replyTo"]?.string
+        delivery = value["delivery"]?.string
+        media = []
+        for (index, item) in (value["media"]?.array ?? []).enumerated() {
+            guard let path = item["path"]?.string, !path.isEmpty else {
+                throw SendRequest.problem(
+                    "a file without a path", key: "media[\(index)].path", remedy: "give an absolute path")
+            }
+            guard path.hasPrefix("/") else {
+                throw SendRequest.problem(
+                    "\"\(path.prefix(120))\" is not an absolute path", key: "media[\(index)].path",
+                    remedy: "give an absolute path")
+            }
+            let last = path.split(separator: "/").last.map(String.init)
+            let name = AttachmentName.safe(item["name"]?.string ?? last)
+            media.append(
+                StoredMedia(
+                    path: path, name: name,
+                    mediaType: item["mediaType"]?.string ?? MediaTypeGuess.byExtension(name)))
+        }
+        if text.isEmpty && media.isEmpty {
+            throw SendRequest.problem(
+                "the message has neither text nor files", key: "text", remedy: "give one of them")
+        }
+    }
+
+    private static func required(_ key: String, _ value: JSONValue) throws(ChannelProblem) -> String {
+        guard let text = value[key]?.string, !text.isEmpty else {
+            throw problem("\"\(key)\" is missing or not a string", key: key, remedy: "give it as a string")
+        }
+        return text
+    }
+
+    private static func problem(_ text: String, key: String, remedy: String) -> ChannelProblem {
+        ChannelProblem(.invalid, text, at: "send request, key \(key)", remedy: remedy)
+    }
+}
+
+/// The media type of a file that is about to be sent, by its name; the guild's readers decide by content anyway.
+enum MediaTypeGuess {
+    static func byExtension(_ name: String) -> String {
+        let known = [
+            "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif",
+            "webp": "image/webp", "svg": "image/svg+xml", "pdf": "application/pdf", "txt": "text/plain",
+            "md": "text/markdown", "csv": "text/csv", "json": "application/json", "html": "text/html",
+            "zip": "application/zip", "gz": "application/gzip", "mp3": "audio/mpeg", "wav": "audio/wav",
+            "ogg": "audio/ogg", "mp4": "video/mp4", "webm": "video/webm",
+        ]
+        guard let dot = name.lastIndex(of: ".") else { return "application/octet-stream" }
+        return known[name[name.index(after: dot)...].lowercased()] ?? "application/octet-stream"
+    }
+}

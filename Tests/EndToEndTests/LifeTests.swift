@@ -1,0 +1,179 @@
+import FabricChannel
+import FabricSimulator
+import Foundation
+import JSONBytes
+import Testing
+
+/// Starting, stopping, bad configuration, many accounts.
+@Suite(.serialized) struct LifeTests {
+    private func raw(_ world: World, _ settings: JSONValue) async -> (ChannelResult.Code, JSONValue) {
+        let request: JSONValue = [
+            "file": "/etc/gateway.json", "keyPath": "channels.fabric", "directory": .string(world.directory),
+            "stateDirectory": .string(world.directory), "settings": settings,
+        ]
+        return await world.ask(nil, { $0.configure($1, completion: $2) }, request)
+    }
+
+    @Test(
+        arguments: [
+            (["centerApiBas": "http://x/api"], "centerApiBas"), (["coalesce": "yes"], "coalesce"),
+            (["centerApiBase": "ftp://x"], "centerApiBase"), (["catchUp": ["wake": "maybe"]], "catchUp.wake"),
+        ] as [(JSONValue, String)])
+    func badSettingsNameFileKeyAndRemedyAndChangeNothing(_ settings: JSONValue, _ key: String) async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            let (code, json) = await raw(world, settings)
+            #expect(code == .invalid)
+            let finding = try #require(json["errors"]?.array?.first)
+            #expect(finding["file"]?.string == "/etc/gateway.json")
+            #expect(finding["keyPath"]?.string == "channels.fabric.\(key)")
+            let remedy = finding["remedy"]?.string
+            #expect(remedy?.isEmpty == false)
+            // The account goes on under the old settings.
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "still here")
+            _ = try await world.gateway.delivery("still here") { $0.text == "still here" }
+        }
+    }
+
+    @Test func aBadAccountDoesNotStopTheGoodOnes() async throws {
+        try await withWorld { world in
+            let agent = try await world.sim.createUser(name: "agent")
+            let (code, json) = await raw(
+                world,
+                [
+                    "centerApiBase": .string(world.sim.centerBase),
+                    "accounts": [
+                        "agent": ["fabricApiKey": .string(agent.apiKey)], "empty": ["fabricApiKey": ""],
+                        "absent": ["fabricApiKey": ["env": "FABRIC_TEST_NOT_SET"]],
+                        "wrong": ["fabricApiKey": "fak_wrong"],
+                    ],
+                ])
+            #expect(code == .ok)
+            let rows = json["accounts"]?.array ?? []
+            func row(_ id: String) -> JSONValue? { rows.first { $0["accountId"]?.string == id } }
+            #expect(row("agent")?["credential"]?.string == "available")
+            #expect(row("empty")?["configured"]?.bool == false)
+            #expect(row("absent")?["configured"]?.bool == true)
+            #expect(row("absent")?["credential"]?.string == "unavailable")
+            #expect(row("absent")?["reason"]?.string?.contains("FABRIC_TEST_NOT_SET") == true)
+            let absent = await world.ask(nil, { $0.startAccount($1, completion: $2) }, ["accountId": "absent"])
+            #expect(absent.code == .invalid)
+            try await world.start("wrong")
+            try await world.start("agent")
+            try await world.ready("agent")
+            _ = try await world.gateway.wait(for: "wrong to be blocked") { gateway in
+                gateway.statuses.contains {
+                    $0["accountId"]?.string == "wrong" && $0["lifecycle"]?.string == "blocked"
+                } ? true : nil
+            }
+            #expect(!world.log.text.contains("fak_wrong"))
+        }
+    }
+
+    @Test func nothingBoundStartsNothingAndConnectsNowhere() async throws {
+        try await withWorld { world in
+            let (code, json) = await raw(world, ["centerApiBase": .string(world.sim.centerBase)])
+            #expect(code == .ok)
+            #expect(json["configured"]?.bool == false && json["accounts"]?.array == [])
+            let start = await world.ask(nil, { $0.startAccount($1, completion: $2) }, ["accountId": "default"])
+            #expect(start.code == .invalid)
+            #expect(await world.sim.counters.connections.values.reduce(0, +) == 0)
+        }
+    }
+
+    @Test func stopLeavesNothingAndASecondStopIsFine() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            try await world.stop("agent")
+            try await world.sim.waitForNoSockets(user: scene.agent.id)
+            try await world.stop("agent")
+            let row = try await world.status("agent").first
+            #expect(row?["running"]?.bool == false && row?["lifecycle"]?.string == "stopped")
+            try await world.start("agent")
+            try await world.start("agent")
+            try await world.sim.waitForSockets(user: scene.agent.id, joined: scene.channel.id)
+        }
+    }
+
+    @Test func stopIsQuickInEveryState() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            let silences: [@Sendable (inout Faults) -> Void] = [
+                { $0.blackhole = ["center"] }, { $0.blackhole = [World.guild] }, { $0.resets = [World.guild] },
+                { $0.silence = .beforeOpen }, { $0.silence = .beforeConnect },
+                { $0.routes = [RouteFault(method: "GET", path: "/api/channels", drop: .never)] },
+            ]
+            for fault in silences {
+                try await world.stop("agent")
+                await world.sim.faults.clear()
+                await world.sim.faults.update(fault)
+                await world.sim.expireTokens(centerToo: true)
+                try await world.start("agent")
+                _ = try await world.status("agent")
+                let start = ContinuousClock.now
+                try await world.stop("agent")
+                #expect(ContinuousClock.now - start < .seconds(5))
+            }
+            await world.sim.faults.clear()
+            try await world.start("agent")
+            try await world.sim.waitForSockets(user: scene.agent.id, joined: scene.channel.id)
+        }
+    }
+
+    @Test func shutdownEndsThreadsAndDescriptors() async throws {
+        try await withWorld { world in
+            func count(_ what: String) -> Int {
+                (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/\(what)").count) ?? 0
+            }
+            let agent = try await world.sim.createUser(name: "agent")
+            func cycle() async throws {
+                let instance = try world.secondInstance()
+                try await world.configure([:], accounts: ["agent": agent.apiKey], on: instance)
+                try await world.start("agent", on: instance)
+                try await world.sim.waitForSockets(user: agent.id)
+                await World.blocking { instance.shutdown() }
+                try await world.sim.waitForNoSockets(user: agent.id)
+            }
+            // The first rounds make what the process keeps: pools of threads, caches.
+            for _ in 0..<3 { try await cycle() }
+            let (threads, files) = (count("task"), count("fd"))
+            for _ in 0..<10 { try await cycle() }
+            #expect(count("fd") <= files + 2)
+            #expect(count("task") <= threads + 4)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5))) func aThousandAccounts() async throws {
+        try await withWorld { world in
+            let human = try await world.sim.createUser(name: "human")
+            var keys: [String: String] = [:]
+            var ids: [String] = []
+            for number in 0..<1000 {
+                let user = try await world.sim.createUser(name: "a\(number)")
+                keys["a\(number)"] = user.apiKey
+                ids.append(user.id)
+            }
+            let room = try await world.sim.createChannel(
+                guild: World.guild, name: "all", type: .report, members: ids + [human.id])
+            try await world.configure([:], accounts: keys)
+            for id in keys.keys.sorted() { try await world.start(id) }
+            try await world.sim.waitForSockets(joined: room.id, count: 1000, timeout: .seconds(120))
+            for account in keys.keys { try await world.ready(account) }
+            let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
+            #expect(threads < 60, "no thread per account")
+            try await world.sim.post(as: human.id, in: room.id, content: "to all")
+            _ = try await world.gateway.wait(for: "a thousand deliveries", timeout: .seconds(60)) {
+                $0.deliveries.count >= 1000 ? true : nil
+            }
+            #expect(Set(world.gateway.deliveries.map(\.account)).count == 1000)
+            let (code, _) = await world.send([
+                "account": "a7", "to": .string("fabric:\(World.guild)/\(room.id)"), "text": "from one",
+            ])
+            #expect(code == .ok)
+            let logins = await world.sim.counters.logins
+            #expect(logins.values.allSatisfy { $0 == 1 })
+            for id in keys.keys { try await world.stop(id) }
+            try await world.sim.waitForNoSockets(timeout: .seconds(60))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import FabricChannel
+import Foundation
+import JSONBytes
+import Logging
+import Synchronization
+
+/// A gateway for tests: keeps every delivery and status, and answers what the test tells it to.
+final class TestGateway: GatewayPort {
+    struct Delivery: Sendable {
+        var json: JSONValue
+        var id: String { json["delivery"]?.string ?? "" }
+        var account: String { json["account"]?.string ?? "" }
+        var wake: Bool { json["wake"]?.bool ?? false }
+        var caughtUp: Bool { json["caughtUp"]?.bool ?? false }
+        var redelivered: Bool { json["redelivered"]?.bool ?? false }
+        var text: String { json["message"]?["text"]?.string ?? "" }
+        var to: String { json["conversation"]?["id"]?.string ?? "" }
+        var media: [JSONValue] { json["media"]?.array ?? [] }
+    }
+
+    private struct State {
+        var deliveries: [Delivery] = []
+        var statuses: [JSONValue] = []
+        var waiters: [UInt64: @Sendable () -> Void] = [:]
+        var next: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+    /// Called for every wake delivery, on the loop; the default leaves it to the test.
+    let onWake: Mutex<(@Sendable (Delivery) -> Void)?> = Mutex(nil)
+
+    func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer {
+        guard let json = try? JSONValue(parsing: Array(delivery)) else { return .finished }
+        let delivery = Delivery(json: json)
+        change { $0.deliveries.append(delivery) }
+        guard delivery.wake else { return .adopted }
+        onWake.withLock { $0 }?(delivery)
+        return .taken
+    }
+
+    func accountChanged(_ status: [UInt8]) {
+        guard let json = try? JSONValue(parsing: status) else { return }
+        change { $0.statuses.append(json) }
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let waiters = state.withLock { state in
+            body(&state)
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter() }
+    }
+
+    var deliveries: [Delivery] { state.withLock { $0.deliveries } }
+    var statuses: [JSONValue] { state.withLock { $0.statuses } }
+
+    /// Waits until `condition` gives a value, looked at after every delivery and status.
+    func wait<Value: Sendable>(
+        for what: String, timeout: Duration = .seconds(20),
+        until condition: @escaping @Sendable (TestGateway) -> Value?
+    ) async throws -> Value {
+        let deadline = ContinuousClock.now.advanced(by: timeout)
+        while true {
+            let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+            state.withLock { state in
+                state.next += 1
+                state.waiters[state.next] = { continuation.finish() }
+            }
+            if let value = condition(self) { return value }
+            guard ContinuousClock.now < deadline else {
+                throw TestFailure("timed out waiting for \(what); \(deliveries.count) deliveries")
+            }
+            let alarm = Task {
+                try await Task.sleep(until: deadline, clock: .continuous)
+                continuation.finish()
+            }
+            for await _ in stream {}
+            alarm.cancel()
+        }
+    }
+
+    func delivery(
+        _ what: String, timeout: Duration = .seconds(20), where test: @escaping @Sendable (Delivery) -> Bool
+    ) async throws -> Delivery {
+        try await wait(for: what, timeout: timeout) { $0.deliveries.first(where: test) }
+    }
+
+    func status(
+        _ what: String, timeout: Duration = .seconds(20), where test: @escaping @Sendable (JSONValue) -> Bool
+    ) async throws -> JSONValue {
+        try await wait(for: what, timeout: timeout) {
+            $0.statuses.last.flatMap { test($0) ? $0 : Optional<JSONValue>.none }
+        }
+    }
+}
+
+struct TestFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Keeps log records, so that a test can search them for secrets.
+final class LogMemory: Sendable {
+    private let lines = Mutex<[String]>([])
+    var text: String { lines.withLock { $0.joined(separator: "\n") } }
+    func append(_ line: String) { lines.withLock { $0.append(line) } }
+
+    var logger: Logger {
+        Logger(label: "test") { _ in Handler(memory: self) }
+    }
+
+    struct Handler: LogHandler {
+        let memory: LogMemory
+        var metadata: Logger.Metadata = [:]
+        var logLevel: Logger.Level = .trace
+        init(memory: LogMemory) { self.memory = memory }
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) {
+            let all = metadata.merging(event.metadata ?? [:]) { $1 }
+            memory.append("\(event.level) \(event.message) \(all)")
+        }
+    }
+}

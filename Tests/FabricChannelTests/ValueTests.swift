@@ -1,0 +1,153 @@
+import ChannelStore
+import FabricAPI
+import Testing
+
+@testable import FabricChannel
+
+@Suite struct AttachmentNameTests {
+    @Test(arguments: [
+        ("../../etc/passwd", "passwd"), ("/etc/shadow", "shadow"), ("", "attachment"), ("..", "attachment"),
+        (".", "attachment"), ("...", "attachment"), ("a\u{0}b\u{1F}\n.txt", "ab.txt"), (".bashrc", "bashrc"),
+        ("C:\\Windows\\system32\\cmd.exe", "cmd.exe"), ("blue.png", "blue.png"), ("-rf", "rf"),
+        ("evil\u{202E}gnp.exe", "evilgnp.exe"), ("a\u{2215}b", "a_b"), ("\u{FF0E}\u{FF0E}\u{FF0F}x", "．．_x"),
+        ("Übergrößenträger 日本.pdf", "Übergrößenträger 日本.pdf"), ("dir/", "dir"), ("a:b|c?.txt", "a_b_c_.txt"),
+    ])
+    func isSafe(_ name: String, _ expected: String) {
+        #expect(AttachmentName.safe(name) == expected)
+    }
+
+    @Test func lengthIsBoundedWithTheExtensionKept() {
+        let name = AttachmentName.safe(String(repeating: "x", count: 5000) + ".png")
+        #expect(name.utf8.count <= 200 && name.hasSuffix(".png"))
+        let wide = AttachmentName.safe(String(repeating: "日", count: 5000))
+        #expect(wide.utf8.count <= 200 && !wide.isEmpty)
+    }
+
+    @Test func namesThatDifferOnlyInCaseStayApart() {
+        #expect(AttachmentName.unique("A.png", taken: ["a.png"]) == "A-2.png")
+        #expect(AttachmentName.unique("b", taken: ["b", "b-2"]) == "b-3")
+    }
+}
+
+@Suite struct MediaTypeSnifferTests {
+    @Test func bytesDecide() {
+        #expect(MediaTypeSniffer.sniff([0x89, 0x50, 0x4E, 0x47, 13, 10, 26, 10], claimed: "text/html") == "image/png")
+        #expect(MediaTypeSniffer.sniff(Array("%PDF-1.7".utf8), claimed: nil) == "application/pdf")
+        #expect(MediaTypeSniffer.sniff(Array("hello".utf8), claimed: nil) == "text/plain")
+        #expect(MediaTypeSniffer.sniff(Array("hello".utf8), claimed: "text/markdown; charset=utf-8") == "text/markdown")
+        #expect(MediaTypeSniffer.sniff(Array("hello".utf8), claimed: "image/png") == "text/plain")
+        #expect(MediaTypeSniffer.sniff([0, 1, 2], claimed: "image/png") == "application/octet-stream")
+        #expect(MediaTypeSniffer.sniff([0, 1, 2], claimed: "nonsense\r\nX: y") == "application/octet-stream")
+        #expect(MediaTypeSniffer.sniff([], claimed: nil) == "application/octet-stream")
+    }
+}
+
+@Suite struct WakeRuleTests {
+    @Test func historyInfersWhatTheRulesAllow() {
+        let plain = WakeRule.Evidence(mentionsAgent: false, mentionsAnyone: false, fromSystem: false)
+        let mentioned = WakeRule.Evidence(mentionsAgent: true, mentionsAnyone: true, fromSystem: false)
+        let other = WakeRule.Evidence(mentionsAgent: false, mentionsAnyone: true, fromSystem: false)
+        let system = WakeRule.Evidence(mentionsAgent: false, mentionsAnyone: false, fromSystem: true)
+        #expect(WakeRule.history(.dm, evidence: other, infer: true) == .wake)
+        #expect(WakeRule.history(.general, evidence: plain, infer: true) == .wake)
+        #expect(WakeRule.history(.general, evidence: mentioned, infer: true) == .wake)
+        #expect(WakeRule.history(.general, evidence: other, infer: true) == .record)
+        #expect(WakeRule.history(.general, evidence: system, infer: true) == .record)
+        for type in [FabricChannelType.discuss, .work] {
+            #expect(WakeRule.history(type, evidence: plain, infer: true) == .record)
+            #expect(WakeRule.history(type, evidence: mentioned, infer: true) == .wake)
+        }
+        #expect(WakeRule.history(.triage, evidence: plain, infer: true) == .ignore)
+        #expect(WakeRule.history(.report, evidence: mentioned, infer: true) == .record)
+        #expect(WakeRule.history(.dm, evidence: plain, infer: false) == .record)
+    }
+
+    @Test func liveMessagesFollowTheGuild() {
+        #expect(WakeRule.live(.dm, wakeup: false) == .wake)
+        #expect(WakeRule.live(.report, wakeup: true) == .wake)
+        #expect(WakeRule.live(.general, wakeup: false) == .record)
+        #expect(WakeRule.live(.triage, wakeup: false) == .ignore)
+    }
+}
+
+@Suite struct OutboundTargetTests {
+    @Test func theGrammar() {
+        #expect(OutboundTarget("fabric:g1/c1")?.guild == "g1")
+        #expect(OutboundTarget("fabric:g/1/c1")?.guild == "g/1")
+        #expect(OutboundTarget("fabric:c1")?.guild == nil)
+        for bad in ["", "c1", "fabric:", "fabric:/c1", "fabric:g/", "fabric:a b", "fabric:g/c?x", "fabric:g/%2e"] {
+            #expect(OutboundTarget(bad) == nil)
+        }
+    }
+}
+
+@Suite struct LaneTests {
+    private func message(_ id: String, wake: Bool) -> PendingMessage {
+        PendingMessage(id: id, sequence: nil, wake: wake, caughtUp: false, redelivered: false, message: [])
+    }
+
+    @Test func aTurnHoldsItsLaneUntilItEnds() {
+        var lane = Lane()
+        lane.enqueue(message("1", wake: true))
+        lane.enqueue(message("2", wake: false))
+        #expect(lane.next()?.id == "1")
+        lane.begin("1", deadline: .now)
+        #expect(lane.next() == nil)
+        #expect(lane.end("other") == false)
+        #expect(lane.end("1") == true)
+        #expect(lane.end("1") == false)
+        #expect(lane.next()?.id == "2")
+        #expect(lane.isEmpty)
+    }
+
+    @Test func aLaneOfManyKeepsOrder() {
+        var lane = Lane()
+        for number in 0..<1000 { lane.enqueue(message("\(number)", wake: false)) }
+        for number in 0..<1000 { #expect(lane.next()?.id == "\(number)") }
+        #expect(lane.next() == nil && lane.waitingCount == 0)
+    }
+}
+
+@Suite struct TurnRepliesTests {
+    @Test func segmentsBecomeOneMessagePerChannel() {
+        var replies = TurnReplies()
+        let a = ChannelKey(guild: "g", channel: "a")
+        let b = ChannelKey(guild: "g", channel: "b")
+        replies.add(delivery: "d", key: a, text: "one", media: [], replyTo: nil, request: 1)
+        replies.add(delivery: "d", key: b, text: "other", media: [], replyTo: nil, request: 2)
+        replies.add(delivery: "d", key: a, text: "two", media: [], replyTo: "m", request: 3)
+        let ended = replies.end("d")
+        #expect(ended.map(\.texts) == [["one", "two"], ["other"]])
+        #expect(ended.map(\.requests) == [[1, 3], [2]])
+        let again = replies.end("d")
+        #expect(again.isEmpty)
+    }
+}
+
+@Suite struct AccountLifeTests {
+    @Test func theStateIsDerived() {
+        var life = AccountLife()
+        #expect(life.lifecycle == .stopped)
+        life.running = true
+        #expect(life.lifecycle == .starting)
+        life.guilds = 2
+        life.readyGuilds = 1
+        #expect(!life.connected)
+        life.readyGuilds = 2
+        life.settle()
+        #expect(life.lifecycle == .ready && life.connected && life.reason.isEmpty)
+        life.readyGuilds = 1
+        life.guildProblem = "guild g: gone"
+        life.settle()
+        #expect(life.lifecycle == .recovering && life.reason == "guild g: gone")
+        life.blocked = "refused"
+        #expect(life.lifecycle == .blocked && !life.connected)
+    }
+
+    @Test func noGuildIsNotConnected() {
+        var life = AccountLife()
+        life.running = true
+        life.hasSession = true
+        #expect(!life.connected && life.reason.contains("no guild"))
+    }
+}
