@@ -11,6 +11,7 @@ let package = Package(
         .library(name: "HTTPTransfer", targets: ["HTTPTransfer"]),
         .library(name: "FabricSimulator", targets: ["FabricSimulator"]),
         .library(name: "FabricModule", type: .dynamic, targets: ["FabricModule"]),
+        .executable(name: "gateway", targets: ["gateway"]),
         .executable(name: "fabric-sim", targets: ["fabric-sim"]),
     ],
     dependencies: [
@@ -54,6 +55,12 @@ let package = Package(
                     "-use-ld=lld",
                 ])
             ]),
+
+        // The gateway.
+        .target(name: "CGatewaySystem"),
+        .target(
+            name: "GatewayHost", dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", log]),
+        .executableTarget(name: "gateway", dependencies: ["GatewayHost", arguments, log]),
 
         // The other side of the wire.
         .target(

@@ -1,0 +1,64 @@
+/// Something that answers wake deliveries.
+protocol Agent: Sendable {
+    /// Takes one turn. `nil` means that there is nothing to say. Cancelled when the gateway stops.
+    func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply?
+}
+
+/// One wake delivery, as an agent gets it.
+struct Turn: Sendable {
+    /// What the router needs of the delivery.
+    var head: DeliveryHead
+    /// The delivery JSON as the module sent it.
+    var delivery: [UInt8]
+    init(head: DeliveryHead, delivery: [UInt8]) {
+        self.head = head
+        self.delivery = delivery
+    }
+}
+
+/// A file of an answer.
+struct ReplyFile: Equatable, Sendable {
+    var path: String
+    var name: String?
+    var mediaType: String?
+    init(path: String, name: String? = nil, mediaType: String? = nil) {
+        self.path = path
+        self.name = name
+        self.mediaType = mediaType
+    }
+}
+
+struct AgentReply: Equatable, Sendable {
+    var text: String
+    var files: [ReplyFile]
+    init(text: String, files: [ReplyFile] = []) {
+        self.text = text
+        self.files = files
+    }
+}
+
+/// Why a turn failed. Holds no text of the delivery or the answer.
+struct AgentFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What happened and what the operator can do.
+    var description: String
+    /// The gateway is stopping: the delivery stays unsettled, so that it is delivered again.
+    var cancelled: Bool
+    init(_ description: String, cancelled: Bool = false) {
+        self.description = description
+        self.cancelled = cancelled
+    }
+}
+
+/// Answers `echo: <text>`, and sends back the files it received; without text just the files.
+struct EchoAgent: Agent {
+    init() {}
+
+    func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply? {
+        let head = turn.head
+        let files = head.media.compactMap { file in
+            file.path.map { ReplyFile(path: $0, name: file.name, mediaType: file.mediaType) }
+        }
+        let text = head.text.isEmpty ? "" : "echo: " + head.text
+        return text.isEmpty && files.isEmpty ? nil : AgentReply(text: text, files: files)
+    }
+}

@@ -1,0 +1,165 @@
+import JSONBytes
+import Settings
+
+extension GatewayConfiguration {
+    /// Reads a configuration file (JSON with comments).
+    /// - Parameter file: absolute.
+    /// - Throws: `GatewayError` with every finding, each with its place and remedy.
+    init(file: String) throws(GatewayError) {
+        let findings = SettingsFindings()
+        let read = SettingsDocument.read(file: file, findings: findings).map {
+            GatewayConfiguration(root: $0, file: file, findings: findings)
+        }
+        guard let read, findings.isEmpty else { throw Self.failure(file, findings) }
+        self = read
+    }
+
+    /// Only where the state directory is: all that a command for a running gateway needs, so that a mistake elsewhere in
+    /// the file does not get in its way.
+    static func stateDirectory(file: String) throws(GatewayError) -> String {
+        let findings = SettingsFindings()
+        guard let root = SettingsDocument.read(file: file, findings: findings) else { throw failure(file, findings) }
+        let section = SettingsSection(root, findings: SettingsFindings())
+        return path(section.string("stateDirectory") ?? defaultStateDirectory, file)
+    }
+
+    /// Beside the configuration file.
+    private static let defaultStateDirectory = "./state"
+
+    private static func failure(_ file: String, _ findings: SettingsFindings) -> GatewayError {
+        let errors = findings.errors
+        guard errors.count != 1, let first = errors.first else {
+            let only = errors.first
+            return GatewayError(
+                only?.problem ?? "the configuration cannot be read", place: place(only, file),
+                remedy: only?.remedy ?? "")
+        }
+        return GatewayError(
+            "the configuration has \(errors.count) mistakes", place: first.file.isEmpty ? file : first.file,
+            remedy: "Correct them all", findings: errors.map(\.description))
+    }
+
+    private static func place(_ error: SettingsError?, _ file: String) -> String {
+        guard let error else { return file }
+        let line = error.line.map { ":\($0)" } ?? ""
+        return (error.file.isEmpty ? file : error.file) + line + (error.keyPath.isEmpty ? "" : ": \(error.keyPath)")
+    }
+
+    private static func path(_ text: String, _ file: String) -> String {
+        let directory = Files.parent(of: file)
+        return Files.resolve(FileText.resolve(text, in: directory), in: directory)
+    }
+
+    private init(root node: SettingsNode, file: String, findings: SettingsFindings) {
+        let root = SettingsSection(node, findings: findings)
+        self.file = file
+        stateDirectory = Self.path(root.string("stateDirectory") ?? Self.defaultStateDirectory, file)
+        plugins = Self.plugins(root, file)
+        channels = Dictionary(
+            (root.members("channels") ?? []).map { ($0.name, $0.node.json) }, uniquingKeysWith: { first, _ in first })
+        for member in root.members("channels") ?? [] where !plugins.contains(where: { $0.id == member.name }) {
+            findings.add(
+                member.node, "no plugin serves this channel",
+                remedy: "Add plugins.\(member.name) with the path of its plugin.json, or remove this section")
+        }
+        let hidden = channels.values.reduce(into: Set()) { $0.formUnion(Self.secretVariables(in: $1)) }
+        agents = Self.agents(root, file, hidden: hidden)
+        bindings = Self.bindings(root, agents: agents, plugins: plugins)
+        // More than a few hundred processes at once is no use to anybody.
+        maximumCommands = root.int("maximumCommands", in: 1...1024) ?? 8
+        root.finish()
+    }
+
+    private static func plugins(_ root: SettingsSection, _ file: String) -> [Plugin] {
+        (root.members("plugins") ?? []).compactMap { member in
+            let section = SettingsSection(member.node, findings: root.findings)
+            let manifest = section.string("manifest")
+            let enabled = section.bool("enabled") ?? true
+            if member.node.members != nil, section.value("manifest") == nil {
+                section.require("manifest", remedy: "Write the path of the plugin's plugin.json there")
+            }
+            section.finish()
+            return Plugin(id: member.name, manifest: path(manifest ?? "", file), enabled: enabled)
+        }
+    }
+
+    private enum Builtin: String, CaseIterable { case echo }
+
+    private static func agents(_ root: SettingsSection, _ file: String, hidden: Set<String>) -> [String: AgentSettings]
+    {
+        var agents: [String: AgentSettings] = [:]
+        for member in root.members("agents") ?? [] {
+            let section = SettingsSection(member.node, findings: root.findings)
+            let builtin = section.choice("builtin", Builtin.self)
+            let command = section.strings("command")
+            // A day is more than any turn may take; the module gives its lane up after 30 min by itself.
+            let timeout = section.number("timeoutSeconds", in: 0.001...86_400)
+            let output = section.int("maximumOutputBytes", in: 1...(1 << 30))
+            section.finish()
+            guard member.node.members != nil else { continue }
+            // Kept even with a finding, so that bindings to it are not findings too.
+            agents[member.name] = .echo
+            switch (section.value("builtin") != nil, section.value("command") != nil) {
+            case (true, false) where builtin != nil: break
+            case (false, true):
+                guard var words = command, let program = words.first, !program.isEmpty else {
+                    root.findings.add(
+                        section.value("command") ?? member.node, "the command is empty",
+                        remedy: "Write the program and its arguments as a list of strings")
+                    continue
+                }
+                if program.contains("/") { words[0] = path(program, file) }
+                var settings = CommandAgent.Configuration(command: words)
+                if let timeout { settings.timeout = .seconds(timeout) }
+                if let output { settings.maximumOutput = output }
+                settings.hiddenVariables = hidden
+                agents[member.name] = .command(settings)
+            case (true, false): break
+            default:
+                root.findings.add(
+                    member.node, "an agent has either “builtin” or “command”",
+                    remedy: "Write {\"builtin\": \"echo\"} or {\"command\": [program, argument…]}")
+            }
+        }
+        return agents
+    }
+
+    private static func bindings(
+        _ root: SettingsSection, agents: [String: AgentSettings], plugins: [Plugin]
+    ) -> [RoutingTable.Binding] {
+        var bindings: [RoutingTable.Binding] = []
+        for node in root.elements("bindings") ?? [] {
+            let section = SettingsSection(node, findings: root.findings)
+            let agent = section.string("agentId")
+            let match = section.section("match")
+            let channel = match?.string("channel")
+            let account = match?.string("accountId")
+            match?.finish()
+            section.finish()
+            guard node.members != nil else { continue }
+            if section.value("agentId") == nil { section.require("agentId", remedy: "Name the agent") }
+            if match == nil { section.require("match", remedy: "Write {\"channel\": …, \"accountId\": …}") }
+            if let match, match.value("channel") == nil { match.require("channel", remedy: "Name the channel") }
+            guard let agent, let channel else { continue }
+            check(agent, in: agents.keys.sorted(), section.value("agentId"), "agent", root.findings)
+            check(channel, in: plugins.map(\.id), match?.value("channel"), "channel", root.findings)
+            if bindings.contains(where: { $0.channel == channel && $0.account == account }) {
+                root.findings.add(
+                    node, "there is a binding for this before", remedy: "Remove one of them; an account has one agent")
+                continue
+            }
+            bindings.append(RoutingTable.Binding(agent: agent, channel: channel, account: account))
+        }
+        return bindings
+    }
+
+    private static func check(
+        _ name: String, in known: [String], _ node: SettingsNode?, _ kind: String, _ findings: SettingsFindings
+    ) {
+        guard !known.contains(name), let node else { return }
+        let near = Nearest.word(to: name, among: known).map { "Did you mean “\($0)”?" }
+        findings.add(
+            node, "there is no \(kind) “\(name)”",
+            remedy: near ?? (known.isEmpty ? "There is none yet" : "Known: \(known.joined(separator: ", "))"))
+    }
+}

@@ -1,0 +1,24 @@
+import JSONBytes
+
+/// The form of the answers on the control socket: `{"ok":true,"result":…}` or `{"ok":false,"error":…,"where":…,
+/// "remedy":…,"findings":[…]}`.
+enum ControlAnswer {
+    static func success(_ result: JSONValue) -> JSONValue { ["ok": true, "result": result] }
+
+    static func failure(_ error: GatewayError) -> JSONValue {
+        [
+            "ok": false, "error": .string(error.problem), "where": .string(error.place),
+            "remedy": .string(error.remedy),
+            "findings": .array(error.findings.map { .string($0) }),
+        ]
+    }
+
+    /// The result, or the error, of an answer.
+    static func read(_ answer: JSONValue) throws(GatewayError) -> JSONValue {
+        if answer["ok"]?.flag == true { return answer["result"] ?? [:] }
+        throw GatewayError(
+            answer["error"]?.text ?? "the gateway gave an answer that makes no sense",
+            place: answer["where"]?.text ?? "",
+            remedy: answer["remedy"]?.text ?? "", findings: answer["findings"]?.texts ?? [])
+    }
+}

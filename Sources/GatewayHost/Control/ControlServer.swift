@@ -1,0 +1,198 @@
+import CGatewaySystem
+import Glibc
+import JSONBytes
+import Logging
+
+/// Answers newline-delimited JSON requests on the gateway's Unix socket (mode 0600). One thread serves all
+/// connections; each request is handled in a task of its own, and each connection's answers come in order.
+final class ControlServer: Sendable {
+    /// Longest request line, in bytes: a message text and some paths fit many times over.
+    static let maximumRequest = 4 << 20
+    /// Connections at once; more wait in the system's queue.
+    static let maximumConnections = 32
+
+    typealias Handler = @Sendable (JSONValue) async -> JSONValue
+
+    private struct Shared {
+        var answers: [(connection: Int32, serial: UInt64, bytes: [UInt8])] = []
+        var stopping = false
+    }
+
+    private let shared = Locked(Shared())
+    private let handler: Handler
+    private let logger: Logger
+    private let wake: Int32
+    private let ended = Once<Void>()
+    private let path: String
+
+    /// Listens at once. The caller holds the state directory, so whatever lies at the path is a leftover.
+    init(stateDirectory: String, logger: Logger, handler: @escaping Handler) throws(POSIXFailure) {
+        self.handler = handler
+        self.logger = logger
+        let address = try ControlAddress(stateDirectory: stateDirectory)
+        path = address.path
+        let listener = try ControlAddress.socket()
+        var failure: POSIXFailure?
+        // On Linux the file gets the mode of the socket: it never exists with a wider one.
+        fchmod(listener, 0o600)
+        unlink(address.path)
+        if address.lend({ bind(listener, $0, $1) }) != 0 {
+            failure = POSIXFailure(operation: "binding \(address.path)")
+        } else if chmod(address.path, 0o600) != 0 || listen(listener, 16) != 0
+            || fcntl(listener, F_SETFL, O_NONBLOCK) != 0
+        {
+            failure = POSIXFailure(operation: "listening on \(address.path)")
+        }
+        wake = gateway_eventfd()
+        if wake < 0 { failure = failure ?? POSIXFailure(operation: "making an eventfd") }
+        if let failure {
+            close(listener)
+            throw failure
+        }
+        do {
+            try DetachedThread.start("control") { [self] in serve(listener) }
+        } catch {
+            close(listener)
+            throw error
+        }
+    }
+
+    deinit { close(wake) }
+
+    /// Ends all connections and removes the socket. Answers already given are still sent.
+    func stop() async {
+        shared.withLock { $0.stopping = true }
+        ring()
+        await ended.value()
+    }
+
+    private func ring() {
+        var one: UInt64 = 1
+        _ = write(wake, &one, MemoryLayout<UInt64>.size)
+    }
+
+    private struct Connection {
+        var serial: UInt64
+        var incoming: [UInt8] = []
+        var outgoing: [UInt8] = []
+        var busy = false
+        var finished = false
+    }
+
+    private func serve(_ listener: Int32) {
+        // A peer that went away must not end the process; the pending signal dies with this thread.
+        var blocked = sigset_t()
+        sigemptyset(&blocked)
+        sigaddset(&blocked, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &blocked, nil)
+        var connections: [Int32: Connection] = [:]
+        var lastSerial: UInt64 = 0
+        var stopAt: ContinuousClock.Instant?
+        while true {
+            let (answers, stopping) = shared.withLock { shared in
+                defer { shared.answers = [] }
+                return (shared.answers, shared.stopping)
+            }
+            for answer in answers where connections[answer.connection]?.serial == answer.serial {
+                connections[answer.connection]?.outgoing += answer.bytes
+                connections[answer.connection]?.busy = false
+            }
+            for descriptor in Array(connections.keys) { step(descriptor, &connections) }
+            // Whoever asked for the stop shall have the answer; but nobody can hold up the end by not reading.
+            if stopping {
+                let end = stopAt ?? .now.advanced(by: .seconds(1))
+                stopAt = end
+                if .now >= end || connections.values.allSatisfy({ !$0.busy && $0.outgoing.isEmpty }) { break }
+            }
+            var polled = [pollfd(fd: wake, events: Int16(POLLIN), revents: 0)]
+            let open = connections.count < Self.maximumConnections && !stopping
+            polled.append(pollfd(fd: open ? listener : -1, events: Int16(POLLIN), revents: 0))
+            for (descriptor, connection) in connections {
+                // A finished connection with a request under way waits for the answer only: its hang-up is known.
+                if connection.finished, connection.outgoing.isEmpty { continue }
+                let events = connection.outgoing.isEmpty ? POLLIN : POLLOUT
+                polled.append(pollfd(fd: descriptor, events: Int16(events), revents: 0))
+            }
+            poll(&polled, nfds_t(polled.count), stopping ? 100 : -1)
+            if polled[0].revents != 0 {
+                var count: UInt64 = 0
+                _ = read(wake, &count, MemoryLayout<UInt64>.size)
+            }
+            if polled[1].revents != 0 {
+                let descriptor = gateway_accept(listener)
+                if descriptor >= 0 {
+                    lastSerial += 1
+                    connections[descriptor] = Connection(serial: lastSerial)
+                }
+            }
+            for entry in polled.dropFirst(2) where entry.revents != 0 { receive(entry.fd, &connections) }
+        }
+        for descriptor in connections.keys { close(descriptor) }
+        close(listener)
+        unlink(path)
+        ended.decide(())
+    }
+
+    private func receive(_ descriptor: Int32, _ connections: inout [Int32: Connection]) {
+        guard connections[descriptor]?.outgoing.isEmpty == true else { return }
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+        if count < 0, errno == EAGAIN || errno == EINTR { return }
+        if count <= 0 {
+            connections[descriptor]?.finished = true
+        } else {
+            connections[descriptor]?.incoming += chunk[..<count]
+        }
+    }
+
+    /// Sends what is to be sent, begins the next request, closes what is over.
+    private func step(_ descriptor: Int32, _ connections: inout [Int32: Connection]) {
+        guard var connection = connections[descriptor] else { return }
+        if !connection.outgoing.isEmpty {
+            let count = connection.outgoing.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                connection.outgoing.removeFirst(count)
+            } else if errno != EAGAIN, errno != EINTR {
+                connection.outgoing = []
+                connection.finished = true
+            }
+        }
+        if !connection.busy, connection.outgoing.isEmpty, !connection.finished || !connection.incoming.isEmpty {
+            if let end = connection.incoming.firstIndex(of: UInt8(ascii: "\n")) {
+                let request = Array(connection.incoming[..<end])
+                connection.incoming.removeFirst(end + 1)
+                connection.busy = true
+                begin(request, descriptor, connection.serial)
+            } else if connection.incoming.count > Self.maximumRequest {
+                let refusal = ControlAnswer.failure(
+                    GatewayError("a request may have at most \(Self.maximumRequest) bytes"))
+                connection.outgoing = refusal.serialized + [UInt8(ascii: "\n")]
+                connection.incoming = []
+                connection.finished = true
+                let count = connection.outgoing.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+                connection.outgoing.removeFirst(max(0, count))
+            } else if connection.finished {
+                connection.incoming = []
+            }
+        }
+        if connection.finished, !connection.busy, connection.outgoing.isEmpty {
+            close(descriptor)
+            connections[descriptor] = nil
+        } else {
+            connections[descriptor] = connection
+        }
+    }
+
+    private func begin(_ request: [UInt8], _ descriptor: Int32, _ serial: UInt64) {
+        Task {
+            let answer: JSONValue
+            if let tree = JSONValue.parsed(request), tree.members != nil {
+                answer = await handler(tree)
+            } else {
+                answer = ControlAnswer.failure(GatewayError("a request must be one JSON object on one line"))
+            }
+            shared.withLock { $0.answers.append((descriptor, serial, answer.serialized + [UInt8(ascii: "\n")])) }
+            ring()
+        }
+    }
+}

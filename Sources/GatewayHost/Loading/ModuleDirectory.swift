@@ -1,0 +1,108 @@
+import CGatewaySystem
+import Glibc
+
+/// The folder of private copies. A module is never loaded from where the operator installed it: the same path again
+/// would give the old code, and overwriting a loaded file in place crashes it.
+public struct ModuleDirectory: Sendable {
+    /// The folder, absolute.
+    public let path: String
+
+    /// Opens (creates, mode 0700) the folder.
+    public init(path: String) throws(POSIXFailure) {
+        self.path = path
+        try Files.makeDirectory(path)
+    }
+
+    /// Copies the library under a name nobody used before.
+    /// - Returns: the copy's path.
+    /// - Throws: when the original cannot be read, is being written just now, or is no complete library.
+    func copy(of original: String, id: String) throws(ModuleError) -> String {
+        let bytes: [UInt8]
+        do {
+            let before = try Self.facts(original)
+            bytes = try Files.read(original, limit: 1 << 30)
+            guard try Self.facts(original) == before else {
+                throw POSIXFailure(operation: "reading \(original), which changed meanwhile", code: EAGAIN)
+            }
+        } catch {
+            throw ModuleError(
+                .file, "the module cannot be read (\(error))", place: original,
+                remedy: "Check the path in plugin.json and the file's permissions, or build the module")
+        }
+        try ModuleFile.check(bytes, path: original)
+        let name = "\(id).\(Self.owner).\(String(UInt64.random(in: .min ... .max), radix: 36)).so"
+        let target = path + "/" + name
+        do {
+            try Self.write(bytes, to: target)
+        } catch {
+            unlink(target)
+            throw ModuleError(
+                .file, "no private copy could be made (\(error))", place: target,
+                remedy: "Make room in the state directory and check its permissions")
+        }
+        return target
+    }
+
+    /// Removes one copy. The code stays mapped, so this is safe for a library that is loaded.
+    func remove(_ copy: String) { unlink(copy) }
+
+    /// Removes copies whose process is gone: those a killed gateway left behind.
+    /// - Returns: how many were removed.
+    @discardableResult
+    public func sweep() -> Int {
+        var removed = 0
+        for name in Files.names(in: path) where name.hasSuffix(".so") {
+            let parts = name.split(separator: ".")
+            guard parts.count >= 4 else { continue }
+            let owner = parts[parts.count - 3].split(separator: "-")
+            guard owner.count == 2, let pid = pid_t(owner[0]), let start = UInt64(owner[1]) else { continue }
+            if Self.startTime(of: pid) != start, unlink(path + "/" + name) == 0 { removed += 1 }
+        }
+        return removed
+    }
+
+    /// `pid-starttime` of this process: a pid alone may be somebody else's by now.
+    static var owner: String { "\(getpid())-\(startTime(of: getpid()) ?? 0)" }
+
+    /// Field 22 of `/proc/<pid>/stat`: when the process started, in clock ticks since boot; `nil` if there is none.
+    static func startTime(of pid: pid_t) -> UInt64? {
+        guard let bytes = try? Files.read("/proc/\(pid)/stat") else { return nil }
+        // The command's name may hold spaces and parentheses; the fields are counted from the last one.
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let end = text.lastIndex(of: ")") else { return nil }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        return fields.count > 19 ? UInt64(fields[19]) : nil
+    }
+
+    private struct Facts: Equatable {
+        var inode: UInt
+        var size: Int
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    private static func facts(_ path: String) throws(POSIXFailure) -> Facts {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { throw POSIXFailure(operation: "examining \(path)") }
+        return Facts(
+            inode: UInt(facts.st_ino), size: Int(facts.st_size), seconds: facts.st_mtim.tv_sec,
+            nanoseconds: facts.st_mtim.tv_nsec)
+    }
+
+    private static func write(_ bytes: [UInt8], to path: String) throws(POSIXFailure) {
+        let descriptor = gateway_open(path, O_WRONLY | O_CREAT | O_EXCL, 0o700)
+        guard descriptor >= 0 else { throw POSIXFailure(operation: "creating \(path)") }
+        defer { close(descriptor) }
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw POSIXFailure(operation: "writing \(path)")
+            }
+            offset += count
+        }
+    }
+}

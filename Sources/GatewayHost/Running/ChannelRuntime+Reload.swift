@@ -1,0 +1,205 @@
+import JSONBytes
+import Logging
+
+extension ChannelRuntime {
+    /// What the module said about a configuration: which accounts came, changed and went.
+    struct Adopted: Sendable {
+        var added: [String] = []
+        var changed: [String] = []
+        var removed: [String] = []
+        var accounts: [JSONValue] = []
+        /// Why nothing is configured; `nil` if something is.
+        var unconfigured: String?
+    }
+
+    /// Opens the first instance and gives it its settings. Starts no account.
+    func open(settings: JSONValue) async throws {
+        let opened = try await load(manifest, settings: settings)
+        module = opened.module
+        gates.rebase(on: opened.module)
+        self.settings = settings
+        adoptedAtOpen = opened.adopted
+        listen()
+    }
+
+    /// Starts what the configuration allows; called once after `open`.
+    func startAccounts() { apply(Adopted(accounts: adoptedAtOpen.accounts, unconfigured: adoptedAtOpen.unconfigured)) }
+
+    /// Gives the running instance new settings, whole or not at all. Touches no account.
+    func configure(_ settings: JSONValue) async throws(ModuleRefusal) -> Adopted {
+        guard let module else { throw ModuleRefusal(.unavailable, "the module is not open", place: setup.channel) }
+        let adopted = try await Self.adopted(module.configure(request(settings)))
+        self.settings = settings
+        return adopted
+    }
+
+    /// Makes the accounts follow an adopted configuration.
+    func apply(_ adopted: Adopted) {
+        described = Self.describe(adopted)
+        unconfigured = adopted.unconfigured
+        for account in adopted.removed { handle(.removed(account: account)) }
+        for account in supervisor.accounts where described[account] == nil { handle(.removed(account: account)) }
+        let changed = Set(adopted.changed)
+        for (account, entry) in described.sorted(by: { $0.key < $1.key }) {
+            handle(
+                .configured(account: account, Self.eligibility(entry), changed: changed.contains(account)))
+        }
+    }
+
+    /// Opens a new instance beside the old, checks it, moves the accounts one by one, and closes the old.
+    /// - Returns: the new version.
+    /// - Throws: `ModuleError`; then the old instance goes on as if nothing had been.
+    func reloadModule(_ manifest: ChannelManifest) async throws -> String {
+        guard let old = module else {
+            throw ModuleRefusal(.unavailable, "the module is not open", place: setup.channel)
+        }
+        let opened = try await load(manifest, settings: settings)
+        let new = opened.module
+        guard !stopping else {
+            await new.shutdown()
+            throw ModuleRefusal(.shutDown, "the gateway is stopping")
+        }
+        self.manifest = manifest
+        module = new
+        let accounts = supervisor.runningAccounts
+        gates.rebase(on: new, keeping: accounts)
+        let stuck = await move(accounts, from: old, to: new)
+        if !(await old.shutdown()) {
+            logger.error(
+                "the old instance of the module did not shut down in time", metadata: ["version": "\(old.version)"])
+        }
+        guard !Task.isCancelled else { throw ModuleRefusal(.cancelled, "the gateway is stopping") }
+        // Only now is it certain that the old instance no longer runs them.
+        for (account, run) in stuck {
+            await start(account, on: new, run: run)
+            gates.open(account, on: new)
+        }
+        // To the new instance everything was new; here nothing is.
+        apply(Adopted(accounts: opened.adopted.accounts, unconfigured: opened.adopted.unconfigured))
+        // New code is an operator's act: who was given up gets another chance.
+        for account in supervisor.exhaustedAccounts { handle(.retry(account: account)) }
+        logger.notice(
+            "module reloaded",
+            metadata: [
+                "from": "\(old.version)", "to": "\(new.version)", "generation": "\(new.generation)",
+                "accounts": "\(accounts.count)",
+            ])
+        return new.version
+    }
+
+    /// Moves accounts, each in its own chain, a few at a time.
+    /// - Returns: those that the old instance did not let go of.
+    private func move(
+        _ accounts: [String], from old: ChannelModule, to new: ChannelModule
+    ) async -> [(account: String, run: UInt64)] {
+        var left: [(String, UInt64)] = []
+        // Moving takes a few milliseconds each; the bound keeps a thousand hand-overs from being in memory at once.
+        let width = 16
+        var next = accounts[...]
+        // A stop that comes meanwhile does not wait for the rest: closing the old instance ends them.
+        while !next.isEmpty, !Task.isCancelled {
+            let batch = next.prefix(width)
+            next = next.dropFirst(width)
+            var moves: [(String, Once<UInt64?>, Task<Void, Never>)] = []
+            for account in batch {
+                let late = Once<UInt64?>()
+                let task = enqueue(account) { runtime in
+                    late.decide(await runtime.move(account, from: old, to: new))
+                }
+                moves.append((account, late, task))
+            }
+            for (account, late, task) in moves {
+                await task.value
+                if let run = late.decided ?? nil { left.append((account, run)) }
+            }
+        }
+        return left
+    }
+
+    /// Moves one account. The two instances never run it together.
+    /// - Returns: the run to start later, if the old instance did not let go of it; its gate is then still closed.
+    private func move(_ account: String, from old: ChannelModule, to new: ChannelModule) async -> UInt64? {
+        await gates.close(account)
+        guard let run = supervisor.moved(account: account, at: .now) else {
+            gates.open(account, on: new)
+            return nil
+        }
+        tags.remove(account, on: old.generation)
+        let handover: JSONValue?
+        do throws(ModuleRefusal) {
+            handover = try await old.stop(account: account, handover: true)
+        } catch {
+            logger.error(
+                "the old instance did not hand over the account: \(error)", metadata: ["account": "\(account)"])
+            return run
+        }
+        tags.set(account, on: new.generation, run: run)
+        do throws(ModuleRefusal) {
+            do throws(ModuleRefusal) {
+                try await new.start(account: account, handover: handover)
+            } catch  where error.kind == .invalid && handover != nil {
+                logger.warning(
+                    "the new module refused what the old one handed over (\(error)); starting from its store",
+                    metadata: ["account": "\(account)"])
+                try await new.start(account: account)
+            }
+            handle(.started(account: account, run: run))
+        } catch {
+            tags.remove(account, on: new.generation)
+            handle(
+                .startFailed(
+                    account: account, run: run, error.kind == .invalid ? .refused("\(error)") : .passing("\(error)")))
+        }
+        gates.open(account, on: new)
+        return nil
+    }
+
+    private func load(
+        _ manifest: ChannelManifest, settings: JSONValue
+    ) async throws -> (module: ChannelModule, adopted: Adopted) {
+        lastGeneration += 1
+        let module = try await setup.loader.open(
+            manifest.modulePath, id: manifest.id, generation: ModuleGeneration(lastGeneration), events: events)
+        do {
+            return (module, Self.adopted(try await module.configure(request(settings))))
+        } catch {
+            await module.shutdown()
+            throw error
+        }
+    }
+
+    private func request(_ settings: JSONValue) -> JSONValue {
+        [
+            "channel": .string(setup.channel), "file": .string(setup.configurationFile),
+            "keyPath": .string("channels.\(setup.channel)"),
+            "directory": .string(Files.parent(of: setup.configurationFile)),
+            "stateDirectory": .string(setup.stateDirectory), "settings": settings,
+        ]
+    }
+
+    private static func adopted(_ answer: JSONValue) -> Adopted {
+        Adopted(
+            added: answer["added"]?.texts ?? [], changed: answer["changed"]?.texts ?? [],
+            removed: answer["removed"]?.texts ?? [], accounts: answer["accounts"]?.elements ?? [],
+            unconfigured: answer["configured"]?.flag == true
+                ? nil : answer["reason"]?.text ?? "the module did not say that it is configured")
+    }
+
+    private static func describe(_ adopted: Adopted) -> [String: JSONValue] {
+        var described: [String: JSONValue] = [:]
+        for entry in adopted.accounts {
+            if let id = entry["accountId"]?.text, !id.isEmpty { described[id] = entry }
+        }
+        return described
+    }
+
+    /// An absent field is not good news: only `configured: true` and `enabled: true` may run.
+    private static func eligibility(_ entry: JSONValue) -> Supervisor.Eligibility {
+        if entry["enabled"]?.flag == false { return .disabled }
+        guard entry["configured"]?.flag == true else {
+            return .unconfigured(reason: entry["reason"]?.text ?? "the module did not say that it is configured")
+        }
+        guard entry["enabled"]?.flag == true else { return .disabled }
+        return .eligible
+    }
+}

@@ -1,0 +1,166 @@
+import Glibc
+import JSONBytes
+import Logging
+
+extension Gateway {
+    /// The state of everything: process, plugins, accounts.
+    public func status() async -> JSONValue {
+        var plugins: [JSONValue] = []
+        var accounts: [JSONValue] = []
+        for (id, channel) in channels.sorted(by: { $0.key < $1.key }) {
+            let (plugin, entries) = await channel.status()
+            plugins.append(plugin)
+            for entry in entries {
+                guard case .object(var members) = entry else { continue }
+                members["channel"] = .string(id)
+                let agent = table.agent(channel: id, account: entry["accountId"]?.text ?? "")
+                members["agent"] = agent.map { .string($0.name) } ?? .null
+                accounts.append(.object(members))
+            }
+        }
+        return [
+            "pid": .int(Int64(getpid())), "startedAt": .string(WallTime.text(startedAt)),
+            "configuration": .string(configurationFile),
+            "stateDirectory": .string(configuration?.stateDirectory ?? ""), "plugins": .array(plugins),
+            "accounts": .array(accounts),
+        ]
+    }
+
+    /// Sends a message as an account; `{"messageId","seq"}`.
+    public func send(_ message: JSONValue) async throws(GatewayError) -> JSONValue {
+        guard let account = message["account"]?.text, !account.isEmpty, let to = message["to"]?.text, !to.isEmpty else {
+            throw GatewayError("a message needs an account and a conversation", remedy: "Give --account and --to")
+        }
+        guard message["text"]?.text?.isEmpty == false || message["media"]?.elements?.isEmpty == false else {
+            throw GatewayError("there is nothing to send", remedy: "Give --text or --media")
+        }
+        let channel = try self.channel(String(to.prefix { $0 != ":" }))
+        do throws(ModuleRefusal) {
+            guard let receipt = await channel.gates.use(account, { $0.send(message) }) else {
+                throw ModuleRefusal(.shutDown, "the gateway is stopping")
+            }
+            return try await receipt.result()
+        } catch {
+            var failure = GatewayError(error)
+            if error.kind == .shutDown, !stopping {
+                failure.problem = "the module was replaced while it held the message; the new one sends it"
+                failure.remedy = "Look at the outbox in gateway status before sending it again"
+            }
+            throw failure
+        }
+    }
+
+    /// A command of a module's own, such as `deadLetters.list`; asked of the only channel, or the one named.
+    public func command(
+        _ name: String, channel: String?, _ arguments: [String: JSONValue]
+    ) async throws(GatewayError) -> JSONValue {
+        let runtime = try self.channel(channel ?? "")
+        do {
+            guard let module = await runtime.module else { throw ModuleRefusal(.unavailable, "the module is not open") }
+            return try await module.command(name, arguments)
+        } catch {
+            throw GatewayError(error)
+        }
+    }
+
+    /// The operator asks for an account that is blocked, refused or given up to be tried again.
+    public func unblock(account: String, channel: String?) async throws(GatewayError) -> JSONValue {
+        let runtime = try self.channel(channel ?? "")
+        let phase = await runtime.supervisor.summary(of: account)?.phase
+        switch phase {
+        case nil:
+            throw GatewayError("there is no account “\(account)”", remedy: "See gateway status")
+        case "disabled", "unconfigured":
+            throw GatewayError(
+                "the account is \(phase ?? "")", remedy: "Correct the configuration, then gateway reload")
+        case "running", "starting":
+            // It runs, and may be blocked within; the module knows.
+            return try await command("account.unblock", channel: channel, ["accountId": .string(account)])
+        default:
+            do throws(ModuleRefusal) {
+                _ = try await runtime.module?.command("account.unblock", ["accountId": .string(account)])
+            } catch {
+                // It has nothing running to unblock; the start that follows is what counts.
+                logger.debug("unblocking: \(error)", metadata: ["account": "\(account)"])
+            }
+            await runtime.handle(.retry(account: account))
+            return ["started": true]
+        }
+    }
+
+    private func channel(_ id: String) throws(GatewayError) -> ChannelRuntime {
+        if let channel = channels[id] ?? (channels.count == 1 ? channels.values.first : nil) { return channel }
+        throw GatewayError(
+            "there is no channel “\(id)”", remedy: "One of: \(channels.keys.sorted().joined(separator: ", "))")
+    }
+
+    /// One request of the control socket.
+    func answer(_ request: JSONValue) async -> JSONValue {
+        do {
+            switch request["command"]?.text {
+            case "status": return ControlAnswer.success(await status())
+            case "reload": return ControlAnswer.success(try await reload(module: request["module"]?.flag ?? false))
+            case "send":
+                guard case .object(var message) = request else { break }
+                message["command"] = nil
+                return ControlAnswer.success(try await send(.object(message)))
+            case "stop":
+                // The answer must leave before the socket is closed; whoever asked waits for the socket to go.
+                Task { await self.stop() }
+                return ControlAnswer.success(["stopping": true, "pid": .int(Int64(getpid()))])
+            case "unblock":
+                let account = request["account"]?.text ?? ""
+                return ControlAnswer.success(try await unblock(account: account, channel: request["channel"]?.text))
+            case "module":
+                guard let name = request["name"]?.text else { break }
+                let result = try await command(
+                    name, channel: request["channel"]?.text, request["arguments"]?.members ?? [:])
+                return ControlAnswer.success(result)
+            default: break
+            }
+        } catch {
+            return ControlAnswer.failure(GatewayError(error))
+        }
+        return ControlAnswer.failure(
+            GatewayError(
+                "unknown command", place: request["command"]?.text ?? "",
+                remedy: "Known: status, send, reload, stop, unblock, module"))
+    }
+}
+
+extension ChannelRuntime {
+    /// The plugin, and its accounts with the module's status and the supervisor's word.
+    func status() async -> (plugin: JSONValue, accounts: [JSONValue]) {
+        var plugin: [String: JSONValue] = ["id": .string(setup.channel), "module": .string(manifest.modulePath)]
+        var known = described
+        if let unconfigured { plugin["unconfigured"] = .string(unconfigured) }
+        if let module {
+            plugin["version"] = .string(module.version)
+            plugin["generation"] = .int(Int64(module.generation.number))
+            do throws(ModuleRefusal) {
+                for entry in try await module.status()["accounts"]?.elements ?? [] {
+                    guard let account = entry["accountId"]?.text, let members = entry.members else { continue }
+                    let before = known[account]?.members ?? [:]
+                    known[account] = .object(before.merging(members) { $1 })
+                }
+            } catch {
+                plugin["problem"] = .string("\(error)")
+            }
+        }
+        let accounts = known.sorted { $0.key < $1.key }.map { account, entry -> JSONValue in
+            var members = entry.members ?? [:]
+            if let summary = supervisor.summary(of: account) {
+                var supervision: [String: JSONValue] = [
+                    "phase": .string(summary.phase), "attempts": .int(Int64(summary.attempts)),
+                ]
+                if let reason = summary.reason { supervision["reason"] = .string(reason) }
+                if let next = summary.nextStart {
+                    supervision["nextStartSeconds"] = .double(max(0, (next - .now) / .seconds(1)))
+                }
+                members["supervision"] = .object(supervision)
+            }
+            return .object(members)
+        }
+        return (.object(plugin), accounts)
+    }
+}

@@ -1,0 +1,112 @@
+import JSONBytes
+import Logging
+
+extension Gateway {
+    /// Reads the configuration again and follows it account by account; with `module` the modules' code is loaded anew
+    /// instead, under the settings in effect.
+    /// - Returns: what was done: `{"added":[…],"changed":[…],"removed":[…]}`, or `{"modules":{id: version}}`.
+    /// - Throws: `GatewayError` with every finding; then everything goes on as it was.
+    @discardableResult
+    public func reload(module: Bool = false) async throws(GatewayError) -> JSONValue {
+        do {
+            return try await serially { gateway in
+                module ? try await gateway.reloadModules() : try await gateway.reloadSettings()
+            }
+        } catch {
+            logger.error("the reload was refused: \(error)")
+            throw error
+        }
+    }
+
+    private func reloadModules() async throws -> JSONValue {
+        guard let configuration else { throw GatewayError("the gateway is not started") }
+        var versions: [String: JSONValue] = [:]
+        for plugin in configuration.plugins {
+            guard let channel = channels[plugin.id] else { continue }
+            versions[plugin.id] = .string(try await channel.reloadModule(Self.manifest(of: plugin, configuration)))
+        }
+        return ["modules": .object(versions)]
+    }
+
+    private func reloadSettings() async throws -> JSONValue {
+        guard let old = configuration else { throw GatewayError("the gateway is not started") }
+        let new = try GatewayConfiguration(file: configurationFile)
+        guard new.stateDirectory == old.stateDirectory else {
+            throw GatewayError(
+                "stateDirectory cannot change while the gateway runs", place: "\(new.file): stateDirectory",
+                remedy: "Stop the gateway and start it again")
+        }
+        let wanted = new.plugins.filter(\.enabled)
+        for plugin in wanted {
+            if let before = old.plugins.first(where: { $0.id == plugin.id && $0.enabled }),
+                before.manifest != plugin.manifest
+            {
+                throw GatewayError(
+                    "the manifest of a running plugin cannot change",
+                    place: "\(new.file): plugins.\(plugin.id).manifest",
+                    remedy:
+                        "Install the new plugin at the old place and use gateway reload --module, or restart the gateway"
+                )
+            }
+        }
+        let prepared = try await prepare(wanted, old: old, new: new)
+
+        // From here on nothing can fail.
+        configuration = new
+        table = makeTable(new)
+        var result: [String: [String]] = ["added": [], "changed": [], "removed": []]
+        for (id, channel) in channels where !wanted.contains(where: { $0.id == id }) {
+            result["removed"]?.append(contentsOf: await channel.supervisor.accounts)
+            await channel.shutdown(drain: options.restartDrain)
+            channels[id] = nil
+        }
+        for channel in channels.values { channel.router.use(table) }
+        for (id, adopted) in prepared.adopted {
+            result["added"]?.append(contentsOf: adopted.added)
+            result["changed"]?.append(contentsOf: adopted.changed)
+            result["removed"]?.append(contentsOf: adopted.removed)
+            await channels[id]?.apply(adopted)
+        }
+        for (id, channel) in prepared.opened {
+            channel.router.use(table)
+            channels[id] = channel
+            await channel.startAccounts()
+            result["added"]?.append(contentsOf: await channel.supervisor.accounts)
+        }
+        let answer = result.mapValues { JSONValue.array($0.sorted().map { .string($0) }) }
+        logger.notice("settings reloaded", metadata: answer.mapValues { .string($0.line) })
+        return .object(answer)
+    }
+
+    private struct Prepared {
+        var adopted: [String: ChannelRuntime.Adopted] = [:]
+        var opened: [String: ChannelRuntime] = [:]
+    }
+
+    /// Lets every module judge its new settings. If one refuses, those that had agreed get their old settings back.
+    private func prepare(
+        _ wanted: [GatewayConfiguration.Plugin], old: GatewayConfiguration, new: GatewayConfiguration
+    ) async throws -> Prepared {
+        var prepared = Prepared()
+        do {
+            for plugin in wanted {
+                if let channel = channels[plugin.id] {
+                    prepared.adopted[plugin.id] = try await channel.configure(new.channels[plugin.id] ?? [:])
+                } else {
+                    prepared.opened[plugin.id] = try await open(plugin, new)
+                }
+            }
+            return prepared
+        } catch {
+            for channel in prepared.opened.values { await channel.shutdown(drain: .zero) }
+            for id in prepared.adopted.keys {
+                do {
+                    _ = try await channels[id]?.configure(old.channels[id] ?? [:])
+                } catch {
+                    logger.error("channel \(id) did not take its old settings back: \(error)")
+                }
+            }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import ArgumentParser
+import GatewayHost
+
+/// Exit codes: 0 well, 1 something is wrong, 3 no gateway runs here.
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the gateway until SIGTERM or gateway stop. SIGHUP reloads the settings.")
+    @OptionGroup var config: ConfigurationOption
+    @Option(help: "trace, debug, info, notice, warning or error.")
+    var logLevel = "info"
+
+    func run() async throws {
+        guard await CommandLineTool.run(configuration: config.file, logLevel: logLevel) else { throw ExitCode(1) }
+    }
+}
+
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows plugins and accounts, problems first. Exit code: 0 all well, 1 problems, 3 no gateway runs.")
+    @OptionGroup var config: ConfigurationOption
+    @Flag(help: "The whole status as JSON.")
+    var json = false
+
+    func run() throws { try CommandLineTool.finish { $0.status(json: json) }(config) }
+}
+
+struct Reload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Reads the configuration again; accounts that did not change are not touched.")
+    @OptionGroup var config: ConfigurationOption
+    @Flag(help: "Load the modules' code anew instead, under the settings in effect.")
+    var module = false
+
+    func run() throws { try CommandLineTool.finish { $0.reload(module: module) }(config) }
+}
+
+struct Send: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Sends a message as an account.")
+    @OptionGroup var config: ConfigurationOption
+    @Option(help: "The account that speaks.")
+    var account: String
+    @Option(help: "The conversation: fabric:<guild>/<channel>, or fabric:<channel>.")
+    var to: String
+    @Option(help: "The text.")
+    var text = ""
+    @Option(help: "A file to send along; may be given several times.")
+    var media: [String] = []
+    @Option(help: "The id of the message this answers.")
+    var replyTo: String?
+
+    func run() throws {
+        try CommandLineTool.finish { $0.send(account: account, to: to, text: text, media: media, replyTo: replyTo) }(
+            config)
+    }
+}
+
+struct Stop: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Drains and stops the gateway, and waits until it is gone.")
+    @OptionGroup var config: ConfigurationOption
+
+    func run() throws { try CommandLineTool.finish { $0.stop() }(config) }
+}
+
+struct Unblock: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Tries an account again that is blocked, was refused, or was given up.")
+    @OptionGroup var config: ConfigurationOption
+    @Option(help: "The account.")
+    var account: String
+
+    func run() throws { try CommandLineTool.finish { $0.unblock(account: account) }(config) }
+}
+
+struct DeadLetters: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "deadletters", abstract: "Messages that could never be sent.",
+        subcommands: [List.self, Resubmit.self, Drop.self], defaultSubcommand: List.self)
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists them.")
+        @OptionGroup var config: ConfigurationOption
+        @Option(help: "Only those of this account.")
+        var account: String?
+
+        func run() throws {
+            let arguments = account.map { ["accountId": $0] } ?? [:]
+            try CommandLineTool.finish { $0.module(command: "deadLetters.list", arguments) }(config)
+        }
+    }
+
+    struct Resubmit: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Sends one again.")
+        @OptionGroup var config: ConfigurationOption
+        @Argument(help: "Its id, as listed.") var id: String
+
+        func run() throws {
+            try CommandLineTool.finish { $0.module(command: "deadLetters.resubmit", ["id": id]) }(config)
+        }
+    }
+
+    struct Drop: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Forgets one.")
+        @OptionGroup var config: ConfigurationOption
+        @Argument(help: "Its id, as listed.") var id: String
+
+        func run() throws {
+            try CommandLineTool.finish { $0.module(command: "deadLetters.drop", ["id": id]) }(config)
+        }
+    }
+}
+
+extension CommandLineTool {
+    /// Runs one command and ends with its exit code.
+    static func finish(_ body: @escaping (CommandLineTool) -> Int32) -> (ConfigurationOption) throws -> Void {
+        { config in
+            let code = body(CommandLineTool(configuration: config.file))
+            if code != 0 { throw ExitCode(code) }
+        }
+    }
+}
