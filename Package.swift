@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "FabricSimulator", targets: ["FabricSimulator"]),
         .library(name: "FabricModule", type: .dynamic, targets: ["FabricModule"]),
         .executable(name: "gateway", targets: ["gateway"]),
+        .executable(name: "fabric-setup", targets: ["fabric-setup"]),
         .executable(name: "fabric-sim", targets: ["fabric-sim"]),
     ],
     dependencies: [
@@ -62,6 +63,12 @@ let package = Package(
             name: "GatewayHost", dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", log]),
         .executableTarget(name: "gateway", dependencies: ["GatewayHost", arguments, log]),
 
+        // The operator's tool.
+        .target(
+            name: "FabricSetup",
+            dependencies: ["FabricAccounts", "FabricAPI", "HTTPTransfer", "Settings", "JSONBytes", arguments]),
+        .executableTarget(name: "fabric-setup", dependencies: ["FabricSetup"]),
+
         // The other side of the wire.
         .target(
             name: "FabricSimulator",
@@ -76,6 +83,9 @@ let package = Package(
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes"]),
+        .testTarget(
+            name: "FabricSetupTests",
+            dependencies: ["FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "Settings", "JSONBytes"]),
         .target(name: "HTTPTestServer", path: "Tests/HTTPTestServer"),
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer"]),
         .testTarget(

@@ -1,0 +1,83 @@
+import ArgumentParser
+
+/// `fabric-setup`: setting up the Fabric channel of a gateway.
+public struct SetupCommand: AsyncParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "fabric-setup",
+        abstract: "Sets up the Fabric channel: who is bound, whether it works, and what to mend.",
+        discussion: """
+            A first account in two commands:
+              fabric-setup bind --agent-id ID --center http://localhost:7001/api
+              gateway run --config gateway.json
+            """,
+        subcommands: [InspectCommand.self, BindCommand.self, UnbindCommand.self, DoctorCommand.self])
+
+    public init() {}
+
+    /// Runs the command the process was called with, and ends the process.
+    public static func runFromCommandLine() async { await main() }
+}
+
+struct ConfigOption: ParsableArguments {
+    @Option(help: ArgumentHelp("The gateway's configuration file.", valueName: "file"))
+    var config = "./gateway.json"
+}
+
+struct InspectCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "Says what is configured, and why not.",
+        discussion: "Ends with 0 when it could tell, with 2 when the configuration file is wrong.")
+
+    @OptionGroup var file: ConfigOption
+    @Flag(help: "Print one JSON object.") var json = false
+    @Flag(help: "Log in with every account and list guilds and channels. Without it nothing goes over the network.")
+    var probe = false
+
+    func run() async throws {
+        throw ExitCode(await Inspector(world: .system, file: file.config).run(json: json, probe: probe))
+    }
+}
+
+struct BindCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bind", abstract: "Binds an agent to its API key.",
+        discussion: """
+            The key is read from FABRIC_API_KEY or from standard input, and is proved by a login before anything is \
+            written. Ends with 0 when it is bound, 1 when Center refuses the key, 2 when the configuration or the command \
+            is wrong, 3 when Center cannot be reached; nothing is written unless it ends with 0.
+            """)
+
+    @OptionGroup var file: ConfigOption
+    @Option(help: ArgumentHelp("The agent's id. Asked for on a terminal.", valueName: "id")) var agentId: String?
+    @Option(help: ArgumentHelp("Center's address, with /api, if the file does not have it yet.", valueName: "url"))
+    var center: String?
+
+    func run() async throws {
+        throw ExitCode(await Binder(world: .system, file: file.config).bind(agentId: agentId, center: center))
+    }
+}
+
+struct UnbindCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unbind", abstract: "Removes an agent's binding.",
+        discussion: "Ends with 0 when it is removed, 1 when it was not bound, 2 when a file is wrong.")
+
+    @OptionGroup var file: ConfigOption
+    @Option(help: ArgumentHelp("The agent's id.", valueName: "id")) var agentId: String
+
+    func run() throws { throw ExitCode(Binder(world: .system, file: file.config).unbind(agentId: agentId)) }
+}
+
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Checks everything an operator could get wrong.",
+        discussion: "Ends with 0 when all is well, 1 when there are warnings, 2 when there are errors.")
+
+    @OptionGroup var file: ConfigOption
+    @Flag(help: "Print one JSON object.") var json = false
+    @Flag(help: "Look at the files only.") var offline = false
+
+    func run() async throws {
+        throw ExitCode(await Doctor(world: .system, file: file.config).run(json: json, offline: offline))
+    }
+}

@@ -1,0 +1,3 @@
+import FabricSetup
+
+await SetupCommand.runFromCommandLine()
