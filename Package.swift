@@ -14,6 +14,8 @@ let package = Package(
         .executable(name: "gateway", targets: ["gateway"]),
         .executable(name: "fabric-setup", targets: ["fabric-setup"]),
         .executable(name: "fabric-sim", targets: ["fabric-sim"]),
+        .executable(name: "fabric-demo", targets: ["fabric-demo"]),
+        .executable(name: "fabric-bench", targets: ["fabric-bench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
@@ -78,6 +80,17 @@ let package = Package(
                 .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
         .executableTarget(name: "fabric-sim", dependencies: ["FabricSimulator", arguments]),
+        .executableTarget(name: "fabric-demo", dependencies: ["FabricSimulator", arguments]),
+
+        // Measurements.
+        .target(
+            name: "CBench", dependencies: ["CLibWebSockets", "GatewayABI"], path: "Benchmarks/CBench"),
+        .executableTarget(
+            name: "fabric-bench",
+            dependencies: [
+                "CBench", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator", arguments,
+            ], path: "Benchmarks/fabric-bench"),
+
         // Tests.
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),

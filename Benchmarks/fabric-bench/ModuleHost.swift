@@ -1,0 +1,109 @@
+import ArgumentParser
+import CBench
+import Foundation
+import GatewayABI
+import Synchronization
+
+/// Loads the module and drives it through the C ABI, as a gateway does.
+final class ModuleHost {
+    /// The module built beside this program.
+    static var beside: String {
+        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        return program.deletingLastPathComponent().appendingPathComponent("libFabricModule.so").path
+    }
+
+    /// What callbacks report; shared with the module's threads.
+    final class Answers: Sendable {
+        struct State {
+            var results: [UInt64: (code: Int32, json: String)] = [:]
+            var connected: Set<String> = []
+        }
+        let state = Mutex(State())
+        let changed = DispatchSemaphore(value: 0)
+    }
+
+    private var table = gateway_channel()
+    private let answers = Answers()
+    private var nextRequest: UInt64 = 1
+
+    init(path: String) throws {
+        guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL), let symbol = dlsym(handle, GATEWAY_CHANNEL_OPEN_SYMBOL)
+        else { throw ValidationError("cannot load \(path): \(String(cString: dlerror()))") }
+        let open = unsafeBitCast(symbol, to: gateway_channel_open_function.self)
+        var host = gateway_host()
+        host.abi_version = UInt32(GATEWAY_ABI_VERSION)
+        host.struct_size = UInt32(MemoryLayout<gateway_host>.size)
+        host.context = Unmanaged.passRetained(answers).toOpaque()
+        host.deliver = count_deliver
+        host.complete = { context, request, code, json in
+            guard let context else { return }
+            let answers = Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue()
+            let text = String(decoding: UnsafeBufferPointer(start: json.data, count: json.count), as: UTF8.self)
+            answers.state.withLock { $0.results[request] = (code, text) }
+            answers.changed.signal()
+        }
+        host.account_changed = { context, json in
+            guard let context else { return }
+            let answers = Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue()
+            let data = Data(UnsafeBufferPointer(start: json.data, count: json.count))
+            guard let status = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any],
+                let id = status["accountId"] as? String
+            else { return }
+            let isConnected = status["connected"] as? Bool ?? false
+            answers.state.withLock { state in
+                if isConnected { state.connected.insert(id) } else { state.connected.remove(id) }
+            }
+            answers.changed.signal()
+        }
+        host.log = { _, _, _ in }
+        table.struct_size = UInt32(MemoryLayout<gateway_channel>.size)
+        var error = [CChar](repeating: 0, count: 500)
+        guard open(&host, &table, &error, error.count) == Int32(GATEWAY_OK) else {
+            throw ValidationError(
+                "the module does not open: \(String(decoding: error.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))"
+            )
+        }
+    }
+
+    func shutdown() { table.shutdown(table.instance) }
+
+    func configure(center: String, accounts: [String: String]) throws {
+        let state = NSTemporaryDirectory() + "fabric-bench"
+        let settings: [String: Any] = [
+            "centerApiBase": center, "accounts": accounts.mapValues { ["fabricApiKey": $0] },
+        ]
+        try request(table.configure, ["stateDirectory": state, "directory": state, "settings": settings])
+    }
+
+    func start(_ account: String) throws { try request(table.start_account, ["accountId": account]) }
+
+    func waitUntilConnected(_ accounts: String...) throws { try wait(for: Set(accounts)) }
+
+    func wait(for accounts: Set<String>, seconds: Double = 120) throws {
+        let deadline = DispatchTime.now() + seconds
+        while !answers.state.withLock({ $0.connected.isSuperset(of: accounts) }) {
+            guard answers.changed.wait(timeout: deadline) == .success else {
+                throw ValidationError("not connected after \(seconds) s")
+            }
+        }
+    }
+
+    private typealias Call =
+        @convention(c) (UnsafeMutableRawPointer?, UInt64, gateway_bytes) -> Void
+
+    private func request(_ call: Call, _ json: [String: Any]) throws {
+        let number = nextRequest
+        nextRequest += 1
+        let data = [UInt8](try JSONSerialization.data(withJSONObject: json))
+        data.withUnsafeBufferPointer {
+            call(table.instance, number, gateway_bytes(data: $0.baseAddress, count: $0.count))
+        }
+        while true {
+            if let result = answers.state.withLock({ $0.results.removeValue(forKey: number) }) {
+                guard result.code == Int32(GATEWAY_OK) else { throw ValidationError(result.json) }
+                return
+            }
+            guard answers.changed.wait(timeout: .now() + 30) == .success else { throw ValidationError("no answer") }
+        }
+    }
+}
