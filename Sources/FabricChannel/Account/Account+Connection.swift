@@ -27,7 +27,7 @@ extension Account {
         links[nodeId] = link
         restoreDeliveries(link)
 
-        let delegate = GuildSocketDelegate(account: self, guild: nodeId)
+        let delegate = GuildSocketDelegate(account: self, link: link)
         var configuration: SocketIOClient.Configuration
         do {
             configuration = try SocketIOClient.Configuration(url: guild.realtimeURL)
@@ -73,8 +73,8 @@ extension Account {
         perform(link.feed.disconnected(stopped: true), on: link)
     }
 
-    func changed(_ state: SocketIOState, of client: SocketIOClient, guild: String) {
-        guard let link = links[guild], link.client === client else { return }
+    func changed(_ state: SocketIOState, of client: SocketIOClient, _ link: GuildLink) {
+        guard link.client === client else { return }
         switch state {
         case .idle: break
         case .connecting(let attempt):

@@ -67,8 +67,7 @@ extension Account {
     // MARK: Turns
 
     private func begin(_ message: PendingMessage, _ link: GuildLink, _ slot: Int) {
-        let deadline = ContinuousClock.now.advanced(by: settings.turnTimeout)
-        link.feed.withSlot(slot) { $0.lane.begin(message.id, deadline: deadline) }
+        link.feed.withSlot(slot) { $0.lane.begin(message.id) }
         turns[message.id] = Turn(
             guild: link.nodeId, slot: slot, generation: link.feed.slots[slot].generation, message: message,
             handedOver: false)
@@ -185,9 +184,7 @@ extension Account {
                     continue
                 }
                 // The gateway still has it: the lane waits for its turn to end.
-                link.feed.withSlot(slot) {
-                    $0.lane.begin(stored.id, deadline: .now.advanced(by: settings.turnTimeout))
-                }
+                link.feed.withSlot(slot) { $0.lane.begin(stored.id) }
                 let id = stored.id
                 turns[id] = Turn(
                     guild: link.nodeId, slot: slot, generation: link.feed.slots[slot].generation, message: message,
@@ -224,6 +221,7 @@ extension Account {
     /// Cursors move with every message; they are stored together, a little later.
     func cursorMoved() {
         cursorsDirty = true
+        lastInboundAt = environment.wallClock()
         _ = loop.schedule(after: .milliseconds(200)) { [weak self] in self?.assumeIsolated { $0.storeCursors() } }
     }
 

@@ -81,7 +81,6 @@ extension Account {
             disposition = WakeRule.history(type, evidence: evidence(view), infer: settings.infersWake)
         }
         if disposition == .ignore { return }
-        lastInboundAt = environment.wallClock()
         enqueue(view, argument, slot, link, wake: disposition == .wake, caughtUp: held?.message == nil)
     }
 
@@ -117,7 +116,6 @@ extension Account {
         if isOwn(view) || (link.hasUnsequenced && !isFirstSight(view, link)) { return }
         let disposition = WakeRule.live(typeOf(view, slot, link), wakeup: held.wake)
         if disposition == .ignore { return }
-        lastInboundAt = environment.wallClock()
         enqueue(view, argument, slot, link, wake: disposition == .wake, caughtUp: false)
     }
 

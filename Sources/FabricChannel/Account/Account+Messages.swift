@@ -8,8 +8,7 @@ import SocketIO
 /// straight through to the gateway, without allocating.
 extension Account {
     @inline(__always)
-    func received(_ event: GuildEvent, _ argument: JSONView, from guild: String) {
-        guard let link = links[guild] else { return }
+    func received(_ event: GuildEvent, _ argument: JSONView, from link: GuildLink) {
         switch event {
         case .messageCreated: messageCreated(argument, link)
         case .channelJoined: membershipChanged(argument, joined: true, link)
@@ -60,7 +59,6 @@ extension Account {
         let type = typeOf(view, slot, link)
         let disposition = WakeRule.live(type, wakeup: view.wakeup ?? false)
         if disposition == .ignore { return }
-        lastInboundAt = environment.wallClock()
         if disposition == .record, link.feed.slots[slot].lane.isFree {
             deliverRecord(view, argument.rawBytes, slot, link, caughtUp: false, redelivered: false)
             return
@@ -132,10 +130,10 @@ extension Account {
     private func unsequenced(_ view: FabricMessageView, _ argument: JSONView, _ slot: Int, _ link: GuildLink) {
         link.hasUnsequenced = true
         guard isFirstSight(view, link), !isOwn(view) else { return }
+        lastInboundAt = environment.wallClock()
         let type = typeOf(view, slot, link)
         let disposition = WakeRule.live(type, wakeup: view.wakeup ?? false)
         if disposition == .ignore { return }
-        lastInboundAt = environment.wallClock()
         enqueue(view, argument, slot, link, wake: disposition == .wake, caughtUp: false)
     }
 

@@ -284,7 +284,7 @@ actor Account {
             for slot in link.feed.slots where slot.isPresent {
                 let key = ChannelKey(guild: guild, channel: slot.id)
                 if let intake = slot.position.intake { kept.cursors[key] = intake }
-                for turn in turns.values where turn.guild == guild && turn.message.id == slot.lane.turn?.id {
+                for turn in turns.values where turn.guild == guild && turn.message.id == slot.lane.turn {
                     kept.deliveries.append(
                         turn.message.stored(
                             key: key, handedOver: turn.handedOver, mediaDirectory: turn.mediaDirectory))

@@ -22,11 +22,11 @@ enum GuildEvent: Sendable {
 /// Hands what a guild's socket brings to the account. Called on the realtime loop, which is the account's executor.
 final class GuildSocketDelegate: SocketIODelegate {
     private let account: Account
-    private let guild: String
+    private let link: GuildLink
 
-    init(account: Account, guild: String) {
+    init(account: Account, link: GuildLink) {
         self.account = account
-        self.guild = guild
+        self.link = link
     }
 
     func socketIO(_ client: SocketIOClient, received event: borrowing SocketIOEvent) {
@@ -34,10 +34,10 @@ final class GuildSocketDelegate: SocketIODelegate {
         guard let view = event.argument(0) else { return }
         // Stays on this thread: the loop that calls is the executor of the account.
         nonisolated(unsafe) let argument = view
-        account.assumeIsolated { $0.received(kind, argument, from: guild) }
+        account.assumeIsolated { $0.received(kind, argument, from: link) }
     }
 
     func socketIO(_ client: SocketIOClient, changed state: SocketIOState) {
-        account.assumeIsolated { $0.changed(state, of: client, guild: guild) }
+        account.assumeIsolated { $0.changed(state, of: client, link) }
     }
 }

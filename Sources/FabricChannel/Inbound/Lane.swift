@@ -1,13 +1,7 @@
 /// The deliveries of one conversation, in order: a wake delivery holds the lane until its turn is over.
 struct Lane: Sendable {
-    /// A wake delivery that is being prepared, or is with the gateway.
-    struct Turn: Sendable, Equatable {
-        var id: String
-        /// When the lane goes on without hearing of it.
-        var deadline: ContinuousClock.Instant
-    }
-
-    private(set) var turn: Turn?
+    /// The wake delivery that is being prepared, or is with the gateway.
+    private(set) var turn: String?
     private var waiting: [PendingMessage] = []
     private var first = 0
 
@@ -37,22 +31,13 @@ struct Lane: Sendable {
     }
 
     /// A wake delivery begins its turn.
-    mutating func begin(_ id: String, deadline: ContinuousClock.Instant) {
-        turn = Turn(id: id, deadline: deadline)
-    }
+    mutating func begin(_ id: String) { turn = id }
 
     /// The turn is over; false when it is not this lane's present turn (a late report).
     mutating func end(_ id: String) -> Bool {
-        guard turn?.id == id else { return false }
+        guard turn == id else { return false }
         turn = nil
         return true
-    }
-
-    /// Ends a turn whose deadline has passed and returns its id.
-    mutating func expire(now: ContinuousClock.Instant) -> String? {
-        guard let turn, turn.deadline <= now else { return nil }
-        self.turn = nil
-        return turn.id
     }
 
     /// The messages that wait, for a hand-over.
