@@ -18,7 +18,7 @@ let package = Package(
         .executable(name: "fabric-bench", targets: ["fabric-bench"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     ],
@@ -103,6 +103,9 @@ let package = Package(
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer"]),
         .testTarget(
             name: "FabricAPITests", dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer"]),
+        .testTarget(
+            name: "GatewayHostTests", dependencies: ["GatewayHost", "GatewayABI", "JSONBytes", "gateway"],
+            exclude: ["TestModule"]),
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
         .testTarget(name: "FabricChannelTests", dependencies: ["FabricChannel", "ChannelStore", "FabricAPI"]),
         .testTarget(

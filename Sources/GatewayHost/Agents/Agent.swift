@@ -10,10 +10,6 @@ struct Turn: Sendable {
     var head: DeliveryHead
     /// The delivery JSON as the module sent it.
     var delivery: [UInt8]
-    init(head: DeliveryHead, delivery: [UInt8]) {
-        self.head = head
-        self.delivery = delivery
-    }
 }
 
 /// A file of an answer.
@@ -51,8 +47,6 @@ struct AgentFailure: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// Answers `echo: <text>`, and sends back the files it received; without text just the files.
 struct EchoAgent: Agent {
-    init() {}
-
     func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply? {
         let head = turn.head
         let files = head.media.compactMap { file in

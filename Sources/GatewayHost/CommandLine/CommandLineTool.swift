@@ -104,7 +104,7 @@ public struct CommandLineTool: Sendable {
             complain("gateway: \(ControlClient.Failure.noGateway(path: path))\n")
             return 3
         } catch {
-            complain("gateway: \(error)\n")
+            complain("gateway: \("\(error)".printable(lineBreak: "\n  "))\n")
             return 1
         }
     }

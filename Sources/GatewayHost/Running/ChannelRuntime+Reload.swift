@@ -76,8 +76,8 @@ extension ChannelRuntime {
         }
         // To the new instance everything was new; here nothing is.
         apply(Adopted(accounts: opened.adopted.accounts, unconfigured: opened.adopted.unconfigured))
-        // New code is an operator's act: who was given up gets another chance.
-        for account in supervisor.exhaustedAccounts { handle(.retry(account: account)) }
+        // New code may do what the old could not: who was given up gets another chance.
+        for account in supervisor.abandonedAccounts { handle(.retry(account: account)) }
         logger.notice(
             "module reloaded",
             metadata: [

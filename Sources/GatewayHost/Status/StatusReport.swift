@@ -54,7 +54,9 @@ public struct StatusReport: Sendable {
         for line in lines {
             text += (line.isProblem ? "!! " : "   ") + Self.pad(line.account, name) + "  " + Self.pad(line.state, state)
             text +=
-                "  " + [line.problem ?? "", line.remedy, line.details].filter { !$0.isEmpty }.joined(separator: "; ")
+                "  "
+                + [line.problem ?? "", line.remedy, line.details].filter { !$0.isEmpty }.joined(separator: "; ")
+                .printable(lineBreak: " ")
                 + "\n"
         }
         return text

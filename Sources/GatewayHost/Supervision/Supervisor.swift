@@ -130,9 +130,14 @@ public struct Supervisor: Sendable {
     /// The accounts that run or are being started.
     var runningAccounts: [String] { records.filter(\.value.state.mayRun).keys.sorted() }
 
-    /// The accounts that were given up after too many restarts.
-    var exhaustedAccounts: [String] {
-        records.filter { if case .halted(.exhausted, _) = $0.value.state { true } else { false } }.keys.sorted()
+    /// The accounts that were given up after too many restarts, or that the module would not start.
+    var abandonedAccounts: [String] {
+        records.filter { entry in
+            switch entry.value.state {
+            case .halted(.exhausted, _), .halted(.refused, _): true
+            default: false
+            }
+        }.keys.sorted()
     }
 
     private mutating func configured(

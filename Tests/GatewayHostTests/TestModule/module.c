@@ -1,0 +1,415 @@
+/* A channel module for the host's tests: no network, behaviour selected when compiled (-D…) and by its settings.
+ *
+ * Compiled: TEST_VERSION "1.0.0", TEST_ID "test", TEST_ABI 1, HANG_IN_OPEN, REFUSE_OPEN, NO_SYMBOL, SMALL_TABLE.
+ * Settings: {"refuse": true} configure is refused; "accounts": {id: mark}: a mark is any text without quotes; its first
+ * letter may be 'd' disabled, 'u' unconfigured, 's' start refused, 'f' start fails, 'n' never connects, 'z' never stops, 'h' does not hand over.
+ * Commands: {"command":"deliver","raw":"…"} delivers the text (escaped JSON) as it is; "crash" and "block" {accountId};
+ * "late" {accountId} reports running:true for an account that does not run; "journal" lists all calls. */
+#define _GNU_SOURCE
+#include "gateway_channel.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef TEST_VERSION
+#define TEST_VERSION "1.0.0"
+#endif
+#ifndef TEST_ID
+#define TEST_ID "test"
+#endif
+#ifndef TEST_ABI
+#define TEST_ABI GATEWAY_ABI_VERSION
+#endif
+
+enum { MAX_ACCOUNTS = 1200, MAX_HELD = 256 };
+
+typedef struct account {
+    char id[64], mark[64];
+    bool running, known;
+    int inherited; /* what the hand-over said */
+} account;
+
+typedef struct held {
+    uint64_t request;
+    char delivery[64];
+    char account[64];
+} held;
+
+typedef struct instance {
+    gateway_host host;
+    pthread_mutex_t lock;
+    account accounts[MAX_ACCOUNTS];
+    int count;
+    held sends[MAX_HELD]; /* sends that wait for their settle */
+    int sends_count;
+    char *journal;
+    size_t journal_count;
+    bool hold, unavailable, forget_status;
+} instance;
+
+static gateway_bytes text(const char *s) { return (gateway_bytes){(const uint8_t *)s, strlen(s)}; }
+
+static char *copy(gateway_bytes bytes) {
+    char *out = malloc(bytes.count + 1);
+    memcpy(out, bytes.data, bytes.count);
+    out[bytes.count] = 0;
+    return out;
+}
+
+/* The text of "key":"…" with escapes undone (\" and \\ only), or an empty text. Enough for what the tests send. */
+static void field(const char *json, const char *key, char *out, size_t capacity) {
+    char pattern[80];
+    snprintf(pattern, sizeof pattern, "\"%s\":\"", key);
+    const char *p = strstr(json, pattern);
+    size_t n = 0;
+    if (p)
+        for (p += strlen(pattern); *p && *p != '"' && n + 1 < capacity; p++) {
+            if (*p == '\\' && p[1]) p++;
+            out[n++] = *p;
+        }
+    out[n] = 0;
+}
+
+static void note(instance *self, const char *what, const char *detail) {
+    size_t need = strlen(what) + strlen(detail) + 3;
+    self->journal = realloc(self->journal, self->journal_count + need);
+    self->journal_count += (size_t)sprintf(self->journal + self->journal_count, "%s %s\n", what, detail);
+}
+
+static account *find(instance *self, const char *id) {
+    for (int i = 0; i < self->count; i++)
+        if (strcmp(self->accounts[i].id, id) == 0) return &self->accounts[i];
+    return NULL;
+}
+
+static void complete(instance *self, uint64_t request, int32_t code, const char *json) {
+    self->host.complete(self->host.context, request, code, text(json));
+}
+
+static int status_of(instance *self, account *a, char *out, size_t capacity) {
+    (void)self;
+    return snprintf(out, capacity,
+                    "{\"accountId\":\"%s\",\"enabled\":%s,\"configured\":%s,\"credential\":\"available\",\"running\":%s,"
+                    "\"connected\":%s,\"lifecycle\":\"%s\",\"inherited\":%d,\"deadLetters\":0}",
+                    a->id, a->mark[0] == 'd' ? "false" : "true", a->mark[0] == 'u' ? "false" : "true",
+                    a->running ? "true" : "false", a->running && a->mark[0] != 'n' ? "true" : "false",
+                    !a->running ? "stopped" : a->mark[0] == 'n' ? "recovering" : "ready",
+                    a->inherited);
+}
+
+static void changed(instance *self, const char *json) { self->host.account_changed(self->host.context, text(json)); }
+
+static void report(instance *self, account *a) {
+    char json[600];
+    status_of(self, a, json, sizeof json);
+    changed(self, json);
+}
+
+static void configure(void *context, uint64_t request, gateway_bytes bytes) {
+    instance *self = context;
+    char *json = copy(bytes);
+    pthread_mutex_lock(&self->lock);
+    note(self, "configure", "");
+    if (strstr(json, "\"refuse\":true")) {
+        pthread_mutex_unlock(&self->lock);
+        complete(self, request, GATEWAY_INVALID,
+                 "{\"error\":\"the settings are refused\",\"where\":\"channels.test.refuse\",\"remedy\":\"remove it\","
+                 "\"retryable\":false,\"errors\":[\"first finding\",\"second finding\"]}");
+        free(json);
+        return;
+    }
+    self->hold = strstr(json, "\"hold\":true") != NULL;
+    self->unavailable = strstr(json, "\"unavailable\":true") != NULL;
+    size_t capacity = 400000, n = 0;
+    char *accounts = malloc(capacity), *added = calloc(1, 100000), *changes = calloc(1, 100000), *removed = calloc(1, 100000);
+    accounts[0] = 0;
+    for (int i = 0; i < self->count; i++) self->accounts[i].known = false;
+    const char *p = strstr(json, "\"accounts\":{");
+    if (p) {
+        p += strlen("\"accounts\":{");
+        while (*p == '"') {
+            char id[64], mark[64];
+            if (sscanf(p, "\"%63[^\"]\":\"%63[^\"]\"", id, mark) != 2) break;
+            account *a = find(self, id);
+            char quoted[80];
+            if (!a && self->count < MAX_ACCOUNTS) {
+                a = &self->accounts[self->count++];
+                memset(a, 0, sizeof *a);
+                snprintf(a->id, sizeof a->id, "%s", id);
+                snprintf(quoted, sizeof quoted, "%s\"%s\"", added[0] ? "," : "", id);
+                strcat(added, quoted);
+            } else if (strcmp(a->mark, mark) != 0) {
+                snprintf(quoted, sizeof quoted, "%s\"%s\"", changes[0] ? "," : "", id);
+                strcat(changes, quoted);
+            }
+            snprintf(a->mark, sizeof a->mark, "%s", mark);
+            a->known = true;
+            n += (size_t)snprintf(accounts + n, capacity - n,
+                                  "%s{\"accountId\":\"%s\",\"enabled\":%s,\"configured\":%s,\"credential\":\"available\","
+                                  "\"source\":\"inline\",\"reason\":\"%s\"}",
+                                  n ? "," : "", id, mark[0] == 'd' ? "false" : "true", mark[0] == 'u' ? "false" : "true",
+                                  mark[0] == 'u' ? "its key is missing" : "");
+            p += strlen(id) + strlen(mark) + 5;
+            if (*p++ != ',') break;
+        }
+    }
+    int kept = 0;
+    for (int i = 0; i < self->count; i++) {
+        if (self->accounts[i].known) {
+            self->accounts[kept++] = self->accounts[i];
+        } else {
+            strcat(removed, removed[0] ? ",\"" : "\"");
+            strcat(removed, self->accounts[i].id);
+            strcat(removed, "\"");
+        }
+    }
+    self->count = kept;
+    pthread_mutex_unlock(&self->lock);
+    char *result = malloc(capacity + 400000);
+    sprintf(result, "{\"configured\":%s,\"reason\":\"%s\",\"accounts\":[%s],\"added\":[%s],\"changed\":[%s],\"removed\":[%s]}",
+            kept ? "true" : "false", kept ? "" : "no account is bound", accounts, added, changes, removed);
+    complete(self, request, GATEWAY_OK, result);
+    free(result), free(accounts), free(added), free(changes), free(removed), free(json);
+}
+
+static void start_account(void *context, uint64_t request, gateway_bytes bytes) {
+    instance *self = context;
+    char *json = copy(bytes), id[64];
+    field(json, "accountId", id, sizeof id);
+    pthread_mutex_lock(&self->lock);
+    account *a = find(self, id);
+    char handed[16];
+    field(json, "token", handed, sizeof handed);
+    note(self, handed[0] ? "start+handover" : "start", id);
+    char mark = a ? a->mark[0] : 0;
+    if (a && mark != 's' && mark != 'f') {
+        a->running = true;
+        a->inherited = handed[0] ? 1 : 0;
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (!a || mark == 's') {
+        complete(self, request, GATEWAY_INVALID, "{\"error\":\"this account cannot be started\",\"where\":\"account\"}");
+    } else if (mark == 'f') {
+        complete(self, request, GATEWAY_UNAVAILABLE, "{\"error\":\"not now\",\"retryable\":true}");
+    } else {
+        complete(self, request, GATEWAY_OK, "{}");
+        report(self, a);
+#ifdef DELIVER_ON_START
+        char wake[400];
+        snprintf(wake, sizeof wake, "{\"account\":\"%s\",\"conversation\":{\"guild\":\"g\",\"id\":\"" TEST_ID ":g/c\"},"
+                 "\"delivery\":\"d1\",\"message\":{\"id\":\"m\",\"text\":\"hi\"},\"wake\":true}", id);
+        self->host.deliver(self->host.context, text(wake));
+#endif
+    }
+    free(json);
+}
+
+static void stop_account(void *context, uint64_t request, gateway_bytes bytes) {
+    instance *self = context;
+    char *json = copy(bytes), id[64];
+    field(json, "accountId", id, sizeof id);
+    bool handover = strstr(json, "\"handover\":true") != NULL;
+    pthread_mutex_lock(&self->lock);
+    account *a = find(self, id);
+    note(self, handover ? "stop+handover" : "stop", id);
+    if (a && a->mark[0] == 'z') { /* never completes */
+        pthread_mutex_unlock(&self->lock);
+        free(json);
+        return;
+    }
+    bool stuck = a && handover && a->mark[0] == 'h';
+    if (a && !stuck) a->running = false;
+    uint64_t ended[MAX_HELD];
+    int count = 0;
+    for (int i = 0; i < self->sends_count;)
+        if (strcmp(self->sends[i].account, id) == 0) {
+            ended[count++] = self->sends[i].request;
+            self->sends[i] = self->sends[--self->sends_count];
+        } else {
+            i++;
+        }
+    pthread_mutex_unlock(&self->lock);
+    for (int i = 0; i < count; i++)
+        complete(self, ended[i], GATEWAY_UNAVAILABLE, "{\"error\":\"the account stopped\",\"retryable\":true}");
+    if (stuck)
+        complete(self, request, GATEWAY_FAILED, "{\"error\":\"it does not let go\"}");
+    else
+        complete(self, request, GATEWAY_OK, handover ? "{\"handover\":{\"token\":\"secret\"}}" : "{}");
+    free(json);
+}
+
+static void send_message(void *context, uint64_t request, gateway_bytes bytes) {
+    instance *self = context;
+    char *json = copy(bytes), id[64], to[128], words[256], delivery[64];
+    field(json, "account", id, sizeof id);
+    field(json, "to", to, sizeof to);
+    field(json, "text", words, sizeof words);
+    field(json, "delivery", delivery, sizeof delivery);
+    pthread_mutex_lock(&self->lock);
+    account *a = find(self, id);
+    char detail[600];
+    snprintf(detail, sizeof detail, "%s %s [%s] %s%s", id, to, words, delivery, strstr(json, "\"media\":[") ? " +media" : "");
+    note(self, "send", detail);
+    bool held_back = self->hold && delivery[0] && self->sends_count < MAX_HELD;
+    bool unavailable = !a || !a->running || self->unavailable;
+    if (held_back && !unavailable) {
+        held *h = &self->sends[self->sends_count++];
+        h->request = request;
+        snprintf(h->delivery, sizeof h->delivery, "%s", delivery);
+        snprintf(h->account, sizeof h->account, "%s", id);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (unavailable)
+        complete(self, request, GATEWAY_UNAVAILABLE, "{\"error\":\"the account does not run\",\"retryable\":true}");
+    else if (strcmp(words, "refuse me") == 0 || strcmp(words, "echo: refuse me") == 0)
+        complete(self, request, GATEWAY_FAILED, "{\"error\":\"channel_closed\",\"retryable\":false}");
+    else if (!held_back)
+        complete(self, request, GATEWAY_OK, "{\"messageId\":\"m1\",\"seq\":7}");
+    free(json);
+}
+
+static void settle(void *context, gateway_bytes delivery, int32_t outcome) {
+    instance *self = context;
+    char *id = copy(delivery), detail[128];
+    snprintf(detail, sizeof detail, "%s %d", id, outcome);
+    pthread_mutex_lock(&self->lock);
+    note(self, "settle", detail);
+    uint64_t ended[MAX_HELD];
+    int count = 0;
+    for (int i = 0; i < self->sends_count;)
+        if (strcmp(self->sends[i].delivery, id) == 0) {
+            ended[count++] = self->sends[i].request;
+            self->sends[i] = self->sends[--self->sends_count];
+        } else {
+            i++;
+        }
+    pthread_mutex_unlock(&self->lock);
+    for (int i = 0; i < count; i++) complete(self, ended[i], GATEWAY_OK, "{\"messageId\":\"m2\",\"seq\":8}");
+    self->host.log(self->host.context, GATEWAY_LOG_INFO, text("{\"message\":\"settled\",\"metadata\":{}}"));
+    free(id);
+}
+
+static void status(void *context, uint64_t request, gateway_bytes query) {
+    (void)query;
+    instance *self = context;
+    pthread_mutex_lock(&self->lock);
+    size_t capacity = 600 * (size_t)(self->count + 2), n = 0;
+    char *json = malloc(capacity);
+    n += (size_t)snprintf(json, capacity, "{\"version\":\"" TEST_VERSION "\",\"accounts\":[");
+    for (int i = 0; i < self->count; i++) {
+        if (i) json[n++] = ',';
+        n += (size_t)status_of(self, &self->accounts[i], json + n, capacity - n);
+    }
+    snprintf(json + n, capacity - n, "]}");
+    pthread_mutex_unlock(&self->lock);
+    complete(self, request, GATEWAY_OK, json);
+    free(json);
+}
+
+typedef struct job {
+    instance *self;
+    uint64_t request;
+    char *payload;
+} job;
+
+/* Deliveries come on a thread of the module's. */
+static void *deliver(void *context) {
+    job *j = context;
+    int32_t answer = j->self->host.deliver(j->self->host.context, text(j->payload));
+    char json[64];
+    snprintf(json, sizeof json, "{\"answer\":%d}", answer);
+    complete(j->self, j->request, GATEWAY_OK, json);
+    free(j->payload), free(j);
+    return NULL;
+}
+
+static void command(void *context, uint64_t request, gateway_bytes bytes) {
+    instance *self = context;
+    char *json = copy(bytes), name[64], id[64];
+    field(json, "command", name, sizeof name);
+    field(json, "accountId", id, sizeof id);
+    if (strcmp(name, "deliver") == 0) {
+        job *j = malloc(sizeof *j);
+        *j = (job){self, request, malloc(bytes.count + 1)};
+        field(json, "raw", j->payload, bytes.count + 1);
+        pthread_t thread;
+        pthread_create(&thread, NULL, deliver, j);
+        pthread_join(thread, NULL); /* so that nothing of the instance outlives its shutdown */
+        free(json);
+        return;
+    }
+    if (strcmp(name, "journal") == 0) {
+        pthread_mutex_lock(&self->lock);
+        char *out = malloc(2 * self->journal_count + 64), *p = out;
+        p += sprintf(p, "{\"journal\":\"");
+        for (size_t i = 0; i < self->journal_count; i++) {
+            char c = self->journal[i];
+            if (c == '\n') *p++ = '\\', c = 'n';
+            else if (c == '"' || c == '\\') *p++ = '\\';
+            *p++ = c;
+        }
+        strcpy(p, "\"}");
+        pthread_mutex_unlock(&self->lock);
+        complete(self, request, GATEWAY_OK, out);
+        free(out), free(json);
+        return;
+    }
+    char report_json[300];
+    bool crash = strcmp(name, "crash") == 0, block = strcmp(name, "block") == 0, late = strcmp(name, "late") == 0;
+    if (strcmp(name, "silence") == 0) { /* never completes */
+        free(json);
+        return;
+    }
+    if (crash || block || late) {
+        pthread_mutex_lock(&self->lock);
+        account *a = find(self, id);
+        if (a && !late) a->running = false;
+        pthread_mutex_unlock(&self->lock);
+        snprintf(report_json, sizeof report_json,
+                 "{\"accountId\":\"%s\",\"running\":%s,\"connected\":%s,\"lifecycle\":\"%s\",\"reason\":\"told to %s\"}", id,
+                 late ? "true" : "false", late ? "true" : "false", block ? "blocked" : late ? "ready" : "stopped", name);
+        changed(self, report_json);
+        complete(self, request, GATEWAY_OK, "{}");
+    } else {
+        complete(self, request, GATEWAY_INVALID, "{\"error\":\"unknown command\"}");
+    }
+    free(json);
+}
+
+static void shutdown_instance(void *context) {
+    instance *self = context;
+    for (int i = 0; i < self->sends_count; i++)
+        complete(self, self->sends[i].request, GATEWAY_SHUT_DOWN, "{\"error\":\"shut down\"}");
+    pthread_mutex_destroy(&self->lock);
+    free(self->journal);
+    free(self);
+}
+
+#ifdef NO_SYMBOL
+int32_t some_other_function(const gateway_host *host, gateway_channel *out, char *error, size_t error_capacity);
+int32_t some_other_function(const gateway_host *host, gateway_channel *out, char *error, size_t error_capacity) {
+#else
+int32_t gateway_channel_open(const gateway_host *host, gateway_channel *out, char *error, size_t error_capacity) {
+#endif
+#ifdef HANG_IN_OPEN
+    for (;;) pause();
+#endif
+#ifdef REFUSE_OPEN
+    snprintf(error, error_capacity, "not today");
+    return GATEWAY_INVALID;
+#endif
+    (void)error, (void)error_capacity;
+    instance *self = calloc(1, sizeof *self);
+    self->host = *host;
+    pthread_mutex_init(&self->lock, NULL);
+    *out = (gateway_channel){TEST_ABI, sizeof(gateway_channel), self, text(TEST_ID), text(TEST_VERSION), configure,
+                             start_account, stop_account, send_message, settle, status, command, shutdown_instance};
+#ifdef SMALL_TABLE
+    out->struct_size = 64;
+#endif
+    return GATEWAY_OK;
+}
