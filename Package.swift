@@ -24,6 +24,7 @@ let package = Package(
     ],
     targets: [
         // The plugin, from the bottom up: nothing knows what stands below it in this list.
+        .target(name: "Locking"),
         .target(name: "JSONBytes"),
         .target(name: "Settings", dependencies: ["JSONBytes"]),
         .target(name: "GatewayABI"),
@@ -33,17 +34,17 @@ let package = Package(
             name: "CLibWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
         .target(
             name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"], linkerSettings: [.linkedLibrary("crypto")]),
-        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes"]),
+        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking"]),
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
-        .target(name: "HTTPTransfer", dependencies: ["CLibCurl"]),
+        .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking"]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
-        .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes"]),
-        .target(name: "ChannelStore"),
+        .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking"]),
+        .target(name: "ChannelStore", dependencies: ["Locking"]),
         .target(
             name: "FabricChannel",
             dependencies: [
                 "JSONBytes", "SocketIO", "HTTPTransfer", "FabricAPI", "Sessions", "ChannelStore", "FabricAccounts",
-                "Settings", log,
+                "Settings", "Locking", log,
             ]),
         .target(
             name: "FabricModule",
@@ -62,7 +63,8 @@ let package = Package(
         // The gateway.
         .target(name: "CGatewaySystem"),
         .target(
-            name: "GatewayHost", dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", log]),
+            name: "GatewayHost",
+            dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", log]),
         .executableTarget(name: "gateway", dependencies: ["GatewayHost", arguments, log]),
 
         // The operator's tool.
@@ -88,29 +90,36 @@ let package = Package(
         .executableTarget(
             name: "fabric-bench",
             dependencies: [
-                "CBench", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator", arguments,
+                "CBench", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator", "Locking",
+                arguments,
             ], path: "Benchmarks/fabric-bench"),
 
         // Tests.
+        .executableTarget(name: "autobahn-client", dependencies: ["SocketIO"]),
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
-        .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes"]),
+        .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes", "Locking"]),
+        .testTarget(
+            name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking"], exclude: ["Servers"]),
         .testTarget(
             name: "FabricSetupTests",
             dependencies: ["FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "Settings", "JSONBytes"]),
-        .target(name: "HTTPTestServer", path: "Tests/HTTPTestServer"),
-        .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer"]),
+        .target(name: "HTTPTestServer", dependencies: ["Locking"], path: "Tests/HTTPTestServer"),
+        .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer", "Locking"]),
         .testTarget(
-            name: "FabricAPITests", dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer"]),
+            name: "FabricAPITests",
+            dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer", "Locking"]),
         .testTarget(
-            name: "GatewayHostTests", dependencies: ["GatewayHost", "GatewayABI", "JSONBytes", "gateway"],
+            name: "GatewayHostTests", dependencies: ["GatewayHost", "GatewayABI", "JSONBytes", "Locking", "gateway"],
             exclude: ["TestModule"]),
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
         .testTarget(name: "FabricChannelTests", dependencies: ["FabricChannel", "ChannelStore", "FabricAPI"]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["FabricChannel", "FabricSimulator", "SocketIO", "FabricAPI", "JSONBytes", log]),
+            dependencies: [
+                "FabricChannel", "FabricSimulator", "SocketIO", "FabricAPI", "JSONBytes", "Locking", log,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,7 @@
-import Synchronization
+import Locking
 
 /// A value that threads share.
 final class Box<Value: Sendable>: Sendable {
-    let value: Mutex<Value>
-    init(_ value: Value) { self.value = Mutex(value) }
+    let value: Locked<Value>
+    init(_ value: Value) { self.value = Locked(value) }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import CBench
 import Foundation
 import GatewayABI
-import Synchronization
+import Locking
 
 /// Loads the module and drives it through the C ABI, as a gateway does.
 final class ModuleHost {
@@ -18,7 +18,7 @@ final class ModuleHost {
             var results: [UInt64: (code: Int32, json: String)] = [:]
             var connected: Set<String> = []
         }
-        let state = Mutex(State())
+        let state = Locked(State())
         let changed = DispatchSemaphore(value: 0)
     }
 

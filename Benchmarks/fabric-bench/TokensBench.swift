@@ -1,6 +1,6 @@
 import FabricAPI
+import Locking
 import Sessions
-import Synchronization
 
 /// What a cached guild token costs, against the plainest thing that could do it: a mutex, a dictionary and an expiry.
 ///
@@ -12,10 +12,10 @@ public enum TokensBench {
     }
 
     private final class Reference: Sendable {
-        let table: Mutex<[String: Plain]>
+        let table: Locked<[String: Plain]>
 
         init(_ agents: [String], _ until: ContinuousClock.Instant) {
-            table = Mutex(
+            table = Locked(
                 Dictionary(
                     uniqueKeysWithValues: agents.map {
                         ($0, Plain(token: "a token as long as most of them: \($0)", until: until))

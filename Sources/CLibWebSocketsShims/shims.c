@@ -2,6 +2,8 @@
 #include "CLibWebSocketsShims.h"
 
 #include <libwebsockets.h>
+#include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -133,6 +135,27 @@ int clws_write_headroom(void)
     return LWS_PRE;
 }
 
+// Every context that is created with the global TLS initialisation gives libwebsockets a new process-wide index, under
+// which it finds its connection in OpenSSL's structures; handshakes under way in other contexts are then not found and
+// fail (seen: "connect SSL err 1" for a good certificate while another loop started). So it must happen once in the
+// process, even with several copies of this code loaded: the first to register a name with OpenSSL does it.
+static int is_first_in_process(void)
+{
+    return OBJ_create("2.25.190413972834211347751904", "clws-tls", "libwebsockets TLS initialised") != NID_undef;
+}
+
+static struct lws_context *create_context(struct lws_context_creation_info *info, int keeps_tls)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    if (keeps_tls && is_first_in_process())
+        info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    ERR_clear_error();
+    struct lws_context *context = lws_create_context(info);
+    pthread_mutex_unlock(&lock);
+    return context;
+}
+
 struct clws_loop *clws_loop_create(const struct clws_options *options, struct clws_handlers handlers, void *owner)
 {
     struct clws_loop *loop = calloc(1, sizeof *loop);
@@ -153,15 +176,13 @@ struct clws_loop *clws_loop_create(const struct clws_options *options, struct cl
     info.uid = (uid_t)-1;
     info.user = loop;
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-    if (options->keeps_tls)
-        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     if (options->validates_utf8)
         info.options |= LWS_SERVER_OPTION_VALIDATE_UTF8;
     info.pt_serv_buf_size = (unsigned int)options->receive_buffer_bytes;
     info.timeout_secs = LAST_RESORT_SECONDS;
     info.connect_timeout_secs = LAST_RESORT_SECONDS;
     info.retry_and_idle_policy = &no_validity_checks;
-    loop->context = lws_create_context(&info);
+    loop->context = create_context(&info, options->keeps_tls);
     if (!loop->context) {
         free(loop);
         return NULL;

@@ -1,8 +1,8 @@
-import Synchronization
+import Locking
 
 /// A store that lives as long as the process: restarts of an account find everything, restarts of the gateway nothing.
 public final class InMemoryChannelStore: ChannelStore {
-    private let accounts = Mutex<[String: StoredAccount]>([:])
+    private let accounts = Locked<[String: StoredAccount]>([:])
 
     public init() {}
 

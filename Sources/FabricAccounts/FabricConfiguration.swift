@@ -54,6 +54,8 @@ public struct FabricConfiguration: Sendable, Equatable {
     public var catchUp = CatchUp()
     /// The largest attachment in megabytes (of 1,000,000 bytes).
     public var attachmentMegabytes: Double = 100
+    /// Whether files on servers other than the guild's may come from private addresses.
+    public var allowsPrivateAddresses = false
     /// How long a lane waits for a turn to finish, in seconds.
     public var turnTimeoutSeconds: Double = 1800
     /// PEM file of the authorities to trust instead of the system's.
@@ -92,6 +94,7 @@ public struct FabricConfiguration: Sendable, Equatable {
         }
         if let inner = section.section("attachments") {
             attachmentMegabytes = inner.number("maximumMegabytes", in: 0...1_000_000) ?? attachmentMegabytes
+            allowsPrivateAddresses = inner.bool("allowPrivateAddresses") ?? allowsPrivateAddresses
             inner.finish()
         }
         turnTimeoutSeconds = section.number("turnTimeoutSeconds", in: 0.1...604_800) ?? turnTimeoutSeconds

@@ -84,7 +84,7 @@ import Testing
 
     @Test func anotherOriginGetsNoBearerNeitherDirectlyNorByRedirect() async throws {
         try await withWorld { world in
-            let scene = try await world.scene()
+            let scene = try await world.scene(["attachments": ["allowPrivateAddresses": true]])
             let file = await world.sim.putFile(name: "f.txt", mediaType: "text/plain", bytes: Array("hi".utf8))
             let foreign = world.sim.foreignURL(of: file)
             let own = await world.sim.putFile(name: "r.txt", mediaType: "text/plain", bytes: Array("r".utf8))
@@ -95,6 +95,19 @@ import Testing
             let requests = await world.sim.foreignRequests
             #expect(requests.count == 2)
             #expect(requests.allSatisfy { !$0.hadAuthorization })
+        }
+    }
+
+    @Test func aForeignFileOnAPrivateAddressIsRefusedUnlessAllowed() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            let file = await world.sim.putFile(name: "f.txt", mediaType: "text/plain", bytes: Array("hi".utf8))
+            let delivery = try await post(
+                world, scene,
+                [SimulatedAttachment(url: world.sim.foreignURL(of: file), name: "f.txt"), file.attachment])
+            #expect(delivery.media.count == 1, "the guild's own file comes, wherever the guild is")
+            #expect(delivery.json["mediaFailed"]?.array?.count == 1)
+            #expect(await world.sim.foreignRequests.isEmpty)
         }
     }
 }

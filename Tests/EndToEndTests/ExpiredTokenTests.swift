@@ -1,8 +1,8 @@
 import FabricAPI
 import FabricSimulator
 import JSONBytes
+import Locking
 import SocketIO
-import Synchronization
 import Testing
 
 /// The failure that started it all: tokens live for a while, sockets for days. The guild acknowledges a CONNECT with an
@@ -15,10 +15,10 @@ import Testing
             var texts: [String] = []
             var hooks: [@Sendable () -> Void] = []
         }
-        private let state = Mutex(State())
+        private let state = Locked(State())
         private let channel: String
         let loop: RealtimeLoop
-        private let client = Mutex<SocketIOClient?>(nil)
+        private let client = Locked<SocketIOClient?>(nil)
 
         init(endpoint: String, token: String, channel: String) async throws {
             self.channel = channel

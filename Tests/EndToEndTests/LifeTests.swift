@@ -176,6 +176,18 @@ import Testing
             #expect(code == .ok)
             let logins = await world.sim.counters.logins
             #expect(logins.values.allSatisfy { $0 == 1 })
+
+            // The guild restarts: all are back within 10 s, and nobody logs in again.
+            try await world.sim.stopGuild(World.guild)
+            try await world.sim.post(as: human.id, in: room.id, content: "while away")
+            try await world.sim.startGuild(World.guild)
+            let back = ContinuousClock.now
+            _ = try await world.gateway.wait(for: "a thousand to catch up", timeout: .seconds(60)) {
+                $0.deliveries.count { $0.text == "while away" } >= 1000 ? true : nil
+            }
+            print("a thousand agents heard what they missed \(ContinuousClock.now - back) after the guild was back")
+            let after = await world.sim.counters.logins
+            #expect(after == logins)
             for id in keys.keys { try await world.stop(id) }
             try await world.sim.waitForNoSockets(timeout: .seconds(60))
         }

@@ -1,8 +1,8 @@
 import FabricChannel
 import Foundation
 import JSONBytes
+import Locking
 import Logging
-import Synchronization
 
 /// A gateway for tests: keeps every delivery and status, and answers what the test tells it to.
 final class TestGateway: GatewayPort {
@@ -25,9 +25,9 @@ final class TestGateway: GatewayPort {
         var next: UInt64 = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// Called for every wake delivery, on the loop; the default leaves it to the test.
-    let onWake: Mutex<(@Sendable (Delivery) -> Void)?> = Mutex(nil)
+    let onWake: Locked<(@Sendable (Delivery) -> Void)?> = Locked(nil)
 
     func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer {
         guard let json = try? JSONValue(parsing: Array(delivery)) else { return .finished }
@@ -102,7 +102,7 @@ struct TestFailure: Error, CustomStringConvertible {
 
 /// Keeps log records, so that a test can search them for secrets.
 final class LogMemory: Sendable {
-    private let lines = Mutex<[String]>([])
+    private let lines = Locked<[String]>([])
     var text: String { lines.withLock { $0.joined(separator: "\n") } }
     func append(_ line: String) { lines.withLock { $0.append(line) } }
 

@@ -2,8 +2,8 @@ import FabricAPI
 import FabricAccounts
 import Foundation
 import JSONBytes
+import Locking
 import Settings
-import Synchronization
 import Testing
 
 @testable import FabricSetup
@@ -14,8 +14,8 @@ let token = "eyJSECRETTOKEN0123456789.abcdefghijklmnop.qrstuvwxyz"
 /// A directory, and a world that is all in the test's hand.
 final class Bench: Sendable {
     let path = NSTemporaryDirectory() + "setup-\(UUID().uuidString)"
-    let lines = Mutex<[String]>([])
-    let logins = Mutex<[String]>([])
+    let lines = Locked<[String]>([])
+    let logins = Locked<[String]>([])
 
     init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
     deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -34,7 +34,7 @@ final class Bench: Sendable {
         input: String? = nil, variable: String? = nil, answers: [String]? = nil, failure: (any Error)? = nil,
         ahead: Double = 0
     ) -> SetupWorld {
-        let waiting = Mutex(answers ?? [])
+        let waiting = Locked(answers ?? [])
         let session = FabricSession(
             accessToken: token, user: FabricUser(id: "u1", email: "echo@x"),
             guilds: [FabricGuildInfo(nodeId: "g1", endpoint: "http://g1")], guildAccessTokens: ["g1": token])

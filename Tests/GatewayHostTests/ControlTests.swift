@@ -1,5 +1,6 @@
 import Foundation
 import JSONBytes
+import Locking
 import Testing
 
 @testable import GatewayHost

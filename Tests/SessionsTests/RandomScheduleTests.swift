@@ -1,12 +1,12 @@
-import Synchronization
+import Locking
 import Testing
 
 @testable import Sessions
 
 /// A generator for closures.
 final class SharedDice: Sendable {
-    private let dice: Mutex<Dice>
-    init(_ seed: UInt64) { dice = Mutex(Dice(state: seed)) }
+    private let dice: Locked<Dice>
+    init(_ seed: UInt64) { dice = Locked(Dice(state: seed)) }
     func next() -> Double { dice.withLock { .random(in: 0...1, using: &$0) } }
 }
 

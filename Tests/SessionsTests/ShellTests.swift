@@ -1,6 +1,6 @@
 import FabricAPI
 import Foundation
-import Synchronization
+import Locking
 import Testing
 
 @testable import Sessions
@@ -13,7 +13,7 @@ final class ManualClock: Sendable {
         var lastNumber: UInt64 = 0
     }
 
-    let state = Mutex(State())
+    let state = Locked(State())
 
     var clock: SessionClock {
         SessionClock(now: { self.state.withLock { $0.now } }, wall: { 1_000_000 }, sleep: { try await self.sleep($0) })
@@ -60,7 +60,7 @@ final class ManualCenter: Sendable {
 
     let logins: AsyncStream<Login>
     private let feed: AsyncStream<Login>.Continuation
-    private let count = Mutex(0)
+    private let count = Locked(0)
 
     init() { (logins, feed) = AsyncStream.makeStream(of: Login.self) }
 

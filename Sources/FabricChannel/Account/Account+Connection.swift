@@ -9,7 +9,7 @@ extension Account {
     func open(_ info: FabricGuildInfo) {
         let guild: FabricGuild
         do {
-            guild = try FabricGuild(nodeId: info.nodeId, endpoint: info.endpoint, http: environment.http)
+            guild = try makeGuild(info)
         } catch {
             logger.error(
                 "guild cannot be used", metadata: ["guild": "\(info.nodeId)", "reason": "\(error.operatorText)"])
@@ -48,6 +48,12 @@ extension Account {
         run { _ in await client.connect() }
     }
 
+    func makeGuild(_ info: FabricGuildInfo) throws(FabricError) -> FabricGuild {
+        try FabricGuild(
+            nodeId: info.nodeId, endpoint: info.endpoint, http: environment.http,
+            foreignDownloads: settings.allowsPrivateAddresses ? .withoutToken : .withoutTokenFromPublicAddresses)
+    }
+
     /// The auth callback: a guild token that is valid now, asked for on every connect.
     private func authenticate(_ nodeId: String) async throws -> [UInt8] {
         guard let link = links[nodeId] else { throw CancellationError() }
@@ -59,6 +65,7 @@ extension Account {
 
     /// No more messages from this guild; a running turn may still finish.
     func silence(_ link: GuildLink) {
+        leaveBoard(link)
         link.timer?.cancel()
         link.timer = nil
         if let client = link.client {
@@ -78,6 +85,7 @@ extension Account {
         switch state {
         case .idle: break
         case .connecting(let attempt):
+            leaveBoard(link)
             link.reconnectAttempts = attempt
             perform(link.feed.connecting(), on: link)
         case .connected:
@@ -101,7 +109,24 @@ extension Account {
                 "retryIn": "\(retryIn.map { "\($0)" } ?? "no")",
             ])
         perform(link.feed.disconnected(stopped: false), on: link)
+        if reason.isOutage, let client = link.client {
+            link.boardNumber = environment.board.wait(link.endpoint) { Task { await client.connect() } }
+        }
         statusChanged()
+    }
+
+    private func leaveBoard(_ link: GuildLink) {
+        guard let number = link.boardNumber else { return }
+        link.boardNumber = nil
+        environment.board.leave(link.endpoint, number)
+    }
+
+    /// The guild is back: the others that wait for it need not wait for their backoff.
+    private func tellBoard(_ link: GuildLink) {
+        let waiting = environment.board.reached(link.endpoint, now: .now)
+        for (index, retry) in waiting.enumerated() {
+            loop.schedule(after: GuildBoard.spread * (Double(index) / Double(waiting.count)), retry)
+        }
     }
 
     // MARK: Actions
@@ -136,6 +161,7 @@ extension Account {
         if link.feed.isReady {
             link.lastConnectedAt = environment.wallClock()
             link.reconnectAttempts = 0
+            tellBoard(link)
             for slot in link.feed.slots.indices { pump(link, slot) }
             storeCursors()
         }

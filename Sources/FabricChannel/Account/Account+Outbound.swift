@@ -42,7 +42,7 @@ extension Account {
                     number: number)
             }
             for info in session.fabric.guilds {
-                let guild = try FabricGuild(nodeId: info.nodeId, endpoint: info.endpoint, http: environment.http)
+                let guild = try makeGuild(info)
                 let channels = try await withGuildToken(info.nodeId) { try await guild.channels(token: $0) }
                 if channels.contains(where: { $0.id == request.to.channel }) {
                     return accept(
@@ -147,7 +147,7 @@ extension Account {
                 .failed, "the account is not a member of the guild \(entry.key.guild)", at: "account \(id)",
                 remedy: "invite it, or name another guild")
         }
-        return try FabricGuild(nodeId: info.nodeId, endpoint: info.endpoint, http: environment.http)
+        return try makeGuild(info)
     }
 
     private func upload(_ id: String, index: Int) async {

@@ -13,6 +13,7 @@ struct AccountEnvironment: Sendable {
     var http: HTTPTransfer
     var loop: RealtimeLoop
     var store: any ChannelStore
+    var board: GuildBoard
     var logger: Logger
     /// Where attachments are kept while their turn runs.
     var mediaDirectory: String
@@ -36,6 +37,8 @@ struct AccountSettings: Sendable, Equatable {
     var catchUpMessages = 500
     var catchUpHours: Double = 24
     var attachmentBytes: Int64 = 100 << 20
+    /// Whether files on servers other than the guild's may come from private addresses.
+    var allowsPrivateAddresses = false
     var turnTimeout: Duration = .seconds(1800)
     var certificateAuthorityFile: String?
     /// How long joins are waited for; a guild may not acknowledge them at all (Fabric contract, section 5.3).

@@ -164,6 +164,7 @@ struct ChannelSetup: Sendable {
         settings.catchUpMessages = configuration.catchUp.maximumMessages
         settings.catchUpHours = configuration.catchUp.maximumHours
         settings.attachmentBytes = Int64(configuration.attachmentMegabytes * 1_000_000)
+        settings.allowsPrivateAddresses = configuration.allowsPrivateAddresses
         settings.turnTimeout = .seconds(configuration.turnTimeoutSeconds)
         settings.certificateAuthorityFile = configuration.certificateAuthorityFile
         let facts = AccountFacts(

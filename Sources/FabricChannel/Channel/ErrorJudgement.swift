@@ -78,4 +78,12 @@ extension SocketIODisconnect {
         default: false
         }
     }
+
+    /// The guild cannot be reached: others who can tell that it is back are worth listening to.
+    var isOutage: Bool {
+        switch self {
+        case .transportFailed, .transportClosed, .timedOut, .pingTimeout: true
+        default: false
+        }
+    }
 }

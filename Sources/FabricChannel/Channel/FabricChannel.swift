@@ -1,9 +1,9 @@
 import ChannelStore
 import Foundation
 import JSONBytes
+import Locking
 import Logging
 import SocketIO
-import Synchronization
 
 /// One instance of the channel: a configuration, the accounts that run, and what they share. Instances know nothing of
 /// each other; any number live side by side.
@@ -16,7 +16,7 @@ public actor FabricChannel {
     let gateway: any GatewayPort
     let logger: Logger
     let version: String
-    private nonisolated let open = Mutex(OpenRequests())
+    private nonisolated let open = Locked(OpenRequests())
 
     let store: any ChannelStore
     var setup: ChannelSetup?

@@ -2,10 +2,10 @@ import ChannelStore
 import FabricAPI
 import Foundation
 import HTTPTransfer
+import Locking
 import Logging
 import Sessions
 import SocketIO
-import Synchronization
 
 /// What the accounts of an instance share: transfers, sessions, and where attachments go.
 ///
@@ -26,18 +26,19 @@ final class SharedResources: Sendable {
     private let gateway: any GatewayPort
     private let store: any ChannelStore
     private let logger: Logger
-    private let logins: Mutex<[String: LoginPlan]>
-    private let sets: Mutex<[Key: Set]>
-    private let mediaRoot: Mutex<String?>
+    private let logins: Locked<[String: LoginPlan]>
+    private let sets: Locked<[Key: Set]>
+    private let mediaRoot: Locked<String?>
+    private let board = GuildBoard()
 
     init(loop: RealtimeLoop, gateway: any GatewayPort, store: any ChannelStore, logger: Logger) {
         self.loop = loop
         self.gateway = gateway
         self.store = store
         self.logger = logger
-        logins = Mutex([:])
-        sets = Mutex([:])
-        mediaRoot = Mutex(nil)
+        logins = Locked([:])
+        sets = Locked([:])
+        mediaRoot = Locked(nil)
     }
 
     /// Takes over who logs in where, and with what.
@@ -52,7 +53,8 @@ final class SharedResources: Sendable {
     func environment(for setup: ChannelSetup) throws(ChannelProblem) -> AccountEnvironment {
         let set = try resources(for: setup)
         return AccountEnvironment(
-            gateway: gateway, sessions: set.sessions, http: set.http, loop: loop, store: store, logger: logger,
+            gateway: gateway, sessions: set.sessions, http: set.http, loop: loop, store: store, board: board,
+            logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             wallClock: { Date().timeIntervalSince1970 },
             seed: { UInt64.random(in: .min ... .max) })

@@ -20,6 +20,8 @@ final class GuildLink: @unchecked Sendable {
     var lastConnectedAt: Double?
     var timer: LoopTimer?
     var timerDue: ContinuousClock.Instant?
+    /// Its place on the board of those who wait for the guild.
+    var boardNumber: UInt64?
     var recentIDs = RecentIDs()
     /// Messages without a position have been seen, so ids have to be remembered for the others too.
     var hasUnsequenced = false

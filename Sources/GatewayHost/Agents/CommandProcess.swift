@@ -1,5 +1,6 @@
 import CGatewaySystem
 import Glibc
+import Locking
 
 /// One run of a command, in a process group of its own, served by the one thread that calls `run()`.
 final class CommandProcess: Sendable {

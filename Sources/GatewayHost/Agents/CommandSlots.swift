@@ -1,3 +1,5 @@
+import Locking
+
 /// Bounds how many commands run at once. First come, first served; a waiting turn can be cancelled alone.
 final class CommandSlots: Sendable {
     private struct State {

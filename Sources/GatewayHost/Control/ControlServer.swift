@@ -1,6 +1,7 @@
 import CGatewaySystem
 import Glibc
 import JSONBytes
+import Locking
 import Logging
 
 /// Answers newline-delimited JSON requests on the gateway's Unix socket (mode 0600). One thread serves all

@@ -1,5 +1,6 @@
 import GatewayABI
 import JSONBytes
+import Locking
 
 /// Open requests of one instance by number, and the calls into it that are under way. Shutting down waits for the
 /// calls (none of them blocks), so that the table is never used while or after the instance is freed.

@@ -1,5 +1,6 @@
 import Glibc
 import JSONBytes
+import Locking
 import Logging
 
 /// Where the log goes: lines for people on a terminal, JSON lines otherwise, repeats folded.

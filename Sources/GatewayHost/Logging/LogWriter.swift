@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import Locking
 
 /// Writes lines to a descriptor without ever making the caller wait: records come from the thread that serves a
 /// module's sockets, and whoever reads the log may be slow. What is too much for a slow reader is dropped and counted.

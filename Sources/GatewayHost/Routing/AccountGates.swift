@@ -1,3 +1,5 @@
+import Locking
+
 /// Which instance of the module serves which account at this moment, and a gate before each account that is closed
 /// while it moves: whoever has something for the account waits those milliseconds instead of losing it.
 final class AccountGates: Sendable {

@@ -1,4 +1,5 @@
 import JSONBytes
+import Locking
 import Logging
 
 /// Takes the deliveries of one channel, gives each to its agent, and sends back the answers.

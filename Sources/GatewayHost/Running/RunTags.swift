@@ -1,4 +1,5 @@
 import JSONBytes
+import Locking
 
 /// Which run of an account an instance's reports speak of at this moment. Set just before the account is started
 /// there, removed before it is stopped: a report that comes without a tag is late, and dropped at the door.

@@ -1,3 +1,5 @@
+import Locking
+
 /// A value that is decided once and may be awaited by any number of tasks: the meeting point of a callback from a
 /// foreign thread, a deadline and a cancellation. The first to decide wins; the others learn that they lost.
 final class Once<Value: Sendable>: Sendable {

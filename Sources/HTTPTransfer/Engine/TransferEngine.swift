@@ -1,5 +1,6 @@
 import CLibCurl
 import Glibc
+import Locking
 import Synchronization
 
 /// What holds for all transfers of one engine.

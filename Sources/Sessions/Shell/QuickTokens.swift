@@ -1,4 +1,4 @@
-import Synchronization
+import Locking
 
 /// What a token costs that is simply there: one lock, one look-up.
 final class QuickTokens: Sendable {
@@ -16,7 +16,7 @@ final class QuickTokens: Sendable {
         init(_ all: [Entry]) { self.all = all }
     }
 
-    private let table = Mutex<[String: Tokens]>([:])
+    private let table = Locked<[String: Tokens]>([:])
 
     /// Replaces what is published for an agent; with no tokens it vanishes.
     func set(_ agent: String, _ tokens: [PublishedToken], _ clock: SessionClock) {

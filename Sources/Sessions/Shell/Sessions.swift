@@ -1,5 +1,5 @@
 import FabricAPI
-import Synchronization
+import Locking
 
 /// The one place where every consumer gets its tokens: at the moment of use, by agent.
 ///
@@ -30,7 +30,7 @@ public final class Sessions: Sendable {
     public let configuration: Configuration
     let clock: SessionClock
     let login: @Sendable (_ agent: String) async throws -> FabricSession
-    let state: Mutex<State>
+    let state: Locked<State>
     let quick = QuickTokens()
 
     /// - Parameters:
@@ -49,7 +49,7 @@ public final class Sessions: Sendable {
         self.configuration = configuration
         self.clock = clock
         self.login = login
-        state = Mutex(State(cache: SessionCache(configuration: configuration, chance: random)))
+        state = Locked(State(cache: SessionCache(configuration: configuration, chance: random)))
     }
 
     /// The agent's session, valid now.

@@ -26,15 +26,16 @@ extension ClientCore: WebSocketHandler {
         lastActivity = loop.confined?.now
         if isBinary { return receivedBinary(bytes) }
         do {
-            guard let packet = try decoder.decode(text: bytes) else { return armAttachmentTimer() }
-            if case .message(let message) = packet {
-                if message.kind == .event, session.isConnected {
-                    deliver(message)
-                } else {
-                    received(message) { self.early.add(text: bytes, self.configuration.limits) }
-                }
+            // Messages first, and without the detour over the enum of all packets: this is the way of every event.
+            guard bytes.first == 0x34 else {
+                if let packet = try decoder.decode(text: bytes) { received(packet) }
+                return
+            }
+            guard let message = try decoder.decode(message: bytes) else { return armAttachmentTimer() }
+            if message.kind == .event, session.isConnected {
+                deliver(message)
             } else {
-                received(packet)
+                received(message) { self.early.add(text: bytes, self.configuration.limits) }
             }
         } catch {
             handle(.lost(.protocolViolation(error)))

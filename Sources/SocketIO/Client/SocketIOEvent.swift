@@ -3,6 +3,7 @@ import JSONBytes
 /// An event as it lies in the received bytes. It cannot be kept: copy what is needed.
 public struct SocketIOEvent: ~Copyable {
     let packet: SocketPacketView
+    // The event exists only while the core delivers it.
     unowned(unsafe) let core: ClientCore
 
     @inline(__always)

@@ -2,7 +2,7 @@ import CLibWebSocketsShims
 import Glibc
 
 /// A thread of our own, outside Dispatch and Swift's pool.
-enum Thread {
+enum LoopThread {
     // A closure crosses to the new thread in a box; that thread alone opens it.
     private final class Start: Sendable {
         let name: String

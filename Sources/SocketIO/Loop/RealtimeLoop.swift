@@ -1,5 +1,6 @@
 import CLibWebSocketsShims
 import Glibc
+import Locking
 import Synchronization
 
 /// One thread running libwebsockets for any number of clients; the serial executor of everything
@@ -63,7 +64,7 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
         let resolver = Resolver(maximumLookups: configuration.maximumLookups)
         state = LoopState(library: library, resolver: resolver)
         resolver.loop = self
-        guard let started = Thread.start(named: configuration.threadName, { self.run() }) else {
+        guard let started = LoopThread.start(named: configuration.threadName, { self.run() }) else {
             clws_loop_destroy(library)
             state = nil
             throw SetupError(description: "no thread for the realtime loop; check the limit of processes (ulimit -u)")
@@ -163,7 +164,7 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
             }
         }
         guard mustDrain else { return }
-        if let drainer = Thread.start(named: configuration.threadName, { self.drainAfterwards() }) {
+        if let drainer = LoopThread.start(named: configuration.threadName, { self.drainAfterwards() }) {
             pthread_detach(drainer)
         } else {
             drainAfterwards()
@@ -194,7 +195,8 @@ extension RealtimeLoop {
     func timerFired() {
         guard let state else { return }
         queue.withLock { $0.isAwake = true }
-        _ = settle(state)
+        // The library sleeps next; if the loop is to stop it must not.
+        if !settle(state) { wake() }
     }
 
     /// Runs everything that is due, until there is nothing; then the loop may sleep until the next

@@ -39,13 +39,12 @@ public struct PacketDecoder: Sendable {
 
     /// Decodes a text message.
     /// - Returns: the packet, over `bytes`; nil if attachments must come first.
-    @inline(__always)
     public mutating func decode(text bytes: UnsafeRawBufferPointer) throws(PacketError) -> PacketView? {
         guard let type = bytes.first else { throw .empty }
+        if type == 0x34 { return try decode(message: bytes).map { .message($0) } }
         guard bytes.count <= limits.maximumFrameBytes else {
             throw .frameTooLarge(bytes: bytes.count, limit: limits.maximumFrameBytes)
         }
-        if type == 0x34 { return try decodeMessage(bytes) }
         switch type {
         case 0x32: return .ping(UnsafeRawBufferPointer(rebasing: bytes[1...]))
         case 0x30: return .open(try handshake(bytes))
@@ -76,13 +75,18 @@ public struct PacketDecoder: Sendable {
         return nil
     }
 
-    private mutating func decodeMessage(_ bytes: UnsafeRawBufferPointer) throws(PacketError) -> PacketView? {
+    /// Decodes a text message that begins with `4`; nil if attachments must come first.
+    @inline(__always)
+    mutating func decode(message bytes: UnsafeRawBufferPointer) throws(PacketError) -> SocketPacketView? {
+        guard bytes.count <= limits.maximumFrameBytes else {
+            throw .frameTooLarge(bytes: bytes.count, limit: limits.maximumFrameBytes)
+        }
         guard pending == nil else {
             pending = nil
             throw .textWhileAttachmentsExpected
         }
         let header = try SocketHeader(bytes, limits: limits)
-        if header.attachments == 0 { return .message(header.view(of: bytes, attachments: [])) }
+        if header.attachments == 0 { return header.view(of: bytes, attachments: []) }
         pending = OwnedPacket(header: header, text: Array(bytes))
         pendingBytes = bytes.count
         return nil

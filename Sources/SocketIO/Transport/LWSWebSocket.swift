@@ -4,7 +4,7 @@ import Glibc
 /// A WebSocket over libwebsockets.
 ///
 /// Nothing refers to it weakly (see `ClientCore`). From `open` until its last callback the loop keeps it alive. The
-/// library calls it through a plain pointer; before the pointer could dangle the socket is detached from the library's side.
+/// library calls it through a plain pointer; before that could dangle, the socket is detached from the library's side.
 final class LWSWebSocket: WebSocketTransport {
     enum Stage {
         case idle, resolving, connecting, upgrading, open, closing, ended

@@ -1,4 +1,5 @@
 import Glibc
+import Locking
 
 /// One `getaddrinfo` on a thread of its own.
 final class Lookup: Sendable {

@@ -83,7 +83,7 @@ final class Resolver {
         }
         flight.lookup = lookup
         lookups[ObjectIdentifier(lookup)] = lookup
-        if let thread = Thread.start(named: "resolve", { lookup.run(name) }) {
+        if let thread = LoopThread.start(named: "resolve", { lookup.run(name) }) {
             pthread_detach(thread)
         } else {
             lookup.finish(.failed("no thread for looking up the name"))

@@ -1,5 +1,6 @@
 import Foundation
 import JSONBytes
+import Locking
 import Logging
 import Testing
 

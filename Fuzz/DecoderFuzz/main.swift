@@ -1,0 +1,59 @@
+// libFuzzer's entry for the packet decoder; built and run by Fuzz/run.
+//
+// The input is a conversation: each message has a byte of flags (1: binary), two bytes of length (little endian),
+// and that many bytes; a length beyond the end means the rest.
+
+import JSONBytes
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    let input = UnsafeRawBufferPointer(start: start, count: count)
+    var limits = PacketDecoder.Limits()
+    limits.maximumPacketBytes = 4096
+    limits.maximumAttachments = 8
+    var decoder = PacketDecoder(limits: limits)
+    var at = 0
+    while at < count {
+        let isBinary = input[at] & 1 == 1
+        let announced = at + 2 < count ? Int(input[at + 1]) | Int(input[at + 2]) << 8 : 0
+        let from = min(at + 3, count)
+        let to = min(from + announced, count)
+        // A copy of exactly this size, so that the address sanitizer sees every byte read beyond.
+        let message = [UInt8](input[from..<to])
+        message.withUnsafeBytes { bytes in
+            if isBinary {
+                if let packet = try? decoder.decode(binary: bytes) { packet.withView { look($0) } }
+            } else if let packet = try? decoder.decode(text: bytes), case .message(let view) = packet {
+                look(view)
+            }
+        }
+        at = max(to, at + 3)
+    }
+    return 0
+}
+
+/// Touches everything a packet offers; what was accepted must hold what it promises.
+private func look(_ packet: SocketPacketView) {
+    precondition(packet.namespace.isEmpty || String(validating: packet.namespace, as: UTF8.self) != nil)
+    guard let payload = packet.payload else { return }
+    precondition((try? JSONBytes.validateWhole(payload.rawBytes)) != nil)
+    _ = try? JSONValue(parsing: payload.rawBytes)
+    var count = 0
+    payload.forEachElement { element in
+        let same = packet.elements.element(count, of: payload, in: packet.text)
+        precondition(same?.rawBytes.elementsEqual(element.rawBytes) == true)
+        count += 1
+        _ = element.string
+        _ = element.double
+        if element.kind == .object, element.isPlaceholder, !packet.attachments.isEmpty {
+            precondition(packet.attachments.indices.contains(element.placeholderNumber ?? -1))
+        }
+        return true
+    }
+    precondition(payload.kind != .array || count == packet.elements.count)
+    if packet.kind == .event {
+        let name = packet.elements.first(in: packet.text)
+        precondition(name?.kind == .string || name?.kind == .number)
+        precondition(name.map { SocketHeader.isReserved($0) } == false)
+    }
+}
