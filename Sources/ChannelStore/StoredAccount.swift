@@ -22,6 +22,8 @@ public struct StoredDelivery: Sendable, Codable, Equatable {
     public var wake: Bool
     /// Whether it came from history rather than live.
     public var caughtUp: Bool
+    /// Whether it may have been delivered before.
+    public var redelivered: Bool
     /// The message object as the guild sent it, JSON text.
     public var message: [UInt8]
     /// Whether the gateway has it: true means that it must not be delivered again within this process.
@@ -30,14 +32,15 @@ public struct StoredDelivery: Sendable, Codable, Equatable {
     public var mediaDirectory: String?
 
     public init(
-        id: String, key: ChannelKey, sequence: Int64?, wake: Bool, caughtUp: Bool, message: [UInt8], handedOver: Bool,
-        mediaDirectory: String? = nil
+        id: String, key: ChannelKey, sequence: Int64?, wake: Bool, caughtUp: Bool, redelivered: Bool,
+        message: [UInt8], handedOver: Bool, mediaDirectory: String? = nil
     ) {
         self.id = id
         self.key = key
         self.sequence = sequence
         self.wake = wake
         self.caughtUp = caughtUp
+        self.redelivered = redelivered
         self.message = message
         self.handedOver = handedOver
         self.mediaDirectory = mediaDirectory

@@ -59,7 +59,8 @@ extension Account {
         }
         let stored = StoredDelivery(
             id: delivery, key: ChannelKey(guild: link.nodeId, channel: link.feed.slots[slot].id),
-            sequence: view.seq, wake: false, caughtUp: caughtUp, message: Array(raw), handedOver: true)
+            sequence: view.seq, wake: false, caughtUp: caughtUp, redelivered: false, message: Array(raw),
+            handedOver: true)
         unadopted[delivery] = stored
         commit([.delivery(stored)])
     }
@@ -69,8 +70,8 @@ extension Account {
     private func begin(_ message: PendingMessage, _ link: GuildLink, _ slot: Int) {
         link.feed.withSlot(slot) { $0.lane.begin(message.id) }
         turns[message.id] = Turn(
-            guild: link.nodeId, slot: slot, generation: link.feed.slots[slot].generation, message: message,
-            handedOver: false)
+            guild: link.nodeId, channel: link.feed.slots[slot].id, slot: slot,
+            generation: link.feed.slots[slot].generation, message: message, handedOver: false)
         let key = ChannelKey(guild: link.nodeId, channel: link.feed.slots[slot].id)
         // Kept before it leaves: a crash from here on delivers it again, marked as such.
         let id = message.id
@@ -163,7 +164,8 @@ extension Account {
         commit(changes) { account in
             for entry in entries { account.sendAccepted(entry) }
         }
-        if let link = links[turn.guild], link.feed.slots[turn.slot].generation == turn.generation,
+        if let link = links[turn.guild], link.feed.slots.indices.contains(turn.slot),
+            link.feed.slots[turn.slot].generation == turn.generation,
             link.feed.withSlot(turn.slot, { $0.lane.end(id) })
         {
             pump(link, turn.slot)
@@ -177,7 +179,7 @@ extension Account {
             let slot = link.feed.restore(stored.key.channel)
             let message = PendingMessage(
                 id: stored.id, sequence: stored.sequence, wake: stored.wake, caughtUp: stored.caughtUp,
-                redelivered: stored.handedOver, message: stored.message)
+                redelivered: stored.redelivered || stored.handedOver, message: stored.message)
             if stored.handedOver, isHandover {
                 guard stored.wake else {
                     unadopted[stored.id] = stored
@@ -187,7 +189,8 @@ extension Account {
                 link.feed.withSlot(slot) { $0.lane.begin(stored.id) }
                 let id = stored.id
                 turns[id] = Turn(
-                    guild: link.nodeId, slot: slot, generation: link.feed.slots[slot].generation, message: message,
+                    guild: link.nodeId, channel: stored.key.channel, slot: slot,
+                    generation: link.feed.slots[slot].generation, message: message,
                     timer: loop.schedule(after: settings.turnTimeout) { [weak self] in
                         self?.assumeIsolated { $0.turnExpired(id) }
                     }, mediaDirectory: stored.mediaDirectory, handedOver: true)
@@ -198,6 +201,14 @@ extension Account {
             }
         }
         restored.deliveries.removeAll { $0.key.guild == link.nodeId }
+        // Turns that went on while there was no link: their lanes wait for them.
+        for (id, turn) in turns where turn.guild == link.nodeId {
+            let slot = link.feed.restore(turn.channel)
+            guard link.feed.slots[slot].lane.turn == nil else { continue }
+            link.feed.withSlot(slot) { $0.lane.begin(id) }
+            turns[id]?.slot = slot
+            turns[id]?.generation = link.feed.slots[slot].generation
+        }
     }
 
     // MARK: The store
@@ -245,7 +256,7 @@ extension Account {
 extension PendingMessage {
     func stored(key: ChannelKey, handedOver: Bool, mediaDirectory: String? = nil) -> StoredDelivery {
         StoredDelivery(
-            id: id, key: key, sequence: sequence, wake: wake, caughtUp: caughtUp, message: message,
-            handedOver: handedOver, mediaDirectory: mediaDirectory)
+            id: id, key: key, sequence: sequence, wake: wake, caughtUp: caughtUp, redelivered: redelivered,
+            message: message, handedOver: handedOver, mediaDirectory: mediaDirectory)
     }
 }

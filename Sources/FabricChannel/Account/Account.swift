@@ -25,7 +25,9 @@ actor Account {
     var ownUserID = ""
     var ownUserBytes: [UInt8] = []
     var subscription: SessionSubscription?
+    /// What was kept of an earlier run, and of links that are closed for now.
     var restored = StoredAccount()
+    private var isLoaded = false
 
     // Inbound
     let buffer = DeliveryBuffer()
@@ -63,6 +65,7 @@ actor Account {
     /// A wake delivery whose turn is not over.
     struct Turn {
         var guild: String
+        var channel: String
         var slot: Int
         var generation: Int
         var message: PendingMessage
@@ -96,6 +99,7 @@ actor Account {
         }
         restored = try await environment.store.load(id)
         guard !isStopping else { return }
+        isLoaded = true
         life.running = true
         outbox = Outbox(restored: restored.outbox, seed: environment.seed())
         subscription = environment.sessions.subscribe(id)
@@ -156,13 +160,10 @@ actor Account {
         for info in session.fabric.guilds {
             present.insert(info.nodeId)
             if let link = links[info.nodeId], link.endpoint == info.endpoint { continue }
-            if let old = links.removeValue(forKey: info.nodeId) { close(old) }
+            if let old = links[info.nodeId] { retire(old) }
             open(info)
         }
-        for (nodeId, link) in links where !present.contains(nodeId) {
-            links[nodeId] = nil
-            close(link)
-        }
+        for (nodeId, link) in links where !present.contains(nodeId) { retire(link) }
         statusChanged()
     }
 
@@ -170,8 +171,7 @@ actor Account {
         guard life.blocked == nil else { return }
         life.blocked = reason
         logger.error("account blocked", metadata: ["reason": "\(reason)"])
-        for link in links.values { close(link) }
-        links = [:]
+        for link in links.values { retire(link) }
         statusChanged()
     }
 
@@ -214,7 +214,11 @@ actor Account {
 
     /// Stops the account: no socket, timer, task or callback of it remains. What the next instance needs is returned.
     func stop(drain: Duration) async -> Handover {
-        guard !isStopping else { return Handover(stored: await environment.stored(id), session: nil) }
+        guard !isStopping, isLoaded else {
+            // Nothing was begun; what the store has must not be replaced by nothing.
+            isStopping = true
+            return Handover(stored: await environment.stored(id), session: nil)
+        }
         for link in links.values { silence(link) }
         if drain > .zero, !isStopping { await self.drain(drain) }
         isStopping = true
@@ -276,27 +280,37 @@ actor Account {
                 _ = acceptReply(reply, id: "\(delivery)#handover\(number)")
             }
         }
-        var kept = StoredAccount(outbox: outbox.all, listedAt: restored.listedAt)
-        kept.cursors = restored.cursors
-        for (guild, link) in links {
-            if let at = link.feed.listedAt { kept.listedAt[guild] = at }
-            kept.cursors = kept.cursors.filter { $0.key.guild != guild || link.feed.listedAt == nil }
-            for slot in link.feed.slots where slot.isPresent {
-                let key = ChannelKey(guild: guild, channel: slot.id)
-                if let intake = slot.position.intake { kept.cursors[key] = intake }
-                for turn in turns.values where turn.guild == guild && turn.message.id == slot.lane.turn {
-                    kept.deliveries.append(
-                        turn.message.stored(
-                            key: key, handedOver: turn.handedOver, mediaDirectory: turn.mediaDirectory))
-                }
-                for message in slot.lane.waitingMessages {
-                    kept.deliveries.append(message.stored(key: key, handedOver: false))
-                }
-            }
+        for link in links.values { remember(link) }
+        var kept = restored
+        kept.outbox = outbox.all
+        let running = turns.sorted { $0.key < $1.key }.map { _, turn in
+            turn.message.stored(
+                key: ChannelKey(guild: turn.guild, channel: turn.channel), handedOver: turn.handedOver,
+                mediaDirectory: turn.mediaDirectory)
         }
+        // A lane's turn goes before what waits behind it.
+        kept.deliveries = running + kept.deliveries
         kept.deliveries += unadopted.values.sorted { $0.id < $1.id }
-        let known = Set(links.keys)
-        kept.deliveries += restored.deliveries.filter { !known.contains($0.key.guild) }
         return kept
+    }
+
+    /// Closes a link and keeps where it was, for the next one to the same guild.
+    private func retire(_ link: GuildLink) {
+        remember(link)
+        links[link.nodeId] = nil
+        close(link)
+    }
+
+    private func remember(_ link: GuildLink) {
+        let guild = link.nodeId
+        if let at = link.feed.listedAt {
+            restored.listedAt[guild] = at
+            restored.cursors = restored.cursors.filter { $0.key.guild != guild }
+        }
+        for slot in link.feed.slots where slot.isPresent {
+            let key = ChannelKey(guild: guild, channel: slot.id)
+            if let intake = slot.position.intake { restored.cursors[key] = intake }
+            restored.deliveries += slot.lane.waitingMessages.map { $0.stored(key: key, handedOver: false) }
+        }
     }
 }

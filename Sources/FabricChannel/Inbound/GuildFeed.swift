@@ -273,6 +273,10 @@ struct GuildFeed: Sendable {
             listAttempts += 1
             if purpose == .sync {
                 scheduleSync(now: now)
+                // Nothing proves any more that the socket brings everything: that is not called connected.
+                if listAttempts >= 2, phase == .ready {
+                    return [.report(.listFailed(words))] + enter(.catchingUp)
+                }
             } else {
                 let seconds = Double(1 << min(listAttempts - 1, 5)) * (0.5 + random.unit() / 2)
                 retryPurpose = purpose
