@@ -107,6 +107,35 @@ import Testing
         }
     }
 
+    /// The answer may come before the new instance has a session, let alone a socket: its lane must not wait for a turn
+    /// that is over.
+    @Test func aTurnThatEndsWhileItMovesHoldsUpNothing() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            var current = world.channel
+            var instances: [FabricChannel] = []
+            for round in 0..<20 {
+                try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "\(round)")
+                let delivery = try await world.gateway.delivery("\(round)") { $0.text == "\(round)" }
+                let next = try world.secondInstance()
+                instances.append(next)
+                try await world.configure([:], accounts: ["agent": scene.agent.apiKey], on: next)
+                try await move("agent", in: world, from: current, to: next)
+                let reply: JSONValue = [
+                    "account": "agent", "to": .string(delivery.to), "text": .string("echo: \(round)"),
+                    "delivery": .string(delivery.id),
+                ]
+                next.request({ $0.send($1, completion: $2) }, reply.serialized) { _ in }
+                next.settle(delivery.id, .finished)
+                current = next
+            }
+            _ = try await world.sim.waitForMessage(in: scene.channel.id) { $0.content == "echo: 19" }
+            let answers = await world.sim.history(scene.channel.id).filter { $0.author == scene.agent.id }
+            #expect(answers.map(\.content) == (0..<20).map { "echo: \($0)" })
+            for instance in instances { await World.blocking { instance.shutdown() } }
+        }
+    }
+
     @Test func messagesOfAStoppedTimeAreCaughtUp() async throws {
         try await withWorld { world in
             let scene = try await world.scene()

@@ -131,11 +131,29 @@ extension Account {
     /// The gateway reports what became of a delivery.
     func settle(_ id: String, _ outcome: DeliveryOutcome) {
         unadopted[id] = nil
+        if settleRestored(id, outcome) { return }
         guard turns[id] != nil, outcome != .adopted else {
             commit([.settled(delivery: id)])
             return
         }
         endTurn(id)
+    }
+
+    /// Whether the gateway works at this delivery: its turn is in a lane, or will be as soon as its guild is there again.
+    func isTurn(_ id: String) -> Bool {
+        turns[id] != nil || restored.deliveries.contains { $0.id == id && $0.wake }
+    }
+
+    /// A turn that was handed over can end before the guild it came from is connected here. It must not get a lane
+    /// then: nobody would ever settle it again.
+    private func settleRestored(_ id: String, _ outcome: DeliveryOutcome) -> Bool {
+        guard let index = restored.deliveries.firstIndex(where: { $0.id == id }) else { return false }
+        let stored = restored.deliveries[index]
+        guard !stored.wake || outcome != .adopted else { return false }
+        restored.deliveries.remove(at: index)
+        acceptReplies(of: id, mediaDirectory: stored.mediaDirectory)
+        checkDrained()
+        return true
     }
 
     private func turnExpired(_ id: String) {
@@ -149,6 +167,18 @@ extension Account {
     private func endTurn(_ id: String) {
         guard let turn = turns.removeValue(forKey: id) else { return }
         turn.timer?.cancel()
+        acceptReplies(of: id, mediaDirectory: turn.mediaDirectory)
+        if let link = links[turn.guild], link.feed.slots.indices.contains(turn.slot),
+            link.feed.slots[turn.slot].generation == turn.generation,
+            link.feed.withSlot(turn.slot, { $0.lane.end(id) })
+        {
+            pump(link, turn.slot)
+        }
+        checkDrained()
+    }
+
+    /// Lets go of a delivery, and keeps its answer in the same step.
+    private func acceptReplies(of id: String, mediaDirectory: String?) {
         segments[id] = nil
         var changes: [StoreChange] = []
         var accepted: [String] = []
@@ -157,20 +187,12 @@ extension Account {
             accepted.append(entry)
             changes += acceptReply(reply, id: entry)
         }
-        releaseMedia(turn.mediaDirectory)
-        // The answer is kept in the same step that lets go of the question.
+        releaseMedia(mediaDirectory)
         changes.append(.settled(delivery: id))
         let entries = accepted
         commit(changes) { account in
             for entry in entries { account.sendAccepted(entry) }
         }
-        if let link = links[turn.guild], link.feed.slots.indices.contains(turn.slot),
-            link.feed.slots[turn.slot].generation == turn.generation,
-            link.feed.withSlot(turn.slot, { $0.lane.end(id) })
-        {
-            pump(link, turn.slot)
-        }
-        checkDrained()
     }
 
     /// Puts the unsettled deliveries of an earlier run back into their lanes.

@@ -71,7 +71,7 @@ extension Account {
 
     private func accept(_ request: SendRequest, key: ChannelKey, number: UInt64) {
         let entry: String
-        if let delivery = request.delivery, turns[delivery] != nil {
+        if let delivery = request.delivery, isTurn(delivery) {
             if settings.coalesce {
                 replies.add(
                     delivery: delivery, key: key, text: request.text, media: request.media,
