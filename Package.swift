@@ -120,6 +120,11 @@ let package = Package(
             dependencies: [
                 "FabricChannel", "FabricSimulator", "SocketIO", "FabricAPI", "JSONBytes", "Locking", log,
             ]),
+        .testTarget(
+            name: "GatewayEndToEndTests",
+            dependencies: [
+                "gateway", "GatewayHost", "CGatewaySystem", "FabricSimulator", "JSONBytes", "Locking",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )
