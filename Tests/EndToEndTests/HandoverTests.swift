@@ -1,6 +1,7 @@
 import FabricChannel
 import FabricSimulator
 import JSONBytes
+import Locking
 import Testing
 
 /// Moving an account from one instance to another in the same process: what a module reload does.
@@ -11,10 +12,48 @@ import Testing
         try await world.start(account, handover: handover, on: new)
     }
 
+    /// Echoes through the instance that has the account; while it moves, answers wait, as a gateway's do.
+    private final class GatedEcho: Sendable {
+        private let state: Locked<(target: FabricChannel?, waiting: [TestGateway.Delivery])>
+
+        init(_ world: World) {
+            state = Locked((world.channel, []))
+            world.gateway.onWake.withLock { hook in
+                hook = { [self] delivery in
+                    state.withLock { state in
+                        if let target = state.target {
+                            Self.answer(delivery, on: target)
+                        } else {
+                            state.waiting.append(delivery)
+                        }
+                    }
+                }
+            }
+        }
+
+        func close() { state.withLock { $0.target = nil } }
+
+        func open(on target: FabricChannel) {
+            state.withLock { state in
+                for delivery in state.waiting { Self.answer(delivery, on: target) }
+                state = (target, [])
+            }
+        }
+
+        private static func answer(_ delivery: TestGateway.Delivery, on target: FabricChannel) {
+            let reply: JSONValue = [
+                "account": .string(delivery.account), "to": .string(delivery.to),
+                "text": .string("echo: \(delivery.text)"), "delivery": .string(delivery.id),
+            ]
+            target.request({ $0.send($1, completion: $2) }, reply.serialized) { _ in }
+            target.settle(delivery.id, .finished)
+        }
+    }
+
     @Test func whileMessagesFlowEachIsAnsweredOnceAndNobodyLogsIn() async throws {
         try await withWorld { world in
             let scene = try await world.scene()
-            world.echo()
+            let echo = GatedEcho(world)
             var current = world.channel
             var instances: [FabricChannel] = []
             for round in 0..<5 {
@@ -25,8 +64,9 @@ import Testing
                 let next = try world.secondInstance()
                 instances.append(next)
                 try await world.configure([:], accounts: ["agent": scene.agent.apiKey], on: next)
-                world.echo(on: next)
+                echo.close()
                 try await move("agent", in: world, from: current, to: next)
+                echo.open(on: next)
                 current = next
             }
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "last")
