@@ -94,6 +94,16 @@ extension Account {
         for directory in free { removeMedia(directory) }
     }
 
+    /// Messages of an earlier instance may still send files from its directories: these go when they were sent.
+    func adoptHeldMedia() {
+        // Below the state directory every instance has its own; a file from elsewhere belongs to somebody else.
+        let base = environment.mediaDirectory.prefix(
+            upTo: environment.mediaDirectory.lastIndex(of: "/") ?? "".startIndex)
+        let turns = Set(restored.deliveries.compactMap(\.mediaDirectory))
+        let held = Set(restored.outbox.flatMap(\.mediaDirectories)).subtracting(turns)
+        heldMedia += held.filter { !base.isEmpty && $0.hasPrefix(base + "/") && $0 != base }
+    }
+
     func removeMedia(_ directory: String?) {
         guard let directory else { return }
         do {
@@ -101,6 +111,9 @@ extension Account {
         } catch {
             logger.warning("attachments not removed", metadata: ["path": "\(directory)", "reason": "\(error)"])
         }
+        // The last one takes the directory of an instance that is gone with it.
+        let parent = directory.prefix(upTo: directory.lastIndex(of: "/") ?? directory.startIndex)
+        if parent != environment.mediaDirectory { rmdir(String(parent)) }
     }
 }
 

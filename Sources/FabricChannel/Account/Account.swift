@@ -102,6 +102,7 @@ actor Account {
         isLoaded = true
         life.running = true
         outbox = Outbox(restored: restored.outbox, seed: environment.seed())
+        adoptHeldMedia()
         subscription = environment.sessions.subscribe(id)
         if let session = handover?.session { environment.sessions.importSnapshot(id, session) }
         statusChanged()

@@ -84,6 +84,7 @@ extension FabricChannel {
             stopping[id] = stop
             Task {
                 let handover = await stop.value
+                if wantsHandover { self.resources.handOver(media: handover.mediaDirectories) }
                 self.stopping[id] = nil
                 self.draining[id] = nil
                 let result: JSONValue = wantsHandover ? ["handover": handover.json] : [:]

@@ -14,6 +14,11 @@ struct Handover: Sendable {
         self.session = session
     }
 
+    /// Where the attachments of its turns and of its messages are.
+    var mediaDirectories: Set<String> {
+        Set(stored.deliveries.compactMap(\.mediaDirectory)).union(stored.outbox.flatMap(\.mediaDirectories))
+    }
+
     private struct Wire: Codable {
         var format: Int
         var stored: StoredAccount
@@ -45,5 +50,14 @@ struct Handover: Sendable {
         }
         stored = wire.stored
         session = wire.session
+    }
+}
+
+extension OutboxEntry {
+    /// Where the files are that it still has to upload.
+    var mediaDirectories: [String] {
+        media.filter { $0.uploaded == nil }.map {
+            String($0.path.prefix(upTo: $0.path.lastIndex(of: "/") ?? $0.path.startIndex))
+        }
     }
 }

@@ -29,6 +29,8 @@ final class SharedResources: Sendable {
     private let logins: Locked<[String: LoginPlan]>
     private let sets: Locked<[Key: Set]>
     private let mediaRoot: Locked<String?>
+    /// Directories of attachments that belong to another instance now.
+    private let handedOverMedia: Locked<Swift.Set<String>>
     private let board = GuildBoard()
 
     init(loop: RealtimeLoop, gateway: any GatewayPort, store: any ChannelStore, logger: Logger) {
@@ -39,6 +41,7 @@ final class SharedResources: Sendable {
         logins = Locked([:])
         sets = Locked([:])
         mediaRoot = Locked(nil)
+        handedOverMedia = Locked([])
     }
 
     /// Takes over who logs in where, and with what.
@@ -105,7 +108,10 @@ final class SharedResources: Sendable {
         return (parts.reduce(0) { $0 + $1.logins }, parts.reduce(0) { $0 + $1.total })
     }
 
-    /// Ends transfers and sessions, and removes the directory of attachments unless a turn still uses it.
+    /// Another instance goes on with an account: what its turns and messages use stays when this one ends.
+    func handOver(media directories: Swift.Set<String>) { handedOverMedia.withLock { $0.formUnion(directories) } }
+
+    /// Ends transfers and sessions, and removes the attachments, but for those that were handed over.
     func shutdown() async {
         let ended = sets.withLock { sets in
             defer { sets = [:] }
@@ -121,7 +127,9 @@ final class SharedResources: Sendable {
                 }
             }
         }
-        if let root = mediaRoot.withLock({ $0 }) { rmdir(root) }
+        if let root = mediaRoot.withLock({ $0 }) {
+            InstanceMedia.remove(root, keeping: handedOverMedia.withLock { $0 })
+        }
     }
 }
 
@@ -136,5 +144,14 @@ enum InstanceMedia {
             if isGone { try? FileManager.default.removeItem(atPath: base + "/" + name) }
         }
         return "\(base)/\(getpid())-\(UUID().uuidString.lowercased())"
+    }
+
+    /// Removes an instance's directory. What is kept is removed by whoever uses it, and the directory with the last.
+    static func remove(_ root: String, keeping kept: Set<String>) {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        where !kept.contains(root + "/" + name) {
+            try? FileManager.default.removeItem(atPath: root + "/" + name)
+        }
+        rmdir(root)
     }
 }
