@@ -58,9 +58,9 @@ extension Account {
     private func authenticate(_ nodeId: String) async throws -> [UInt8] {
         guard let link = links[nodeId] else { throw CancellationError() }
         perform(link.feed.askedForToken(), on: link)
-        let token = try await environment.sessions.guildToken(for: id, guild: nodeId)
-        link.token = token.token
-        return FabricRealtime.authentication(token: token.token)
+        let token = try await guildToken(nodeId)
+        link.token = token
+        return FabricRealtime.authentication(token: token)
     }
 
     /// No more messages from this guild; a running turn may still finish.
@@ -278,17 +278,22 @@ extension Account {
         }
     }
 
+    private func guildToken(_ guild: String) async throws -> String {
+        guard !isStopping else { throw CancellationError() }
+        return try await environment.sessions.guildToken(for: id, guild: guild).token
+    }
+
     /// Runs a request with the guild token valid now; a 401 invalidates exactly that token, and one more try is made with
     /// its successor.
     func withGuildToken<Result: Sendable>(
         _ guild: String, _ body: @Sendable (String) async throws -> Result
     ) async throws -> Result {
-        let first = try await environment.sessions.guildToken(for: id, guild: guild).token
+        let first = try await guildToken(guild)
         do {
             return try await body(first)
         } catch let error as FabricError where error.isRefusedToken {
             environment.sessions.invalidate(id, ifTokenIs: first)
-            let second = try await environment.sessions.guildToken(for: id, guild: guild).token
+            let second = try await guildToken(guild)
             guard second != first else { throw error }
             return try await body(second)
         }

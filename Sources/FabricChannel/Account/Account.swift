@@ -192,9 +192,15 @@ actor Account {
         let number = nextTask
         tasks[number] = Task { [weak self] in
             guard let self else { return }
-            await body(self)
+            await self.carryOut(body)
             await self.taskEnded(number)
         }
+    }
+
+    /// A task that gets its turn only after the account was stopped does nothing: its session is gone, and asking for a
+    /// token would log in for nobody.
+    private func carryOut(_ body: @Sendable (isolated Account) async -> Void) async {
+        if !isStopping { await body(self) }
     }
 
     private func taskEnded(_ number: UInt64) {
