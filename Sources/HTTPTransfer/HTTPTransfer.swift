@@ -11,7 +11,7 @@ public final class HTTPTransfer: Sendable {
     public struct Configuration: Sendable {
         /// The `User-Agent` field.
         public var userAgent: String
-        /// A PEM file of authorities to trust besides the system's directory of them; must be readable.
+        /// A PEM file of authorities to trust instead of the system's; must be readable.
         public var certificateAuthorityFile: String?
         /// Connections to one host; file transfers take at most half of them. Default 8, ours.
         public var maximumConnectionsPerHost: Int

@@ -45,7 +45,7 @@ import Testing
                 "account": .string(delivery.account), "to": .string(delivery.to),
                 "text": .string("echo: \(delivery.text)"), "delivery": .string(delivery.id),
             ]
-            target.request({ $0.send($1, completion: $2) }, reply.serialized) { _ in }
+            target.request({ $0.send($1, completion: $2) }, reply.serialized, completion: { _ in })
             target.settle(delivery.id, .finished)
         }
     }

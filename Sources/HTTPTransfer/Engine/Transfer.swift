@@ -83,6 +83,8 @@ final class Transfer {
         try check(clibcurl_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)), "SSLVERSION")
         if let file = settings.certificateAuthorityFile {
             try check(clibcurl_set_string(easy, CURLOPT_CAINFO, file), "CAINFO")
+            // The directory that libcurl was built with counts as well unless it is taken away.
+            try check(clibcurl_set_string(easy, CURLOPT_CAPATH, nil), "CAPATH")
         }
         // libcurl divides this among the addresses of a name, so that a dead one does not eat all of it.
         try check(
