@@ -95,6 +95,45 @@ import Testing
         }
     }
 
+    @Test func stopsBeforeTheFirstListForgetNoPosition() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene(type: .report)
+            for number in 1...3 {
+                try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "\(number)")
+            }
+            _ = try await world.gateway.delivery("3") { $0.text == "3" }
+            for _ in 0..<5 {
+                try await world.stop("agent")
+                try await world.start("agent")
+            }
+            try await world.stop("agent")
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "4")
+            try await world.start("agent")
+            _ = try await world.gateway.delivery("4") { $0.text == "4" }
+            #expect(world.gateway.deliveries.map(\.text) == ["1", "2", "3", "4"])
+        }
+    }
+
+    @Test func aBlockedAccountGoesOnWhereItWas() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene(type: .report)
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "1")
+            _ = try await world.gateway.delivery("1") { $0.text == "1" }
+            let key = try await world.sim.rotateKey(of: scene.agent.id)
+            await world.sim.expireTokens(centerToo: true)
+            await world.sim.dropSockets(guild: World.guild)
+            _ = try await world.gateway.status("blocked") { $0["lifecycle"]?.string == "blocked" }
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "2")
+            // The operator gives it the new key: the account is restarted with it.
+            let report = try await world.configure([:], accounts: ["agent": key])
+            #expect(report["changed"]?.array == ["agent"])
+            try await world.stop("agent")
+            try await world.start("agent")
+            _ = try await world.gateway.delivery("2") { $0.text == "2" }
+            #expect(world.gateway.deliveries.map(\.text) == ["1", "2"])
+        }
+    }
+
     @Test func stopIsQuickInEveryState() async throws {
         try await withWorld { world in
             let scene = try await world.scene()

@@ -310,13 +310,13 @@ actor Account {
 
     private func remember(_ link: GuildLink) {
         let guild = link.nodeId
-        if let at = link.feed.listedAt {
-            restored.listedAt[guild] = at
-            restored.cursors = restored.cursors.filter { $0.key.guild != guild }
+        if let at = link.feed.listedAt { restored.listedAt[guild] = at }
+        restored.cursors = restored.cursors.filter { $0.key.guild != guild }
+        for (channel, sequence) in link.feed.positions {
+            restored.cursors[ChannelKey(guild: guild, channel: channel)] = sequence
         }
         for slot in link.feed.slots where slot.isPresent {
             let key = ChannelKey(guild: guild, channel: slot.id)
-            if let intake = slot.position.intake { restored.cursors[key] = intake }
             restored.deliveries += slot.lane.waitingMessages.map { $0.stored(key: key, handedOver: false) }
         }
     }

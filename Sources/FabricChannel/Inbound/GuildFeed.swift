@@ -78,6 +78,13 @@ struct GuildFeed: Sendable {
     }
 
     var channelCount: Int { index.count }
+
+    /// Where the agent is in every channel, those included that no list has confirmed yet: what has to survive.
+    var positions: [String: Int64] {
+        var positions = restored
+        for slot in slots where slot.isPresent { positions[slot.id] = slot.position.intake ?? positions[slot.id] }
+        return positions
+    }
     var isReady: Bool { phase == .ready }
 
     // MARK: The connection
