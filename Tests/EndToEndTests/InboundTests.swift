@@ -165,6 +165,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [ChannelType.discuss, .work])
+    func aTurnThatSaysNothingLetsTheRotationGoOn(_ type: ChannelType) async throws {
+        try await withWorld { world in
+            let scene = try await world.scene(type: type)
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "what do you think?")
+            let delivery = try await world.gateway.delivery("the turn") { $0.wake }
+            world.channel.settle(delivery.id, .finished)
+            let request = try await world.sim.wait(for: "a post of the agent's") { sim in
+                sim.requests.first { $0.method == "POST" && $0.user == scene.agent.id && $0.status == 201 }
+            }
+            #expect(request.target.hasSuffix("/messages"))
+            let mine = await world.sim.history(scene.channel.id).filter { $0.author == scene.agent.id }
+            #expect(mine.isEmpty, "/no-reply is shown to nobody")
+        }
+    }
+
     @Test func aLateTurnDoesNotStopItsConversation() async throws {
         try await withWorld { world in
             let scene = try await world.scene(["turnTimeoutSeconds": .double(0.2)])

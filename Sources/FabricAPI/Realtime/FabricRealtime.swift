@@ -12,6 +12,9 @@ public enum FabricRealtime {
     public static let join = "join_channel"
     /// Ends the subscription.
     public static let leave = "leave_channel"
+    /// What a member says whose turn it is in a `discuss` or `work` channel, and who has nothing to say. The guild takes it
+    /// as a command and shows it to nobody.
+    public static let noReply = "/no-reply"
     /// The author of messages that the guild or the system wrote.
     public static let systemAuthor = "00000000-0000-0000-0000-000000000000"
 

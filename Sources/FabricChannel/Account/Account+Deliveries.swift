@@ -167,7 +167,7 @@ extension Account {
     private func endTurn(_ id: String) {
         guard let turn = turns.removeValue(forKey: id) else { return }
         turn.timer?.cancel()
-        acceptReplies(of: id, mediaDirectory: turn.mediaDirectory)
+        acceptReplies(of: id, mediaDirectory: turn.mediaDirectory, unanswered: silence(in: turn))
         if let link = links[turn.guild], link.feed.slots.indices.contains(turn.slot),
             link.feed.slots[turn.slot].generation == turn.generation,
             link.feed.withSlot(turn.slot, { $0.lane.end(id) })
@@ -177,12 +177,25 @@ extension Account {
         checkDrained()
     }
 
+    /// What a turn that said nothing must say all the same: in a rotation everybody waits for the one whose turn it is
+    /// (Fabric contract, section 4.1).
+    private func silence(in turn: Turn) -> TurnReplies.Reply? {
+        guard !turn.message.caughtUp, let link = links[turn.guild], let slot = link.feed.slot(of: turn.channel),
+            [.discuss, .work].contains(link.feed.slots[slot].type)
+        else { return nil }
+        return TurnReplies.Reply(
+            key: ChannelKey(guild: turn.guild, channel: turn.channel), texts: [FabricRealtime.noReply], media: [],
+            replyTo: nil, requests: [])
+    }
+
     /// Lets go of a delivery, and keeps its answer in the same step.
-    private func acceptReplies(of id: String, mediaDirectory: String?) {
-        segments[id] = nil
+    private func acceptReplies(of id: String, mediaDirectory: String?, unanswered: TurnReplies.Reply? = nil) {
+        let said = segments.removeValue(forKey: id) ?? 0
         var changes: [StoreChange] = []
         var accepted: [String] = []
-        for (number, reply) in replies.end(id).enumerated() {
+        var turnReplies = replies.end(id)
+        if turnReplies.isEmpty, said == 0, let unanswered { turnReplies = [unanswered] }
+        for (number, reply) in turnReplies.enumerated() {
             let entry = "\(id)#\(number)"
             accepted.append(entry)
             changes += acceptReply(reply, id: entry)
