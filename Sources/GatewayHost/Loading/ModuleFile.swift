@@ -4,11 +4,11 @@ import Glibc
 /// ends before its segments do would kill the process with SIGBUS, so that must be known beforehand.
 enum ModuleFile {
     /// Refuses bytes that are not a complete 64-bit ELF shared object of this machine.
-    static func check(_ bytes: [UInt8], path: String) throws(ModuleError) {
+    static func check(_ bytes: UnsafeRawBufferPointer, path: String) throws(ModuleError) {
         func refuse(_ problem: String) -> ModuleError {
             ModuleError(.file, problem, place: path, remedy: "Build the module again and install it by renaming")
         }
-        guard bytes.count >= 64, bytes[0...3] == [0x7f, 0x45, 0x4c, 0x46] else {
+        guard bytes.count >= 64, bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else {
             throw refuse("this is not a shared library (no ELF header)")
         }
         // EI_CLASS 2 is 64 bits, EI_DATA 1 is little-endian: all machines Swift for Linux runs on.
@@ -31,10 +31,22 @@ enum ModuleFile {
                 throw refuse("the file is incomplete: it ends at byte \(total), inside a segment")
             }
         }
+        guard !endsBeforeSections(bytes) else {
+            throw refuse("the file is incomplete: it ends at byte \(total), before its sections do")
+        }
+    }
+
+    /// Linkers put the table of sections last, so a copy that is still being written lacks it, though all that is loaded
+    /// may be there.
+    private static func endsBeforeSections(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let table = word(bytes, 40, 8)
+        guard table > 0 else { return false }
+        let total = UInt64(bytes.count)
+        return table > total || word(bytes, 58, 2) * word(bytes, 60, 2) > total - table
     }
 
     /// A little-endian number of `width` bytes; the caller checked that it is inside.
-    private static func word(_ bytes: [UInt8], _ offset: Int, _ width: Int) -> UInt64 {
+    private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int, _ width: Int) -> UInt64 {
         guard offset >= 0, offset + width <= bytes.count else { return 0 }
         return (0..<width).reduce(UInt64(0)) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
     }
