@@ -15,27 +15,19 @@ public struct ModuleDirectory: Sendable {
 
     /// Copies the library under a name nobody used before.
     /// - Returns: the copy's path.
-    /// - Throws: when the original cannot be read, is being written just now, or is no complete library.
+    /// - Throws: when the original cannot be read or is being written just now, or there is no room.
     func copy(of original: String, id: String) throws(ModuleError) -> String {
-        let bytes: [UInt8]
-        do {
-            let before = try Self.facts(original)
-            bytes = try Files.read(original, limit: 1 << 30)
-            guard try Self.facts(original) == before else {
-                throw POSIXFailure(operation: "reading \(original), which changed meanwhile", code: EAGAIN)
-            }
-        } catch {
-            throw ModuleError(
-                .file, "the module cannot be read (\(error))", place: original,
-                remedy: "Check the path in plugin.json and the file's permissions, or build the module")
-        }
-        try ModuleFile.check(bytes, path: original)
         let name = "\(id).\(Self.owner).\(String(UInt64.random(in: .min ... .max), radix: 36)).so"
         let target = path + "/" + name
         do {
-            try Self.write(bytes, to: target)
+            try Self.copy(original, to: target)
         } catch {
             unlink(target)
+            guard error.operation.hasSuffix(target) else {
+                throw ModuleError(
+                    .file, "the module cannot be read (\(error))", place: original,
+                    remedy: "Check the path in plugin.json and the file's permissions, or build the module")
+            }
             throw ModuleError(
                 .file, "no private copy could be made (\(error))", place: target,
                 remedy: "Make room in the state directory and check its permissions")
@@ -79,6 +71,7 @@ public struct ModuleDirectory: Sendable {
         var size: Int
         var seconds: Int
         var nanoseconds: Int
+        var isDirectory: Bool
     }
 
     private static func facts(_ path: String) throws(POSIXFailure) -> Facts {
@@ -86,23 +79,44 @@ public struct ModuleDirectory: Sendable {
         guard stat(path, &facts) == 0 else { throw POSIXFailure(operation: "examining \(path)") }
         return Facts(
             inode: UInt(facts.st_ino), size: Int(facts.st_size), seconds: facts.st_mtim.tv_sec,
-            nanoseconds: facts.st_mtim.tv_nsec)
+            nanoseconds: facts.st_mtim.tv_nsec, isDirectory: facts.st_mode & S_IFMT == S_IFDIR)
     }
 
-    private static func write(_ bytes: [UInt8], to path: String) throws(POSIXFailure) {
-        let descriptor = gateway_open(path, O_WRONLY | O_CREAT | O_EXCL, 0o700)
-        guard descriptor >= 0 else { throw POSIXFailure(operation: "creating \(path)") }
+    private static func copy(_ original: String, to target: String) throws(POSIXFailure) {
+        let before = try facts(original)
+        guard !before.isDirectory else { throw POSIXFailure(operation: "reading \(original)", code: EISDIR) }
+        let source = gateway_open(original, O_RDONLY, 0)
+        guard source >= 0 else { throw POSIXFailure(operation: "opening \(original)") }
+        defer { close(source) }
+        let descriptor = gateway_open(target, O_WRONLY | O_CREAT | O_EXCL, 0o700)
+        guard descriptor >= 0 else { throw POSIXFailure(operation: "creating \(target)") }
         defer { close(descriptor) }
+        var chunk = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { read(source, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw POSIXFailure(operation: "reading \(original)") }
+            if count == 0 { break }
+            try write(chunk, count, to: descriptor, target)
+        }
+        guard try facts(original) == before else {
+            throw POSIXFailure(operation: "reading \(original), which changed meanwhile", code: EAGAIN)
+        }
+    }
+
+    private static func write(
+        _ bytes: [UInt8], _ count: Int, to descriptor: Int32, _ path: String
+    ) throws(POSIXFailure) {
         var offset = 0
-        while offset < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+        while offset < count {
+            let written = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), count - offset)
             }
-            if count < 0 {
+            if written < 0 {
                 if errno == EINTR { continue }
                 throw POSIXFailure(operation: "writing \(path)")
             }
-            offset += count
+            offset += written
         }
     }
 }

@@ -4,12 +4,13 @@ import Glibc
 import Logging
 
 /// Opens modules: private copy, `dlopen`, the one symbol, version checks, all within a deadline. Never `dlclose`: the
-/// Swift runtime cannot unload code.
+/// Swift runtime cannot unload code. The same bytes are loaded once, however often they are opened.
 public struct ModuleLoader: Sendable {
     private let directory: ModuleDirectory
     private let openDeadline: Duration
     private let deadlines: ChannelModule.Deadlines
     private let logger: Logger
+    private let code = LoadedCode()
 
     /// - Parameter openDeadline: how long loading and `gateway_channel_open` may take together. The contract says one
     ///   second; five leave room for a cold disk.
@@ -32,13 +33,19 @@ public struct ModuleLoader: Sendable {
         _ path: String, id: String, generation: ModuleGeneration, events: any ModuleEvents
     ) async throws(ModuleError) -> ChannelModule {
         let copy = try directory.copy(of: path, id: id)
+        let image = try image(of: copy, original: path)
+        let known = code.library(of: image)
+        if known != nil { directory.remove(copy) }
+        let remove: @Sendable () -> Void = { [directory] in directory.remove(copy) }
         let requests = ModuleRequests()
         let host = HostTable(
             functions: ModuleCallbacks(generation: generation, requests: requests, events: events).retainedTable())
         let opened = Once<Result<ModuleTable, ModuleError>>()
         do {
-            try DetachedThread.start("module-open") {
-                let result = Self.openNow(copy, original: path, host: host)
+            try DetachedThread.start("module-open") { [code] in
+                let result = Self.library(known, copy, image, original: path, code).flatMap {
+                    Self.openNow($0, original: path, host: host)
+                }
                 if opened.decide(result) { return }
                 // Too late: nobody waits any more, so what was opened is closed again here.
                 if case .success(let table) = result { table.functions.shutdown(table.functions.instance) }
@@ -46,14 +53,13 @@ public struct ModuleLoader: Sendable {
             }
         } catch {
             ModuleCallbacks.release(host.functions)
-            directory.remove(copy)
+            remove()
             throw ModuleError(.open, "\(error)", place: path, remedy: "Raise the limit on threads")
         }
         let late = ModuleError(
             .open, "the module did not open within \(openDeadline)", place: path,
             remedy: "Install a working build; what ran before still runs")
         let result = await opened.value(within: openDeadline, or: .failure(late))
-        let remove: @Sendable () -> Void = { [directory] in directory.remove(copy) }
         switch result {
         case .failure(let error):
             // After the deadline the thread still owns the callbacks. A table that cannot be used cannot be shut down
@@ -78,10 +84,31 @@ public struct ModuleLoader: Sendable {
         }
     }
 
-    /// The blocking part, on its own thread.
-    private static func openNow(
-        _ copy: String, original: String, host: HostTable
-    ) -> Result<ModuleTable, ModuleError> {
+    /// The copy's bytes, checked; a copy that is no module is removed.
+    private func image(of copy: String, original: String) throws(ModuleError) -> ModuleImage {
+        let image: ModuleImage
+        do {
+            image = try ModuleImage(copy: copy)
+        } catch {
+            directory.remove(copy)
+            throw ModuleError(
+                .file, "the private copy cannot be read (\(error))", place: copy,
+                remedy: "Check the state directory and the limits of this process")
+        }
+        do {
+            try ModuleFile.check(image.bytes, path: original)
+        } catch {
+            directory.remove(copy)
+            throw error
+        }
+        return image
+    }
+
+    /// Loads the copy, unless its code is there already. Blocks.
+    private static func library(
+        _ known: LoadedCode.Library?, _ copy: String, _ image: ModuleImage, original: String, _ code: LoadedCode
+    ) -> Result<UnsafeMutableRawPointer, ModuleError> {
+        if let known { return .success(known.handle) }
         guard let handle = dlopen(copy, RTLD_NOW | RTLD_LOCAL) else {
             return .failure(
                 ModuleError(
@@ -95,7 +122,15 @@ public struct ModuleLoader: Sendable {
                     .load, "the loader gave back code that was loaded before (\(String(cString: loaded)))",
                     place: original, remedy: "Try again; if it persists, restart the gateway"))
         }
-        guard let symbol = dlsym(handle, GATEWAY_CHANNEL_OPEN_SYMBOL) else {
+        code.add(handle, copy: copy, image: image)
+        return .success(handle)
+    }
+
+    /// Asks the library for an instance. Blocks.
+    private static func openNow(
+        _ library: UnsafeMutableRawPointer, original: String, host: HostTable
+    ) -> Result<ModuleTable, ModuleError> {
+        guard let symbol = dlsym(library, GATEWAY_CHANNEL_OPEN_SYMBOL) else {
             return .failure(
                 ModuleError(
                     .symbol, "it does not export \(GATEWAY_CHANNEL_OPEN_SYMBOL)", place: original,
