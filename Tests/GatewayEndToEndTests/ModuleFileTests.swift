@@ -185,6 +185,49 @@ extension GatewayEndToEnd {
             }
         }
 
+        /// Files belong to the instance that fetched them, but a turn, and an answer on its way, outlive that instance.
+        @Test func filesOfTurnsAndAnswersOutliveAModuleReloadAndGoAfterwards() async throws {
+            try await Stage.play { stage in
+                let (echo, reader) = (try await Room("echo", on: stage), try await Room("reader", on: stage))
+                try #require(mkfifo(stage.directory + "/gate", 0o600) == 0)
+                let script = try stage.write(
+                    """
+                    #!/bin/sh
+                    file=$(sed 's/.*"path":"\\([^"]*\\)".*/\\1/;s/\\\\//g')
+                    read line < \(stage.directory)/gate
+                    cat "$file"
+                    """, to: "reader.sh", mode: 0o700)
+                try stage.configure(
+                    accounts: ["echo": echo.key, "reader": reader.key],
+                    agents: ["echo": ["builtin": "echo"], "reader": ["command": [.string(script)]]])
+                let gateway = try await stage.startGateway()
+                try await echo.connected()
+                try await reader.connected()
+                let upload = "POST /api/files"
+                await stage.sim.faults.add(
+                    .init(server: Stage.guild, method: "POST", path: "/api/files", count: 1, drop: .never))
+                let bytes = Array("what the file says".utf8)
+                let file = await stage.sim.putFile(name: "note.txt", mediaType: "text/plain", bytes: bytes)
+                try await reader.post("read", attachments: [file.attachment])
+                try await echo.post("send it back", attachments: [file.attachment])
+                _ = try await stage.sim.wait(for: "the upload", timeout: .seconds(30)) { sim in
+                    sim.counters.requests.contains { $0.key.hasPrefix(upload) } ? true : nil
+                }
+                #expect(stage.leftovers().count { $0.hasPrefix("media/") } == 2)
+                _ = try await stage.reload(module: true)
+                let answer = try await echo.answer("echo: send it back")
+                #expect(answer.attachments.count == 1)
+                let gate = stage.directory + "/gate"
+                try await blocking { try Data("go\n".utf8).write(to: URL(fileURLWithPath: gate)) }
+                try await reader.answer("what the file says")
+                _ = try await eventually("the files to be gone") {
+                    stage.leftovers().contains { $0.hasPrefix("media/") } ? nil : true
+                }
+                #expect(try FileManager.default.contentsOfDirectory(atPath: stage.stateDirectory + "/media") == [])
+                #expect(try await stage.stop(gateway).code == 0)
+            }
+        }
+
         @Test func exactlyOneSymbolIsExported() async throws {
             try await Stage.play { stage in
                 let nm = try stage.spawn("/usr/bin/nm", ["-D", "--defined-only", Products.module])
