@@ -85,8 +85,12 @@ private struct Judge {
             done.insert(account.accountId)
             let entries = byAgent[account.accountId] ?? []
             let place = "\(configuration.file.isEmpty ? "configuration" : configuration.file): \(account.keyPath)"
+            // A gateway hands the module the section without its lines: with them, two readers would use two wordings.
+            let problems = account.problems.map {
+                SettingsError(file: $0.file, keyPath: $0.keyPath, problem: $0.problem, remedy: $0.remedy)
+            }
             let own = Binding(
-                key: account.apiKey, place: place, problems: account.problems,
+                key: account.apiKey, place: place, problems: problems,
                 namesKey: account.apiKey != nil || !account.problems.isEmpty)
             result.append(judge(account.accountId, enabled: account.enabled, own, entries))
         }
