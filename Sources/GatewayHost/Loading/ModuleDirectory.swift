@@ -32,7 +32,18 @@ public struct ModuleDirectory: Sendable {
                 .file, "no private copy could be made (\(error))", place: target,
                 remedy: "Make room in the state directory and check its permissions")
         }
+        lendRuntime(of: original)
         return target
+    }
+
+    /// Libraries that a plugin folder carries along (`$ORIGIN/runtime`) must be found from the copy too. The link is
+    /// needed while the copy is being opened, and modules are opened one after another.
+    private func lendRuntime(of original: String) {
+        let link = path + "/runtime"
+        let carried = Files.parent(of: original) + "/runtime"
+        unlink(link)
+        // If it cannot be made, the loader says which library is missing.
+        if access(carried, X_OK) == 0 { symlink(carried, link) }
     }
 
     /// Removes one copy. The code stays mapped, so this is safe for a library that is loaded.
