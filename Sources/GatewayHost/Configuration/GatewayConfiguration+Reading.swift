@@ -50,7 +50,7 @@ extension GatewayConfiguration {
         return Files.resolve(FileText.resolve(text, in: directory), in: directory)
     }
 
-    private init(root node: SettingsNode, file: String, findings: SettingsFindings) {
+    fileprivate init(root node: SettingsNode, file: String, findings: SettingsFindings) {
         let root = SettingsSection(node, findings: findings)
         self.file = file
         stateDirectory = Self.path(root.string("stateDirectory") ?? Self.defaultStateDirectory, file)
@@ -161,5 +161,24 @@ extension GatewayConfiguration {
         findings.add(
             node, "there is no \(kind) “\(name)”",
             remedy: near ?? (known.isEmpty ? "There is none yet" : "Known: \(known.joined(separator: ", "))"))
+    }
+}
+
+/// Whether a gateway would take a configuration file; for tools that look at it before one runs.
+public enum ConfigurationCheck {
+    /// Everything that is wrong with the file, whole: plugins, agents, bindings, unknown keys. What stands under
+    /// `channels` is the modules' to judge.
+    public static func findings(in file: String) -> [SettingsError] {
+        let findings = SettingsFindings()
+        let path = Files.resolve(file, in: Files.workingDirectory())
+        if let root = SettingsDocument.read(file: path, findings: findings) {
+            _ = GatewayConfiguration(root: root, file: path, findings: findings)
+        }
+        return findings.errors
+    }
+
+    /// Where the file puts the state directory, absolute; nil if the file cannot be read.
+    public static func stateDirectory(of file: String) -> String? {
+        try? GatewayConfiguration.stateDirectory(file: Files.resolve(file, in: Files.workingDirectory()))
     }
 }
