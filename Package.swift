@@ -4,6 +4,9 @@ import PackageDescription
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+// What `./setup install --with-runtime` puts beside the products is found there, wherever the folder goes.
+let besideIt = LinkerSetting.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/runtime"])
+
 let package = Package(
     name: "fabric-channel",
     products: [
@@ -51,13 +54,14 @@ let package = Package(
             dependencies: ["GatewayABI", "FabricChannel", "FabricVersion", "JSONBytes", log],
             exclude: ["module.map"],
             linkerSettings: [
+                besideIt,
                 // One exported symbol, and a file that stays where it was loaded: see design.md, section 8.
                 .unsafeFlags([
                     "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/FabricModule/module.map",
                     "-Xlinker", "-z", "-Xlinker", "nodelete",
                     // gold keeps hidden data symbols in the dynamic table; lld does not.
                     "-use-ld=lld",
-                ])
+                ]),
             ]),
 
         // The gateway.
@@ -65,13 +69,17 @@ let package = Package(
         .target(
             name: "GatewayHost",
             dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", log]),
-        .executableTarget(name: "gateway", dependencies: ["GatewayHost", arguments, log]),
+        .executableTarget(
+            name: "gateway", dependencies: ["GatewayHost", arguments, log], linkerSettings: [besideIt]),
 
         // The operator's tool.
         .target(
             name: "FabricSetup",
-            dependencies: ["FabricAccounts", "FabricAPI", "HTTPTransfer", "Settings", "JSONBytes", arguments]),
-        .executableTarget(name: "fabric-setup", dependencies: ["FabricSetup"]),
+            dependencies: [
+                "FabricAccounts", "FabricAPI", "HTTPTransfer", "SocketIO", "GatewayHost", "Settings", "JSONBytes",
+                "Locking", arguments,
+            ]),
+        .executableTarget(name: "fabric-setup", dependencies: ["FabricSetup"], linkerSettings: [besideIt]),
 
         // The other side of the wire.
         .target(
@@ -104,7 +112,9 @@ let package = Package(
             name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking"], exclude: ["Servers"]),
         .testTarget(
             name: "FabricSetupTests",
-            dependencies: ["FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "Settings", "JSONBytes"]),
+            dependencies: [
+                "FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "Settings", "JSONBytes", "Locking",
+            ]),
         .target(name: "HTTPTestServer", dependencies: ["Locking"], path: "Tests/HTTPTestServer"),
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer", "Locking"]),
         .testTarget(

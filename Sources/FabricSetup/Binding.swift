@@ -1,5 +1,7 @@
 import FabricAPI
 import FabricAccounts
+import Foundation
+import GatewayHost
 import JSONBytes
 import Settings
 
@@ -18,8 +20,9 @@ public struct Binder {
     /// - Parameters:
     ///   - agentId: asked for on a terminal if nil.
     ///   - center: Center's address, if the configuration does not have it yet.
+    ///   - reloads: whether a running gateway is told.
     /// - Returns: a ``SetupCode``.
-    public func bind(agentId: String?, center: String?) async -> Int32 {
+    public func bind(agentId: String?, center: String?, reloads: Bool = true) async -> Int32 {
         do throws(Refusal) {
             let exists = isThere(file)
             let configuration =
@@ -34,6 +37,7 @@ public struct Binder {
             try write(agent, key, session, configuration)
             if !exists { try writeConfiguration(base, agent) }
             report(agent, session, configuration, base, exists)
+            announce(reloads)
             return SetupCode.good
         } catch {
             world.complain(error.words)
@@ -42,7 +46,9 @@ public struct Binder {
     }
 
     /// Removes an account from the identity file.
-    public func unbind(agentId: String) -> Int32 {
+    /// - Parameter reloads: whether a running gateway is told.
+    /// - Returns: a ``SetupCode``.
+    public func unbind(agentId: String, reloads: Bool = true) -> Int32 {
         do throws(Refusal) {
             let configuration = try readConfiguration()
             let isElsewhere = configuration.accounts.contains { $0.accountId == agentId && $0.apiKey != nil }
@@ -62,7 +68,7 @@ public struct Binder {
             }
             world.say("Removed \(agentId) from \(configuration.identityFile).")
             if isElsewhere { world.complain(elsewhere) }
-            world.say("A running gateway takes it up with: gateway reload --config \(file)")
+            announce(reloads)
             return SetupCode.good
         } catch {
             world.complain(error.words)
@@ -133,6 +139,8 @@ public struct Binder {
     private func logIn(
         _ base: String, _ configuration: FabricConfiguration, _ key: Secret
     ) async throws(Refusal) -> FabricSession {
+        world.progress("logging in at \(base)")
+        defer { world.progress(nil) }
         do { return try await world.login(base, configuration.certificateAuthorityFile, key) } catch {
             let words = "Nothing was written. \(error)"
             guard let fabric = error as? FabricError else { throw Refusal(SetupCode.unreachable, words) }
@@ -158,13 +166,26 @@ public struct Binder {
         } catch { throw Refusal(SetupCode.wrong, "The key is good, but nothing was written. \(error)") }
     }
 
+    /// The plugin this tool belongs to, as the setup scripts tell it.
+    private var manifest: String {
+        guard let path = world.environment("FABRIC_SETUP_MANIFEST"), !path.isEmpty else { return "./plugin.json" }
+        let mine = realPath(FileText.directory(of: file))
+        return mine == realPath(FileText.directory(of: path)) ? "./plugin.json" : path
+    }
+
+    private func realPath(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
     /// A first configuration, with which `gateway run` works at once.
     private func writeConfiguration(_ base: String, _ agent: String) throws(Refusal) {
         func text(_ value: String) -> String { String(decoding: JSONValue.string(value).serialized, as: UTF8.self) }
         let content = """
             {
               "stateDirectory": "./state",
-              "plugins": { "fabric": { "manifest": "./plugin.json", "enabled": true } },
+              "plugins": { "fabric": { "manifest": \(text(manifest)), "enabled": true } },
               "channels": {
                 "fabric": { "enabled": true, "centerApiBase": \(text(base)), "identityFile": "./fabric-identity.json" }
               },
@@ -199,6 +220,21 @@ public struct Binder {
                 world.complain("\(agent) is disabled in \(file) (\(account.keyPath).enabled)")
             }
         }
-        if exists { world.say("A running gateway takes it up with: gateway reload --config \(file)") }
+    }
+
+    /// Has a running gateway take the change up, or says how one does.
+    private func announce(_ reloads: Bool) {
+        let command = "gateway reload --config \(file)"
+        guard reloads, let state = ConfigurationCheck.stateDirectory(of: file) else {
+            return world.say("A running gateway takes it up with: \(command)")
+        }
+        world.progress("telling the gateway")
+        switch world.askGateway(state, ["command": "reload"]) {
+        case .result: world.say("The running gateway has taken it up.")
+        case .noGateway:
+            world.say("No gateway runs now. Start one with: gateway run --config \(file)  (or ./setup gateway run …)")
+        case .failed(let words):
+            world.complain("The running gateway could not take it up: \(words). Then: \(command)")
+        }
     }
 }

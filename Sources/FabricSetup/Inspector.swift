@@ -31,30 +31,47 @@ public struct Inspector {
             configuration: configuration, identities: IdentityFile.read(configuration.identityFile), presence: presence)
         var inspection = accounts.inspection
         inspection.reason = note + inspection.reason
-        var probes: [String: JSONValue] = [:]
-        if probe {
-            for account in accounts.accounts where account.mayStart {
-                probes[account.accountId] = await look(account, configuration)
-            }
-        }
-        if json { world.say(Self.json(inspection, probes)) } else { show(inspection, probes) }
+        let probes = probe ? await look(accounts, configuration) : [:]
+        if json { world.say(Self.json(inspection, probes.mapValues(\.json))) } else { show(inspection, probes) }
         return SetupCode.good
     }
 
-    private func look(_ account: FabricAccount, _ configuration: FabricConfiguration) async -> JSONValue {
-        guard let center = configuration.centerApiBase, let source = account.apiKey else { return .null }
-        do {
-            let key = try source.fetch()
-            let found = try await world.probe(center, configuration.certificateAuthorityFile, key)
-            let guilds = found.guilds.map { guild -> JSONValue in
-                var row: [String: JSONValue] = ["nodeId": .string(guild.nodeId)]
-                if let channels = guild.channels { row["channels"] = .int(Int64(channels)) }
-                if let problem = guild.problem { row["problem"] = .string(problem) }
-                return .object(row)
+    private enum Outcome {
+        case seen(SetupProbe)
+        case failed(SetupProbe.Trouble)
+
+        var json: JSONValue {
+            switch self {
+            case .seen(let probe): ProbeReport.json(probe)
+            case .failed(let trouble): ProbeReport.json(trouble)
             }
-            let user = found.session.user
-            return ["login": "ok", "user": .string(user.email ?? user.id), "guilds": .array(guilds)]
-        } catch { return ["login": "failed", "problem": .string("\(error)")] }
+        }
+
+        func lines(_ palette: Palette) -> [String] {
+            switch self {
+            case .seen(let probe): ProbeReport.lines(probe, palette)
+            case .failed(let trouble): ProbeReport.lines(trouble, palette)
+            }
+        }
+    }
+
+    private func look(_ accounts: FabricAccounts, _ configuration: FabricConfiguration) async -> [String: Outcome] {
+        guard let center = configuration.centerApiBase else { return [:] }
+        var outcomes: [String: Outcome] = [:]
+        for account in accounts.accounts where account.mayStart {
+            guard let source = account.apiKey else { continue }
+            do {
+                var request = SetupWorld.ProbeRequest(
+                    center: center, authorities: configuration.certificateAuthorityFile, key: try source.fetch(),
+                    opensSockets: true)
+                request.step = { [world] in world.progress("\(account.accountId): \($0)") }
+                outcomes[account.accountId] = .seen(try await world.probe(request))
+            } catch let error as SecretSource.Unavailable {
+                outcomes[account.accountId] = .failed(SetupProbe.Trouble(error.problem, remedy: error.remedy))
+            } catch { outcomes[account.accountId] = .failed(SetupProbe.Trouble(error)) }
+        }
+        world.progress(nil)
+        return outcomes
     }
 
     private func cannotTell(_ errors: SettingsErrors, _ json: Bool) {
@@ -110,21 +127,19 @@ public struct Inspector {
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
-    private func show(_ inspection: ChannelInspection, _ probes: [String: JSONValue]) {
-        world.say("fabric: \(inspection.configured ? "configured" : "not configured") (\(inspection.reason))")
+    private func show(_ inspection: ChannelInspection, _ probes: [String: Outcome]) {
+        let palette = world.palette
+        let verdict = inspection.configured ? palette.good("configured") : palette.warning("not configured")
+        world.say("\(palette.strong("fabric")): \(verdict) (\(inspection.reason))")
         for account in inspection.accounts {
             let name = account.accountId.isEmpty ? "(no agent id)" : account.accountId
+            let isFine = account.configured && account.enabled && account.credential == .available
             var state = account.configured ? "configured, key \(account.credential.rawValue)" : "not configured"
+            state = isFine ? palette.good(state) : palette.warning(state)
             if !account.source.isEmpty { state += " (\(account.source))" }
             if !account.reason.isEmpty { state += ": \(account.reason)" }
-            world.say("  \(name)  \(state)")
-            guard let probe = probes[account.accountId] else { continue }
-            if let problem = probe["problem"]?.string { world.say("      login failed: \(problem)") }
-            if let user = probe["user"]?.string { world.say("      logged in as \(user)") }
-            for guild in probe["guilds"]?.array ?? [] {
-                let what = guild["problem"]?.string ?? "\(guild["channels"]?.int ?? 0) channels"
-                world.say("      guild \(guild["nodeId"]?.string ?? ""): \(what)")
-            }
+            world.say("  \(palette.strong(name))  \(state)")
+            for line in probes[account.accountId]?.lines(palette) ?? [] { world.say("      \(line)") }
         }
     }
 }

@@ -16,6 +16,8 @@ final class Bench: Sendable {
     let path = NSTemporaryDirectory() + "setup-\(UUID().uuidString)"
     let lines = Locked<[String]>([])
     let logins = Locked<[String]>([])
+    let steps = Locked<[String]>([])
+    let asked = Locked<[JSONValue]>([])
 
     init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
     deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -32,7 +34,8 @@ final class Bench: Sendable {
     /// - Parameter failure: what the login throws.
     func world(
         input: String? = nil, variable: String? = nil, answers: [String]? = nil, failure: (any Error)? = nil,
-        ahead: Double = 0
+        ahead: Double = 0, socketTrouble: SetupProbe.Trouble? = nil,
+        gateway: (@Sendable (JSONValue) -> SetupWorld.GatewayAnswer)? = nil
     ) -> SetupWorld {
         let waiting = Locked(answers ?? [])
         let session = FabricSession(
@@ -43,21 +46,31 @@ final class Bench: Sendable {
             ask: { _, _ in waiting.withLock { $0.isEmpty ? nil : $0.removeFirst() } },
             say: { [self] line in lines.withLock { $0.append(line) } },
             complain: { [self] line in lines.withLock { $0.append(line) } },
+            progress: { [self] step in steps.withLock { $0.append(step ?? "") } }, palette: .plain,
             login: { [self] center, _, key in
                 logins.withLock { $0.append(center + " " + key.reveal()) }
                 if let failure { throw failure }
                 return session
             },
-            probe: { [self] center, _, key in
-                logins.withLock { $0.append(center + " " + key.reveal()) }
+            probe: { [self] request in
+                logins.withLock { $0.append(request.center + " " + request.key.reveal()) }
                 if let failure { throw failure }
-                var probe = SetupWorld.Probe(session: session)
-                var guild = SetupWorld.Probe.Guild(nodeId: "g1")
-                guild.channels = 3
+                var probe = SetupProbe(userId: "u1", user: "echo@x")
+                var guild = SetupProbe.Guild(nodeId: "g1", endpoint: "http://g1")
+                guild.channels = [.init(id: "c1", name: "general", type: "general")]
+                if request.opensSockets {
+                    guild.socket = .init()
+                    guild.socket?.joined = "general"
+                    guild.socket?.trouble = socketTrouble
+                }
                 probe.guilds = [guild]
                 return probe
             },
-            clockAhead: { _, _ in ahead })
+            clockAhead: { _, _ in ahead },
+            askGateway: { [self] _, request in
+                asked.withLock { $0.append(request) }
+                return gateway?(request) ?? .noGateway
+            })
     }
 
     static func failure(_ kind: FabricError.Kind) -> FabricError {
@@ -83,7 +96,7 @@ final class Bench: Sendable {
         }
         let again = await Binder(world: bench.world(variable: key), file: bench.file).bind(agentId: "echo", center: nil)
         #expect(again == 0 && IdentityFile.read(bench.identities).entries.count == 1)
-        #expect(bench.output.contains("Replaced echo") && bench.output.contains("gateway reload"))
+        #expect(bench.output.contains("Replaced echo") && bench.output.contains("gateway run"))
         #expect(Binder(world: bench.world(), file: bench.file).unbind(agentId: "echo") == 0)
         #expect(Binder(world: bench.world(), file: bench.file).unbind(agentId: "echo") == 1)
         #expect(!bench.output.contains("SECRET"))
@@ -129,6 +142,19 @@ final class Bench: Sendable {
         #expect(bench.names == ["gateway.json"] && bench.logins.withLock { $0.isEmpty })
     }
 
+    @Test func aRunningGatewayIsTold() async throws {
+        let bench = try Bench()
+        let running = bench.world(input: key) { _ in .result([:]) }
+        #expect(await Binder(world: running, file: bench.file).bind(agentId: "echo", center: center) == 0)
+        #expect(bench.asked.withLock { $0 } == [["command": "reload"]])
+        #expect(bench.output.contains("The running gateway has taken it up"))
+        #expect(Binder(world: running, file: bench.file).unbind(agentId: "echo", reloads: false) == 0)
+        #expect(bench.asked.withLock { $0.count } == 1 && bench.output.contains("gateway reload --config"))
+        let refusing = bench.world(input: key) { _ in .failed("it said no") }
+        #expect(await Binder(world: refusing, file: bench.file).bind(agentId: "echo", center: nil) == 0)
+        #expect(bench.output.contains("could not take it up: it said no"))
+    }
+
     @Test func theConfigurationIsNeverRewritten() async throws {
         let bench = try Bench()
         let text = "{ /* mine */ \"channels\":{\"fabric\":{\"accounts\":{\"echo\":{\"fabricApiKey\":\"\(key)2\"}}}}}"
@@ -171,10 +197,16 @@ final class Bench: Sendable {
         )
         #expect(await Inspector(world: bench.world(), file: bench.file).run(json: true, probe: true) == 0)
         let probe = try JSONValue(parsing: bench.output)["accounts"]?.array?.first?["probe"]
-        #expect(probe == ["login": "ok", "user": "echo@x", "guilds": [["nodeId": "g1", "channels": 3]]])
+        #expect(probe?["login"] == "ok" && probe?["user"] == "echo@x")
+        let guild = probe?["guilds"]?.array?.first
+        #expect(guild?["channels"] == [["id": "c1", "name": "general", "xType": "general"]])
+        #expect(guild?["socket"] == ["works": true, "joined": "general", "acknowledged": false])
+        let deaf = bench.world(socketTrouble: .init("closed", remedy: "Open it"))
+        #expect(await Inspector(world: deaf, file: bench.file).run(json: false, probe: true) == 0)
+        #expect(bench.output.contains("guild g1, socket: failed: closed") && bench.output.contains("Open it"))
         let failing = bench.world(failure: Bench.failure(.refused(status: 401)))
         #expect(await Inspector(world: failing, file: bench.file).run(json: false, probe: true) == 0)
-        #expect(bench.output.contains("login failed") && !bench.output.contains("SECRET"))
+        #expect(bench.output.contains("login: failed: ") && !bench.output.contains("SECRET"))
     }
 
     @Test func aWrongFile() async throws {
@@ -185,47 +217,5 @@ final class Bench: Sendable {
         #expect(
             tree["configured"] == false
                 && tree["errors"]?.array?.first?["remedy"]?.string?.contains("centerApiBase") == true)
-    }
-}
-
-@Suite struct DoctorTests {
-    func levels(_ findings: [DoctorFinding], _ word: String) -> [DoctorFinding.Level] {
-        findings.filter { ($0.place + $0.what).contains(word) }.map(\.level)
-    }
-
-    @Test func findsWhatIsWrong() async throws {
-        let bench = try Bench()
-        try bench.write(
-            """
-            {"stateDirectory":"./gateway.json","agents":{"a":{"builtin":"echo"}},
-             "bindings":[{"agentId":"ghost","match":{"accountId":"b"}}],
-             "channels":{"fabric":{"centerApiBase":"http://c/api","accounts":{"a":{"fabricApiKey":"\(key)"},
-             "b":{"fabricApiKey":{"env":"SURELY_NOT_SET_X"}},"c":{"fabricApiKey":"k","x":1}}}}}
-            """)
-        let findings = await Doctor(world: bench.world(ahead: -500), file: bench.file).examine(offline: false)
-        #expect(levels(findings, "holds secrets") == [.warning])
-        #expect(levels(findings, "no directory") == [.error] && levels(findings, "ghost") == [.error])
-        #expect(levels(findings, "account a") == [.good, .good, .good])
-        #expect(
-            levels(findings, "SURELY_NOT_SET_X") == [.error] && levels(findings, "account c") == [.error, .warning])
-        #expect(levels(findings, "500 s ahead of Center's") == [.error])
-        #expect(await Doctor(world: bench.world(), file: bench.file).run(json: true, offline: true) == 2)
-        #expect(!bench.output.contains("SECRETKEY"))
-    }
-
-    @Test func allIsWell() async throws {
-        let bench = try Bench()
-        _ = await Binder(world: bench.world(input: key), file: bench.file).bind(agentId: "echo", center: "http://c/api")
-        #expect(await Doctor(world: bench.world(), file: bench.file).run(json: false, offline: false) == 0)
-        #expect(await Doctor(world: bench.world(), file: bench.file + "x").run(json: false, offline: false) == 2)
-    }
-
-    @Test func dates() {
-        #expect(HTTPDate.seconds("Sun, 06 Nov 1994 08:49:37 GMT") == 784_111_777)
-        #expect(HTTPDate.seconds("Thu, 01 Jan 1970 00:00:00 GMT") == 0)
-        #expect(HTTPDate.seconds("Thu, 29 Feb 2024 23:59:59 GMT") == 1_709_251_199)
-        for bad in ["", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT", "now"] {
-            #expect(HTTPDate.seconds(bad) == nil)
-        }
     }
 }

@@ -23,6 +23,11 @@ struct ConfigOption: ParsableArguments {
     var config = "./gateway.json"
 }
 
+struct ReloadOption: ParsableArguments {
+    @Flag(inversion: .prefixedNo, help: "Tell a running gateway to take the change up.")
+    var reload = true
+}
+
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Says what is configured, and why not.",
@@ -30,7 +35,11 @@ struct InspectCommand: AsyncParsableCommand {
 
     @OptionGroup var file: ConfigOption
     @Flag(help: "Print one JSON object.") var json = false
-    @Flag(help: "Log in with every account and list guilds and channels. Without it nothing goes over the network.")
+    @Flag(
+        help: """
+            Log in with every account, list guilds and channels, and open a socket to each guild. Without it nothing \
+            goes over the network.
+            """)
     var probe = false
 
     func run() async throws {
@@ -42,8 +51,9 @@ struct BindCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bind", abstract: "Binds an agent to its API key.",
         discussion: """
-            The key is read from FABRIC_API_KEY or from standard input, and is proved by a login before anything is \
-            written. Ends with 0 when it is bound, 1 when Center refuses the key, 2 when the configuration or the command \
+            The key is read from FABRIC_API_KEY or from standard input, never from an argument, and is proved by a login \
+            before anything is written. On a terminal everything that is not given is asked for; the key is not shown. \
+            Without a configuration file a first one is written. A running gateway is told to take the account up. Ends with 0 when it is bound, 1 when Center refuses the key, 2 when the configuration or the command \
             is wrong, 3 when Center cannot be reached; nothing is written unless it ends with 0.
             """)
 
@@ -51,9 +61,12 @@ struct BindCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The agent's id. Asked for on a terminal.", valueName: "id")) var agentId: String?
     @Option(help: ArgumentHelp("Center's address, with /api, if the file does not have it yet.", valueName: "url"))
     var center: String?
+    @OptionGroup var reloading: ReloadOption
 
     func run() async throws {
-        throw ExitCode(await Binder(world: .system, file: file.config).bind(agentId: agentId, center: center))
+        throw ExitCode(
+            await Binder(world: .system, file: file.config).bind(
+                agentId: agentId, center: center, reloads: reloading.reload))
     }
 }
 
@@ -64,18 +77,26 @@ struct UnbindCommand: ParsableCommand {
 
     @OptionGroup var file: ConfigOption
     @Option(help: ArgumentHelp("The agent's id.", valueName: "id")) var agentId: String
+    @OptionGroup var reloading: ReloadOption
 
-    func run() throws { throw ExitCode(Binder(world: .system, file: file.config).unbind(agentId: agentId)) }
+    func run() throws {
+        throw ExitCode(
+            Binder(world: .system, file: file.config).unbind(agentId: agentId, reloads: reloading.reload))
+    }
 }
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Checks everything an operator could get wrong.",
-        discussion: "Ends with 0 when all is well, 1 when there are warnings, 2 when there are errors.")
+        discussion: """
+            Looks at the configuration, the accounts, who may read the secrets, the state directory and the gateway on \
+            it, the plugin, the agents, the libraries, the clock, Center and the guilds. Ends with 0 when all is well, 1 \
+            when there are warnings, 2 when there are errors.
+            """)
 
     @OptionGroup var file: ConfigOption
     @Flag(help: "Print one JSON object.") var json = false
-    @Flag(help: "Look at the files only.") var offline = false
+    @Flag(help: "Do not go over the network.") var offline = false
 
     func run() async throws {
         throw ExitCode(await Doctor(world: .system, file: file.config).run(json: json, offline: offline))

@@ -1,24 +1,6 @@
-import FabricAPI
 import FabricAccounts
 import JSONBytes
 import Settings
-
-/// One thing the doctor found: what, where, how to mend it.
-public struct DoctorFinding: Sendable, Equatable {
-    public enum Level: String, Sendable { case good, warning, error }
-
-    public var level: Level
-    public var what: String
-    public var place: String
-    public var remedy: String
-
-    public init(_ level: Level, _ what: String, at place: String, remedy: String = "") {
-        self.level = level
-        self.what = what
-        self.place = place
-        self.remedy = remedy
-    }
-}
 
 /// `doctor`.
 public struct Doctor {
@@ -36,27 +18,8 @@ public struct Doctor {
     /// - Returns: a ``SetupCode`` by the worst of them.
     public func run(json: Bool, offline: Bool) async -> Int32 {
         let findings = await examine(offline: offline)
-        if json {
-            let rows = findings.map { finding -> JSONValue in
-                [
-                    "level": .string(finding.level.rawValue), "what": .string(finding.what),
-                    "where": .string(finding.place), "remedy": .string(finding.remedy),
-                ]
-            }
-            let tree: JSONValue = ["findings": .array(rows)]
-            world.say(String(decoding: tree.serialized, as: UTF8.self))
-        } else {
-            for finding in findings {
-                let mark =
-                    switch finding.level {
-                    case .good: "ok     "
-                    case .warning: "warning"
-                    case .error: "ERROR  "
-                    }
-                let remedy = finding.remedy.isEmpty ? "" : "\n           \(finding.remedy)"
-                world.say("\(mark)  \(finding.place): \(finding.what)\(remedy)")
-            }
-        }
+        world.progress(nil)
+        if json { world.say(Self.json(findings)) } else { show(findings) }
         if findings.contains(where: { $0.level == .error }) { return SetupCode.wrong }
         return findings.contains { $0.level == .warning } ? SetupCode.refused : SetupCode.good
     }
@@ -64,85 +27,72 @@ public struct Doctor {
     /// All checks.
     public func examine(offline: Bool) async -> [DoctorFinding] {
         guard presence.file(file) != .absent else {
-            let remedy = "Bind an account: fabric-setup bind --agent-id ID --center URL --config \(file)"
+            let remedy = "Bind an account: setup bind --agent-id ID --center URL --config \(file)"
             return [DoctorFinding(.error, "there is no configuration", at: file, remedy: remedy)]
+                + LibraryChecks.findings
         }
-        let configuration: FabricConfiguration
-        do throws(SettingsErrors) { configuration = try FabricConfiguration.read(gatewayFile: file) } catch {
-            return error.errors.map {
-                DoctorFinding(.error, "\($0.keyPath): \($0.problem)", at: $0.file, remedy: $0.remedy)
+        world.progress("reading the configuration")
+        var findings = ConfigurationChecks.gateway(file)
+        var configuration: FabricConfiguration?
+        do throws(SettingsErrors) {
+            configuration = try FabricConfiguration.read(gatewayFile: file)
+            findings.append(DoctorFinding(.good, "the section channels.fabric is right", at: file))
+        } catch {
+            // Text that is no JSON is found by both readers.
+            for finding in error.errors.map({ DoctorFinding($0) }) where !findings.contains(finding) {
+                findings.append(finding)
             }
         }
-        var findings = [DoctorFinding(.good, "the section channels.fabric is right", at: file)]
+        findings += LibraryChecks.findings
+        let state = StateChecks(world: world, file: file)
+        findings += state.findings
+        guard let configuration else { return findings }
         let identities = IdentityFile.read(configuration.identityFile)
         let accounts = FabricAccounts(configuration: configuration, identities: identities, presence: presence)
-        findings += FileChecks.secrets(configuration, identities)
-        findings += identities.problems.map {
-            DoctorFinding(.error, $0.problem, at: $0.file, remedy: $0.remedy)
+        findings += SecretChecks.permissions(configuration, identities)
+        findings += identities.problems.map { DoctorFinding($0) }
+        findings += AccountChecks(file: file, gateway: state.status).findings(accounts)
+        findings += AgentChecks(file: file).findings(accounts.accounts.map(\.accountId))
+        if !offline {
+            findings += await NetworkChecks(world: world, configuration: configuration).findings(accounts)
         }
-        findings += judge(accounts)
-        findings += FileChecks.gateway(file, accounts.accounts.map(\.accountId))
-        if !offline { findings += await network(configuration, accounts) }
         return findings
     }
 
-    private func judge(_ accounts: FabricAccounts) -> [DoctorFinding] {
-        if accounts.accounts.isEmpty {
-            return [
-                DoctorFinding(.warning, accounts.reason, at: file, remedy: "Nothing will connect until one is bound")
+    // MARK: Showing
+
+    private static func json(_ findings: [DoctorFinding]) -> String {
+        let rows = findings.map { finding -> JSONValue in
+            [
+                "level": .string(finding.level.rawValue), "what": .string(finding.what),
+                "where": .string(finding.place), "remedy": .string(finding.remedy),
             ]
         }
-        return accounts.accounts.map { account in
-            let place = "account \(account.accountId.isEmpty ? "(no agent id)" : account.accountId)"
-            if !account.configured { return DoctorFinding(.error, account.reason, at: place) }
-            if account.credential != .available { return DoctorFinding(.error, account.reason, at: place) }
-            if !account.enabled { return DoctorFinding(.warning, account.reason, at: place) }
-            return DoctorFinding(.good, "bound, key from \(account.source)", at: place)
-        }
+        let tree: JSONValue = ["worst": .string(worst(findings).rawValue), "findings": .array(rows)]
+        return String(decoding: tree.serialized, as: UTF8.self)
     }
 
-    private func network(_ configuration: FabricConfiguration, _ accounts: FabricAccounts) async -> [DoctorFinding] {
-        guard let center = configuration.centerApiBase else { return [] }
-        var findings = await clock(center, configuration.certificateAuthorityFile)
-        for account in accounts.accounts where account.mayStart {
-            guard let source = account.apiKey else { continue }
-            let place = "account \(account.accountId)"
-            do {
-                let key = try source.fetch()
-                let probe = try await world.probe(center, configuration.certificateAuthorityFile, key)
-                findings.append(DoctorFinding(.good, "Center accepts the key", at: place))
-                if let known = account.userId, known != probe.session.user.id {
-                    let what = "the key belongs to another user than when it was bound"
-                    findings.append(DoctorFinding(.warning, what, at: place, remedy: "Bind the account again"))
-                }
-                if probe.guilds.isEmpty {
-                    let remedy = "Make the agent a member of a guild"
-                    findings.append(DoctorFinding(.warning, "it is a member of no guild", at: place, remedy: remedy))
-                }
-                for guild in probe.guilds {
-                    let spot = "\(place), guild \(guild.nodeId)"
-                    findings.append(
-                        guild.problem.map { DoctorFinding(.error, $0, at: spot) }
-                            ?? DoctorFinding(.good, "\(guild.channels ?? 0) channels", at: spot))
-                }
-            } catch { findings.append(DoctorFinding(.error, "\(error)", at: place)) }
-        }
-        return findings
+    private static func worst(_ findings: [DoctorFinding]) -> DoctorFinding.Level {
+        DoctorFinding.Level.allCases.last { level in findings.contains { $0.level == level } } ?? .good
     }
 
-    /// A wrong clock makes fresh tokens look expired.
-    private func clock(_ center: String, _ authorities: String?) async -> [DoctorFinding] {
-        do {
-            guard let ahead = try await world.clockAhead(center, authorities) else {
-                return [DoctorFinding(.good, "Center answers", at: center)]
-            }
-            // The header counts whole seconds, and the answer takes a moment; a minute is what the tokens bear with
-            // ease.
-            guard abs(ahead) > 60 else {
-                return [DoctorFinding(.good, "Center answers, and the clocks agree", at: center)]
-            }
-            let what = "this machine's clock is \(Int(abs(ahead))) s \(ahead > 0 ? "behind" : "ahead of") Center's"
-            return [DoctorFinding(.error, what, at: center, remedy: "Set the clock, for instance with NTP")]
-        } catch { return [DoctorFinding(.error, "Center cannot be reached: \(error)", at: center)] }
+    private func show(_ findings: [DoctorFinding]) {
+        let palette = world.palette
+        for finding in findings {
+            let mark =
+                switch finding.level {
+                case .good: palette.good("ok     ")
+                case .warning: palette.warning("warning")
+                case .error: palette.bad("ERROR  ")
+                }
+            world.say("\(mark)  \(palette.strong(finding.place)): \(finding.what)")
+            if !finding.remedy.isEmpty { world.say("           \(finding.remedy)") }
+        }
+        let errors = findings.count { $0.level == .error }
+        let warnings = findings.count { $0.level == .warning }
+        switch (errors, warnings) {
+        case (0, 0): world.say(palette.good("All is well."))
+        default: world.say("\(errors) errors, \(warnings) warnings.")
+        }
     }
 }

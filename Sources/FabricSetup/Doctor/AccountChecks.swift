@@ -1,0 +1,65 @@
+import FabricAccounts
+import JSONBytes
+import Settings
+
+/// Every account by the one decision, and what accounts are to each other.
+struct AccountChecks {
+    let file: String
+    /// The status of the gateway that runs, if one does.
+    let gateway: JSONValue?
+
+    func findings(_ accounts: FabricAccounts) -> [DoctorFinding] {
+        if accounts.accounts.isEmpty {
+            let remedy = "Nothing will connect until one is bound: setup bind"
+            return [DoctorFinding(.warning, accounts.reason, at: file, remedy: remedy)]
+        }
+        return accounts.accounts.map(judge) + twins(accounts.accounts)
+    }
+
+    private func judge(_ account: FabricAccount) -> DoctorFinding {
+        let place = Self.place(account.accountId)
+        if !account.configured {
+            return DoctorFinding(
+                .error, account.reason, at: place, remedy: "Correct the entry, or bind the account again: setup bind")
+        }
+        if account.credential != .available {
+            if running(account.accountId)?["credential"]?.string == "available" {
+                return DoctorFinding(.good, "\(account.reason), but the running gateway has it", at: place)
+            }
+            return DoctorFinding(
+                .error, account.reason, at: place,
+                remedy: "Provide it for the process that runs the gateway (and for this command)")
+        }
+        if !account.enabled {
+            return DoctorFinding(.warning, account.reason, at: place, remedy: "Set enabled to true if it should run")
+        }
+        return DoctorFinding(.good, "bound, key from \(account.source)", at: place)
+    }
+
+    /// Two accounts that are one user of Fabric would both answer whatever that user hears.
+    private func twins(_ accounts: [FabricAccount]) -> [DoctorFinding] {
+        var findings: [DoctorFinding] = []
+        for (index, one) in accounts.enumerated() where one.mayStart {
+            for other in accounts[(index + 1)...] where other.mayStart {
+                guard Self.isSame(one, other) else { continue }
+                let what = "the same Fabric user as account \(other.accountId): both would answer each message"
+                findings.append(
+                    DoctorFinding(
+                        .error, what, at: Self.place(one.accountId),
+                        remedy: "Unbind one of them, or bind it with a key of its own"))
+            }
+        }
+        return findings
+    }
+
+    private static func isSame(_ one: FabricAccount, _ other: FabricAccount) -> Bool {
+        if let first = one.userId, let second = other.userId { return first == second }
+        return one.apiKey != nil && one.apiKey == other.apiKey
+    }
+
+    private func running(_ id: String) -> JSONValue? {
+        gateway?["accounts"]?.array?.first { $0["accountId"]?.string == id && $0["channel"]?.string == "fabric" }
+    }
+
+    static func place(_ id: String) -> String { "account \(id.isEmpty ? "(no agent id)" : id)" }
+}

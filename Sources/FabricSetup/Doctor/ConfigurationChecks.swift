@@ -1,0 +1,38 @@
+import Foundation
+import GatewayHost
+import Settings
+
+/// What a gateway would say to its configuration file, and to the plugin named in it.
+enum ConfigurationChecks {
+    static func gateway(_ file: String) -> [DoctorFinding] {
+        let errors = ConfigurationCheck.findings(in: file).map { DoctorFinding($0) }
+        return (errors.isEmpty ? [DoctorFinding(.good, "a gateway takes this file", at: file)] : errors) + plugins(file)
+    }
+
+    private static func plugins(_ file: String) -> [DoctorFinding] {
+        guard let top = SettingsDocument.read(file: file, findings: SettingsFindings()) else { return [] }
+        let directory = FileText.directory(of: file)
+        return (top["plugins"]?.members ?? []).flatMap { plugin -> [DoctorFinding] in
+            guard let text = plugin.node["manifest"]?.string else { return [] }
+            return examine(FileText.resolve(text, in: directory), as: plugin.name)
+        }
+    }
+
+    private static func examine(_ path: String, as id: String) -> [DoctorFinding] {
+        do throws(ModuleError) {
+            let manifest = try ChannelManifest(path: path)
+            guard manifest.id == id else {
+                let what = "the plugin calls itself \(manifest.id), the configuration \(id)"
+                return [DoctorFinding(.error, what, at: path, remedy: "Use the plugin's id under \"plugins\"")]
+            }
+            guard access(manifest.modulePath, R_OK) == 0 else {
+                let remedy = "Build it (./setup build), or install the plugin (./setup install DIR)"
+                let what = "the module cannot be read: \(String(cString: strerror(errno)))"
+                return [DoctorFinding(.error, what, at: manifest.modulePath, remedy: remedy)]
+            }
+            return [DoctorFinding(.good, "plugin \(id) \(manifest.version), module \(manifest.modulePath)", at: path)]
+        } catch {
+            return [DoctorFinding(.error, error.problem, at: path, remedy: error.remedy)]
+        }
+    }
+}

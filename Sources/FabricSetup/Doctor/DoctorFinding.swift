@@ -1,0 +1,26 @@
+import Settings
+
+/// One thing the doctor found: what, where, how to mend it.
+public struct DoctorFinding: Sendable, Equatable {
+    public enum Level: String, Sendable, CaseIterable { case good, warning, error }
+
+    public var level: Level
+    public var what: String
+    public var place: String
+    /// Empty only if the finding is good.
+    public var remedy: String
+
+    public init(_ level: Level, _ what: String, at place: String, remedy: String = "") {
+        self.level = level
+        self.what = what
+        self.place = place
+        self.remedy = remedy
+    }
+
+    /// A mistake in a file.
+    init(_ error: SettingsError) {
+        let line = error.line.map { ":\($0)" } ?? ""
+        let problem = error.keyPath.isEmpty ? error.problem : "\(error.keyPath): \(error.problem)"
+        self.init(.error, problem, at: error.file + line, remedy: error.remedy)
+    }
+}

@@ -1,0 +1,55 @@
+import FabricAPI
+import Foundation
+import GatewayHost
+import HTTPTransfer
+import JSONBytes
+import Settings
+
+extension SetupWorld {
+    /// This process.
+    public static var system: SetupWorld {
+        let terminal = Terminal()
+        return SetupWorld(
+            environment: { name in getenv(name).map { String(cString: $0) } },
+            readLine: { Swift.readLine(strippingNewline: true) },
+            isTerminal: isatty(STDIN_FILENO) == 1,
+            ask: { question, isSecret in terminal.ask(question, isSecret) },
+            say: { line in terminal.write(line, to: STDOUT_FILENO) },
+            complain: { line in terminal.write(line, to: STDERR_FILENO) },
+            progress: { step in terminal.progress(step) },
+            palette: Palette(of: STDOUT_FILENO),
+            login: { center, authorities, key in
+                try await withTransfers(authorities) { http in
+                    try await FabricCenter(base: center, http: http).login(apiKey: key.reveal())
+                }
+            },
+            probe: { request in
+                try await withTransfers(request.authorities) { http in try await SetupProbe.look(request, http) }
+            },
+            clockAhead: { center, authorities in
+                try await withTransfers(authorities) { http in
+                    let answer = try await http.perform(HTTPRequest(.get, center))
+                    return answer.headers["date"].flatMap { HTTPDate.seconds($0) }.map { $0 - Double(time(nil)) }
+                }
+            },
+            askGateway: { directory, request in
+                do throws(ControlClient.Failure) {
+                    return .result(try ControlClient.ask(request, stateDirectory: directory))
+                } catch {
+                    if case .noGateway = error { return .noGateway }
+                    return .failed("\(error)")
+                }
+            })
+    }
+
+    private static func withTransfers<T: Sendable>(
+        _ authorities: String?, _ body: (HTTPTransfer) async throws -> T
+    ) async throws -> T {
+        var configuration = HTTPTransfer.Configuration()
+        configuration.userAgent = "fabric-setup"
+        configuration.certificateAuthorityFile = authorities
+        let http = try HTTPTransfer(configuration: configuration)
+        defer { http.shutdown() }
+        return try await body(http)
+    }
+}
