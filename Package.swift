@@ -117,6 +117,12 @@ let package = Package(
             ]),
         .target(name: "HTTPTestServer", dependencies: ["Locking"], path: "Tests/HTTPTestServer"),
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer", "Locking"]),
+        // What an operator does, with the built commands and the module beside the tests.
+        .testTarget(
+            name: "OperatorTests",
+            dependencies: [
+                "FabricAccounts", "FabricChannel", "FabricSimulator", "Settings", "JSONBytes", "Locking", log,
+            ]),
         .testTarget(
             name: "FabricAPITests",
             dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer", "Locking"]),

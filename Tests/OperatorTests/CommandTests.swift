@@ -1,0 +1,158 @@
+import FabricSimulator
+import Foundation
+import JSONBytes
+import Testing
+
+/// What an operator does, with the built commands against a Fabric on loopback.
+@Suite(.timeLimit(.minutes(3))) struct OperatorTests {
+    private func withSimulator(_ body: (FabricSimulator) async throws -> Void) async throws {
+        let sim = try await FabricSimulator.start(.init(guilds: ["sim-guild-1"]))
+        do {
+            try await body(sim)
+            await sim.stop()
+        } catch {
+            await sim.stop()
+            throw error
+        }
+    }
+
+    /// `centerApiBase` set and nothing bound: the gateway stays up, starts nothing and connects nowhere.
+    @Test func nothingBoundConnectsNowhere() async throws {
+        try await withSimulator { sim in
+            let desk = try Desk()
+            try desk.configure("{\"centerApiBase\":\"\(sim.centerBase)\"}")
+            let gateway = try await desk.withGateway { gateway in
+                let status = try await desk.run("gateway", ["status", "--json"])
+                #expect(status.json["accounts"] == [], "\(status.all)")
+                #expect(status.json["plugins"]?.array?.first?["id"] == "fabric")
+                let reload = try await desk.run("gateway", ["reload"])
+                #expect(reload.code == 0, "\(reload.all)")
+                let inspect = try await desk.run("fabric-setup", ["inspect", "--json"])
+                #expect(inspect.code == 0 && inspect.json["configured"] == false)
+                #expect(gateway.code == nil)
+            }
+            #expect(gateway.code == 0)
+            let counters = await sim.counters
+            #expect(counters.connections.values.allSatisfy { $0 == 0 }, "\(counters.connections)")
+            #expect(counters.logins.isEmpty && counters.refusedLogins == 0 && counters.requests.isEmpty)
+        }
+    }
+
+    /// Bound, seen by the running gateway, unbound again.
+    @Test func bindingReachesARunningGateway() async throws {
+        try await withSimulator { sim in
+            let agent = try await sim.createUser(name: "echo")
+            let room = try await sim.createChannel(name: "general", members: [agent.id])
+            let desk = try Desk()
+            try desk.configure("{\"centerApiBase\":\"\(sim.centerBase)\"}", agents: #"{"echo":{"builtin":"echo"}}"#)
+            let gateway = try await desk.withGateway { _ in
+                let bind = try await desk.run(
+                    "fabric-setup", ["bind", "--agent-id", "echo"], input: agent.apiKey + "\n")
+                #expect(bind.code == 0 && bind.output.contains("The running gateway has taken it up."), "\(bind.all)")
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                let doctor = try await desk.run("fabric-setup", ["doctor", "--json"])
+                let findings = doctor.json["findings"]?.array ?? []
+                #expect(findings.contains { $0["what"]?.string?.contains("runs on it") == true }, "\(doctor.all)")
+                #expect(findings.contains { $0["what"] == "no dead letters" && $0["level"] == "good" })
+                #expect(findings.allSatisfy { $0["level"] != "error" }, "\(doctor.all)")
+                let unbind = try await desk.run("fabric-setup", ["unbind", "--agent-id", "echo"])
+                #expect(unbind.code == 0, "\(unbind.all)")
+                try await sim.waitForNoSockets(user: agent.id, timeout: .seconds(30))
+            }
+            #expect(gateway.code == 0)
+        }
+    }
+
+    @Test func aRefusedKeyWritesNothing() async throws {
+        try await withSimulator { sim in
+            let desk = try Desk()
+            let before = desk.names
+            let bind = try await desk.run(
+                "fabric-setup", ["bind", "--agent-id", "echo", "--center", sim.centerBase], input: "fak_wrong\n")
+            #expect(bind.code == 1 && desk.names == before)
+            #expect(bind.errors.contains("Nothing was written") && bind.errors.contains("401"), "\(bind.all)")
+            #expect(!bind.all.contains("fak_wrong"))
+        }
+    }
+
+    @Test func anUnreachableCenterWritesNothing() async throws {
+        let desk = try Desk()
+        let before = desk.names
+        let bind = try await desk.run(
+            "fabric-setup", ["bind", "--agent-id", "echo", "--center", "http://127.0.0.1:1/api"],
+            environment: ["FABRIC_API_KEY": "fak_any"])
+        #expect(bind.code == 3 && desk.names == before && bind.errors.contains("Nothing was written"), "\(bind.all)")
+    }
+
+    @Test func probing() async throws {
+        try await withSimulator { sim in
+            let agent = try await sim.createUser(name: "echo")
+            try await sim.createChannel(name: "general", members: [agent.id])
+            let desk = try Desk()
+            try desk.configure(
+                """
+                {"centerApiBase":"\(sim.centerBase)","accounts":{"echo":{"fabricApiKey":"\(agent.apiKey)"},
+                 "stranger":{"fabricApiKey":"fak_unknown"}}}
+                """)
+            let probe = try await desk.run("fabric-setup", ["inspect", "--probe", "--json"])
+            let accounts = probe.json["accounts"]?.array ?? []
+            let guild = accounts.first?["probe"]?["guilds"]?.array?.first
+            #expect(guild?["channels"]?.array?.first?["name"] == "general", "\(probe.all)")
+            #expect(guild?["socket"] == ["works": true, "joined": "general", "acknowledged": true])
+            #expect(accounts.last?["probe"]?["login"] == "failed")
+            #expect(accounts.last?["probe"]?["remedy"]?.string?.isEmpty == false)
+            let counters = await sim.counters
+            #expect(counters.connects == ["sim-guild-1": 1] && counters.joins == 1)
+            try await sim.waitForNoSockets(user: agent.id)
+
+            try await sim.stopGuild("sim-guild-1")
+            let words = try await desk.run("fabric-setup", ["inspect", "--probe"])
+            #expect(words.code == 0 && words.output.contains("guild sim-guild-1: failed"), "\(words.all)")
+        }
+    }
+
+    /// No command shows the key or a token, however much it says.
+    @Test func noSecretAnywhere() async throws {
+        try await withSimulator { sim in
+            let agent = try await sim.createUser(name: "echo")
+            let room = try await sim.createChannel(name: "general", members: [agent.id])
+            let desk = try Desk()
+            var written = ""
+            let bind = try await desk.run(
+                "fabric-setup", ["bind", "--agent-id", "echo", "--center", sim.centerBase], input: agent.apiKey)
+            #expect(bind.code == 0, "\(bind.all)")
+            written += bind.all
+            let gateway = try await desk.withGateway { _ in
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                // Every way a token may go wrong, so that the log tells of it.
+                await sim.expireTokens()
+                await sim.dropSockets(guild: "sim-guild-1")
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                let commands = [
+                    ["inspect"], ["inspect", "--json"], ["inspect", "--probe"], ["inspect", "--probe", "--json"],
+                    ["doctor"], ["doctor", "--json"], ["bind", "--agent-id", "echo"],
+                ]
+                for command in commands {
+                    written += try await desk.run("fabric-setup", command, input: agent.apiKey).all
+                }
+                for command in [
+                    ["status"], ["status", "--json"], ["reload"], ["reload", "--module"], ["deadletters"],
+                ] {
+                    written += try await desk.run("gateway", command).all
+                }
+                // A key that is no longer good, while everything runs.
+                _ = try await sim.rotateKey(of: agent.id)
+                written += try await desk.run("fabric-setup", ["bind", "--agent-id", "echo"], input: agent.apiKey).all
+                written += try await desk.run("fabric-setup", ["doctor"]).all
+                await sim.expireTokens()
+                written += try await desk.run("gateway", ["unblock", "--account", "echo"]).all
+                written += try await desk.run("fabric-setup", ["unbind", "--agent-id", "echo"]).all
+            }
+            written += gateway.all
+            #expect(written.contains("401") && gateway.all.contains("debug"))
+            #expect(!written.contains(agent.apiKey.dropFirst(8)))
+            // Every token of the simulator begins so; eight characters of it may be shown.
+            #expect(!written.contains("eyJhbGciO"))
+        }
+    }
+}
