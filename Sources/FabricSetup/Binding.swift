@@ -166,9 +166,11 @@ public struct Binder {
         } catch { throw Refusal(SetupCode.wrong, "The key is good, but nothing was written. \(error)") }
     }
 
-    /// The plugin this tool belongs to, as the setup scripts tell it.
+    /// The plugin this tool belongs to: as the setup scripts tell it, or the one of the folder it is installed in.
     private var manifest: String {
-        guard let path = world.environment("FABRIC_SETUP_MANIFEST"), !path.isEmpty else { return "./plugin.json" }
+        var path = world.environment("FABRIC_SETUP_MANIFEST") ?? ""
+        if path.isEmpty { path = FileText.directory(of: realPath("/proc/self/exe")) + "/plugin.json" }
+        guard isThere(path) else { return "./plugin.json" }
         let mine = realPath(FileText.directory(of: file))
         return mine == realPath(FileText.directory(of: path)) ? "./plugin.json" : path
     }

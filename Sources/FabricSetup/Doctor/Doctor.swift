@@ -92,7 +92,9 @@ public struct Doctor {
         let warnings = findings.count { $0.level == .warning }
         switch (errors, warnings) {
         case (0, 0): world.say(palette.good("All is well."))
-        default: world.say("\(errors) errors, \(warnings) warnings.")
+        default:
+            world.say(
+                "\(errors) \(errors == 1 ? "error" : "errors"), \(warnings) \(warnings == 1 ? "warning" : "warnings").")
         }
     }
 }

@@ -25,10 +25,12 @@ enum LibraryChecks {
                 .warning, "its version is not known: it is not loaded", at: library, remedy: "Install \(package)")
         }
         let version = numbers(text)
+        // libcurl lists everything it was built with; its TLS library is what matters.
+        let words = text.split(separator: " ").prefix(symbol == "curl_version" ? 2 : 5).joined(separator: " ")
         let wanted = least.map(String.init).joined(separator: ".")
         let isEnough = !version.lexicographicallyPrecedes(least)
         return DoctorFinding(
-            isEnough ? .good : .error, isEnough ? text : "\(text) is too old, \(wanted) or later is needed",
+            isEnough ? .good : .error, isEnough ? words : "\(words) is too old, \(wanted) or later is needed",
             at: library, remedy: isEnough ? "" : "Install a newer \(package)")
     }
 
