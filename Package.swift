@@ -121,7 +121,9 @@ let package = Package(
         .testTarget(
             name: "OperatorTests",
             dependencies: [
-                "FabricAccounts", "FabricChannel", "FabricSimulator", "Settings", "JSONBytes", "Locking", log,
+                "FabricAccounts", "FabricChannel", "FabricSimulator", "HTTPTransfer", "SocketIO", "Settings",
+                "JSONBytes",
+                "Locking", log,
             ]),
         .testTarget(
             name: "FabricAPITests",

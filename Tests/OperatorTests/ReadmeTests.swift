@@ -1,0 +1,79 @@
+import FabricSimulator
+import Foundation
+import HTTPTransfer
+import JSONBytes
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct ReadmeTests {
+    private static func text(_ path: String) throws -> String {
+        try String(contentsOfFile: "\(package)/\(path)", encoding: .utf8)
+    }
+
+    /// The examples of the README are the ones that are compiled here.
+    @Test func examplesAreTheCompiledOnes() throws {
+        let readme = try Self.text("README.md")
+        let parts = try Self.text("Tests/OperatorTests/ReadmeExamples.swift").components(separatedBy: "// example ")
+        #expect(parts.count == 3)
+        for part in parts.dropFirst() {
+            let body = part.components(separatedBy: "// end")[0].split(separator: "\n").dropFirst().joined(
+                separator: "\n")
+            #expect(readme.contains(body), "\(part.prefix(20))")
+        }
+    }
+
+    /// And they do what they say.
+    @Test func examplesRun() async throws {
+        let sim = try await FabricSimulator.start(.init(guilds: ["g"]))
+        let user = try await sim.createUser(name: "ann")
+        let endpoint = sim.endpoints["g"] ?? ""
+        let file = await sim.putFile(name: "a.bin", bytes: [1, 2, 3])
+        let transfer = try HTTPTransfer()
+        defer { transfer.shutdown() }
+        let login = try await transfer.perform(
+            HTTPRequest(
+                .post, "\(sim.centerBase)/auth/agent/login", headers: [HTTPHeader("Content-Type", "application/json")],
+                body: Array(#"{"apiKey":"\#(user.apiKey)"}"#.utf8)))
+        let session = try JSONValue(parsing: login.body)
+        let token = try #require(session["guildAccessTokens"]?.array?.first?["token"]?.string)
+
+        let greeting = Task { try await greet(server: endpoint, namespace: "/realtime") { token } }
+        try await sim.waitForSockets(user: user.id)
+        try await sim.createChannel(name: "room", members: [user.id])
+        #expect(try await greeting.value == "channel.joined")
+
+        let path = NSTemporaryDirectory() + "readme-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let fetched = try await fetch(
+            page: "\(endpoint)/api/channels?guildId=g", file: endpoint + file.url, to: path, token: token)
+        #expect(fetched == (200, 3))
+        await sim.stop()
+    }
+
+    /// Every key of the configuration stands in the README and in the plugin's schema.
+    @Test func everyKeyIsExplained() throws {
+        let readme = try Self.text("README.md")
+        let schema = try JSONValue(parsing: Array(Self.text("plugin.json").utf8))["configSchema"]?["properties"]
+        let keys = [
+            "enabled", "centerApiBase", "commandsSyncKey", "identityFile", "coalesce", "channelSyncSeconds",
+            "sessionSeconds", "turnTimeoutSeconds", "certificateAuthorityFile", "catchUp", "attachments", "accounts",
+        ]
+        guard case .object(let properties)? = schema else { throw Failure("plugin.json has no schema") }
+        #expect(Set(properties.keys) == Set(keys))
+        for key in keys { #expect(readme.contains("`\(key)"), "\(key)") }
+        for key in ["stateDirectory", "plugins", "channels", "agents", "bindings", "maximumCommands"] {
+            #expect(readme.contains("`\(key)`"), "\(key)")
+        }
+    }
+
+    /// Every command of the setup script stands in the README.
+    @Test func everyCommandIsNamed() async throws {
+        let readme = try Self.text("README.md")
+        let help = try await RunningCommand("\(package)/setup", ["help"]).ended()
+        #expect(help.code == 0)
+        for line in help.output.split(separator: "\n") where line.hasPrefix("  ") && !line.hasPrefix("   ") {
+            let command = line.split(separator: " ").first.map(String.init) ?? ""
+            #expect(readme.contains("./setup \(command)"), "\(command)")
+        }
+        #expect(try await RunningCommand("\(package)/setup", ["nothing-like-this"]).ended().code == 2)
+    }
+}
