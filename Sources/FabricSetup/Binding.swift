@@ -213,6 +213,9 @@ public struct Binder {
         if exists, configuration.centerApiBase == nil {
             world.say("Add to \(file), under channels.fabric:  \"centerApiBase\": \"\(base)\"")
         }
+        for finding in AgentChecks(file: file).unanswered([agent]) {
+            world.complain("\(finding.place): \(finding.what). \(finding.remedy)")
+        }
         if let account = configuration.accounts.first(where: { $0.accountId == agent }) {
             if account.apiKey != nil {
                 world.complain(

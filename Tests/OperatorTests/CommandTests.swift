@@ -1,5 +1,6 @@
 import FabricSimulator
 import Foundation
+import HTTPTestServer
 import JSONBytes
 import Testing
 
@@ -82,6 +83,35 @@ import Testing
             "fabric-setup", ["bind", "--agent-id", "echo", "--center", "http://127.0.0.1:1/api"],
             environment: ["FABRIC_API_KEY": "fak_any"])
         #expect(bind.code == 3 && desk.names == before && bind.errors.contains("Nothing was written"), "\(bind.all)")
+    }
+
+    /// A Center that says the key back does not get it onto the screen.
+    @Test func aCenterThatRepeatsTheKey() async throws {
+        let key = "fak_SECRETKEY0123456789abcdefghijklmnop"
+        let center = try TestServer { request, connection in
+            connection.respond(401, ["Content-Type: application/json"], body: #"{"message":"no such key: \#(key)"}"#)
+        }
+        defer { center.stop() }
+        let desk = try Desk()
+        let bind = try await desk.run(
+            "fabric-setup", ["bind", "--agent-id", "echo", "--center", center.url + "/api"], input: key)
+        #expect(bind.code == 1 && bind.errors.contains("no such key"), "\(bind.all)")
+        #expect(!bind.all.contains("SECRETKEY"))
+        #expect(center.requests.contains { $0.text.contains(key) })
+    }
+
+    /// A clock that differs from Center's is found by Center's own `Date`.
+    @Test func aWrongClock() async throws {
+        let center = try TestServer { request, connection in
+            connection.respond(404, ["Date: Sun, 06 Nov 1994 08:49:37 GMT"], body: "{}")
+        }
+        defer { center.stop() }
+        let desk = try Desk()
+        try desk.configure("{\"centerApiBase\":\"\(center.url)/api\"}")
+        let doctor = try await desk.run("fabric-setup", ["doctor", "--json"])
+        #expect(doctor.code == 2)
+        let clock = doctor.json["findings"]?.array?.first { $0["what"]?.string?.contains("ahead of Center's") == true }
+        #expect(clock?["level"] == "error" && clock?["remedy"]?.string?.contains("NTP") == true, "\(doctor.all)")
     }
 
     @Test func probing() async throws {

@@ -10,29 +10,32 @@ struct AgentChecks {
         guard let top = SettingsDocument.read(file: file, findings: SettingsFindings()) else { return [] }
         let agents = top["agents"]?.members ?? []
         var findings = agents.compactMap { command($0) }
-        var bound: Set<String> = []
         for binding in top["bindings"]?.elements ?? [] {
-            guard let channel = binding["match"]?["channel"]?.string, channel == "fabric" else { continue }
-            guard let account = binding["match"]?["accountId"]?.string else {
-                bound.formUnion(accounts)
-                continue
-            }
-            bound.insert(account)
-            guard !accounts.contains(account) else { continue }
+            guard let match = binding["match"], match["channel"]?.string == "fabric",
+                let account = match["accountId"]?.string, !accounts.contains(account)
+            else { continue }
             findings.append(
                 DoctorFinding(
                     .warning, "\(binding.keyPath) is for the account \(account), which is not bound", at: file,
                     remedy: "Bind it (setup bind --agent-id \(account)), or remove the binding"))
         }
-        let names = Set(agents.map(\.name))
-        for account in accounts where !account.isEmpty && !bound.contains(account) && !names.contains(account) {
-            findings.append(
-                DoctorFinding(
-                    .warning, "nobody answers for the account \(account): no agent of that name and no binding",
-                    at: file,
-                    remedy: "Add it under \"agents\", or bind it to an agent under \"bindings\""))
+        return findings + unanswered(accounts)
+    }
+
+    /// Accounts that no agent answers for.
+    func unanswered(_ accounts: [String]) -> [DoctorFinding] {
+        guard let top = SettingsDocument.read(file: file, findings: SettingsFindings()) else { return [] }
+        let agents = Set((top["agents"]?.members ?? []).map(\.name))
+        let matches = (top["bindings"]?.elements ?? []).compactMap { $0["match"] }
+            .filter { $0["channel"]?.string == "fabric" }
+        // A binding that names no account is for all of them.
+        if matches.contains(where: { $0["accountId"]?.string == nil }) { return [] }
+        let bound = Set(matches.compactMap { $0["accountId"]?.string })
+        return accounts.filter { !$0.isEmpty && !bound.contains($0) && !agents.contains($0) }.map { account in
+            DoctorFinding(
+                .warning, "nobody answers for the account \(account): no agent of that name and no binding",
+                at: file, remedy: "Add it under \"agents\", or bind it to an agent under \"bindings\"")
         }
-        return findings
     }
 
     /// Whether an agent's program is there and may be run.

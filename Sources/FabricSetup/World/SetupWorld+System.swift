@@ -34,7 +34,9 @@ extension SetupWorld {
             },
             askGateway: { directory, request in
                 do throws(ControlClient.Failure) {
-                    return .result(try ControlClient.ask(request, stateDirectory: directory))
+                    // A reload restarts accounts; all else is answered at once by a gateway that is well.
+                    let limit: Duration = request["command"]?.string == "reload" ? .seconds(300) : .seconds(10)
+                    return .result(try ControlClient.ask(request, stateDirectory: directory, within: limit))
                 } catch {
                     if case .noGateway = error { return .noGateway }
                     return .failed("\(error)")
