@@ -55,6 +55,7 @@ struct Inbound: ParsableCommand {
         count_reset(count)
         try host.start("bench")
         try host.waitUntilConnected("bench")
+        // The feed has a lock of its own; it lives until this function is over, which waits for the thread's work.
         nonisolated(unsafe) let address = feed
         let thread = Thread { feed_go(address) }
         thread.start()

@@ -102,8 +102,10 @@ extension Account {
             environment.sessions.invalidate(id, ifTokenIs: token)
         }
         link.token = nil
-        logger.warning(
-            "guild connection lost",
+        // The first failure says it; while a guild is away, a thousand agents trying again are not news.
+        let isNews = link.feed.phase == .ready || link.reconnectAttempts <= 1
+        logger.log(
+            level: isNews ? .warning : .debug, "guild connection lost",
             metadata: [
                 "guild": "\(link.nodeId)", "reason": "\(reason)",
                 "retryIn": "\(retryIn.map { "\($0)" } ?? "no")",

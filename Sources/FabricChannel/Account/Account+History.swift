@@ -86,7 +86,7 @@ extension Account {
 
     private func evidence(_ view: FabricMessageView) -> WakeRule.Evidence {
         let text = view.content?.string ?? ""
-        let mentions = FabricMention.ids(in: text)
+        let mentions = Mentions.ids(in: view)
         let author = view.author?.string ?? ""
         return .init(
             mentionsAgent: mentions.contains(ownUserID), mentionsAnyone: !mentions.isEmpty,

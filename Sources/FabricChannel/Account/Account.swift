@@ -142,7 +142,9 @@ actor Account {
                 life.sessionProblem = error.operatorText
                 statusChanged()
                 failures += 1
-                logger.warning("no session", metadata: ["reason": "\(error.operatorText)"])
+                logger.log(
+                    level: failures == 1 ? .warning : .debug, "no session",
+                    metadata: ["reason": "\(error.operatorText)"])
                 guard await pause(error.retryDelay ?? .seconds(1 << min(failures, 6))) else { return }
             }
         }

@@ -145,11 +145,11 @@ enum DeliveryWriter {
 
     @inline(__always)
     private static func appendMentions(of view: FabricMessageView, to buffer: DeliveryBuffer) {
-        guard let content = view.content, Mentions.mayContain(content) else {
+        if Mentions.mayBe(in: view) {
+            appendMentions(Mentions.ids(in: view), to: buffer)
+        } else {
             buffer.append("[]")
-            return
         }
-        appendMentions(FabricMention.ids(in: content.string ?? ""), to: buffer)
     }
 
     @inline(never)
