@@ -108,6 +108,20 @@ import Testing
     }
 }
 
+@Suite struct RecentIDsTests {
+    @Test func theOldestIsForgottenFirst() {
+        var ids = RecentIDs(limit: 3)
+        let first = ["a", "b", "c"].map { ids.insert($0, in: "x") }
+        #expect(first == [true, true, true])
+        let again = ["a", "b", "c"].map { ids.insert($0, in: "x") }
+        #expect(again == [false, false, false])
+        let other = ids.insert("a", in: "y")
+        #expect(other, "the same id in another channel is another message")
+        let forgotten = ids.insert("a", in: "x")
+        #expect(forgotten)
+    }
+}
+
 @Suite struct TurnRepliesTests {
     @Test func segmentsBecomeOneMessagePerChannel() {
         var replies = TurnReplies()

@@ -138,7 +138,7 @@ extension Account {
     }
 
     func isFirstSight(_ view: FabricMessageView, _ link: GuildLink) -> Bool {
-        link.recentIDs.insert("\(view.channelId?.string ?? "")/\(view.idText)")
+        link.recentIDs.insert(view.idText, in: view.channelId?.string ?? "")
     }
 
     @inline(never)
