@@ -29,17 +29,43 @@ final class Terminal: Sendable {
     /// Asks on standard error, so that standard output holds results alone.
     func ask(_ question: String, _ isSecret: Bool) -> String? {
         progress(nil)
+        if isSecret, let answer = readHidden(question) { return answer.line }
         put(question + " ", STDERR_FILENO)
-        var before = termios()
-        guard isSecret, tcgetattr(STDIN_FILENO, &before) == 0 else { return readLine(strippingNewline: true) }
-        var silent = before
-        silent.c_lflag &= ~tcflag_t(ECHO)
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
-        defer {
-            tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
-            put("\n", STDERR_FILENO)
-        }
         return readLine(strippingNewline: true)
+    }
+
+    private struct Answer {
+        var line: String?
+    }
+
+    /// A line without echo; nil if standard input is no terminal. The terminal's own line editing is off meanwhile,
+    /// for an interrupt must not leave it without echo.
+    private func readHidden(_ question: String) -> Answer? {
+        var before = termios()
+        guard tcgetattr(STDIN_FILENO, &before) == 0 else { return nil }
+        var silent = before
+        silent.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
+        // Not before: what is typed at once would be shown, and thrown away.
+        put(question + " ", STDERR_FILENO)
+        var bytes: [UInt8] = []
+        var key: UInt8 = 0
+        reading: while true {
+            let count = Foundation.read(STDIN_FILENO, &key, 1)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            switch key {
+            case 0x0A, 0x0D, 0x04, 0x03: break reading
+            case 0x7F, 0x08: _ = bytes.popLast()
+            case 0x15: bytes = []
+            default: bytes.append(key)
+            }
+        }
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
+        put("\n", STDERR_FILENO)
+        // Control-C, as the terminal would have sent it.
+        if key == 0x03 { kill(getpid(), SIGINT) }
+        return Answer(line: bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self))
     }
 
     private func put(_ text: String, _ descriptor: Int32) {
