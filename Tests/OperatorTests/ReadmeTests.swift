@@ -65,6 +65,18 @@ import Testing
         }
     }
 
+    /// The configuration shown is one that a gateway takes.
+    @Test func theConfigurationIsRight() async throws {
+        let section = try Self.text("README.md").components(separatedBy: "## Configuration").last ?? ""
+        let block = section.components(separatedBy: "```json\n").dropFirst().first?.components(separatedBy: "```").first
+        let desk = try Desk()
+        try desk.write(try #require(block), to: "gateway.json")
+        let inspect = try await desk.run("fabric-setup", ["inspect", "--json"], environment: ["ECHO_API_KEY": "fak_x"])
+        #expect(inspect.code == 0 && inspect.json["configured"] == true, "\(inspect.all)")
+        let doctor = try await desk.run("fabric-setup", ["doctor", "--json", "--offline"])
+        #expect(doctor.json["findings"]?.array?.first?["what"] == "a gateway takes this file", "\(doctor.all)")
+    }
+
     /// Every command of the setup script stands in the README.
     @Test func everyCommandIsNamed() async throws {
         let readme = try Self.text("README.md")
