@@ -70,7 +70,17 @@ let package = Package(
             name: "GatewayHost",
             dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", log]),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayHost", arguments, log], linkerSettings: [besideIt]),
+            name: "gateway", dependencies: ["GatewayHost", arguments, log],
+            linkerSettings: [
+                besideIt,
+                // Under the thread sanitizer its runtime is in the executable, which by itself exports only what clang
+                // uses; the module needs what Swift uses too. Otherwise there is no such symbol, and nothing is exported.
+                .unsafeFlags(
+                    [
+                        "external_read", "external_write", "external_register_tag", "external_assign_tag",
+                        "ignore_thread_begin", "ignore_thread_end",
+                    ].flatMap { ["-Xlinker", "--export-dynamic-symbol=__tsan_\($0)"] }),
+            ]),
 
         // The operator's tool.
         .target(
