@@ -20,7 +20,7 @@ final class Child: Sendable {
         pid = try Self.spawn(program, arguments, environment, pipes)
         pipes.closeChildEnds()
         pipes.close(\.input)
-        let (pid, ended) = (pid, ended)
+        let (pid, ended, errors) = (pid, ended, errors)
         for (descriptor, text, done) in [(pipes.output, output, read[0]), (pipes.errors, errors, read[1])] {
             Thread.detachNewThread {
                 Self.drain(descriptor, into: text)
@@ -32,6 +32,8 @@ final class Child: Sendable {
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
             let signal = status & 0x7f
             ended.decide(signal == 0 ? (status >> 8) & 0xff : -signal)
+            // Whoever waits for words looks once more.
+            errors.change { _ in }
         }
     }
 
@@ -96,8 +98,13 @@ final class Child: Sendable {
         _ = await ended.value()
     }
 
-    /// Waits until standard error shows the text.
+    /// Waits until standard error shows the text; a process that has ended is not waited for.
     func says(_ text: String, within limit: Duration = .seconds(30)) async throws {
-        try await errors.wait(for: "“\(text)” in \(errors.value)", within: limit) { $0.contains(text) ? () : nil }
+        let said = try await errors.wait(for: "“\(text)” in \(errors.value)", within: limit) {
+            $0.contains(text) ? true : hasEnded() ? false : nil
+        }
+        if said { return }
+        _ = try await end()
+        guard errors.value.contains(text) else { throw TestFailure("process \(pid) ended: \(errors.value)") }
     }
 }
