@@ -109,7 +109,7 @@ let package = Package(
             name: "fabric-bench",
             dependencies: [
                 "CBench", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator", "Locking",
-                arguments,
+                "GatewayHost", "JSONBytes", "gateway", arguments,
             ], path: "Benchmarks/fabric-bench"),
 
         // Tests.

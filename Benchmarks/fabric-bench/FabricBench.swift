@@ -7,7 +7,8 @@ struct FabricBench: ParsableCommand {
         commandName: "fabric-bench",
         abstract: "Measures the plugin against named references taken in the same run.",
         subcommands: [
-            Inbound.self, Tokens.self, Idle.self, Attachments.self, All.self, ServeFeed.self, IdleBare.self,
+            Inbound.self, Tokens.self, Idle.self, Attachments.self, Reloads.self, All.self, ServeFeed.self,
+            IdleBare.self,
             IdleAgents.self, ServeFiles.self, TransferFile.self,
         ],
         defaultSubcommand: All.self)
@@ -19,6 +20,7 @@ struct FabricBench: ParsableCommand {
             try Tokens.parse([]).run()
             try Idle.parse([]).run()
             try Attachments.parse([]).run()
+            try Reloads.parse([]).run()
         }
     }
 }
