@@ -55,6 +55,25 @@ final class SilentEvents: ModuleEvents {
         #expect(try await failure(at: try scratch.write("", to: "empty.so")).kind == .file)
     }
 
+    @Test func theSameCodeIsLoadedOnceAndGivesNewInstances() async throws {
+        let path = scratch.path + "/module.so"
+        try TestModule.build(to: path)
+        let first = try await open(path, generation: 1)
+        let second = try await open(path, generation: 2)
+        #expect(first.copy == second.copy)
+        #expect(Files.names(in: scratch.path + "/modules").count == 1)
+        _ = try await first.configure(["settings": ["accounts": ["a": "1"]]])
+        // What the first knows is its own.
+        await first.shutdown()
+        #expect(try await second.status()["accounts"]?.elements == [])
+        try TestModule.build(["-DTEST_VERSION=\"2.0.0\""], to: path)
+        let third = try await open(path, generation: 3)
+        #expect(third.version == "2.0.0" && third.copy != second.copy)
+        await second.shutdown()
+        await third.shutdown()
+        #expect(Files.names(in: scratch.path + "/modules").isEmpty)
+    }
+
     @Test func truncatedLibrariesAreRefusedBeforeTheLoaderMapsThem() async throws {
         let whole = scratch.path + "/whole.so"
         try TestModule.build(to: whole)

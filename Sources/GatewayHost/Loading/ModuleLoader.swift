@@ -69,7 +69,7 @@ public struct ModuleLoader: Sendable {
             throw error
         case .success(let table):
             let module = ChannelModule(
-                table: table, host: host, requests: requests, generation: generation, copy: copy,
+                table: table, host: host, requests: requests, generation: generation, copy: known?.copy ?? copy,
                 deadlines: deadlines, removeCopy: remove)
             guard module.id == id else {
                 await module.shutdown()
