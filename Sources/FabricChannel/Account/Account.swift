@@ -236,16 +236,17 @@ actor Account {
         for (_, turn) in turns { turn.timer?.cancel() }
         outboxTimer?.cancel()
         outboxTimer = nil
-        // With the subscription the session goes.
-        let session = environment.sessions.export(id)
-        subscription?.cancel()
-        subscription = nil
         for link in links.values { close(link) }
         links = [:]
         let running = Array(tasks.values)
         for task in running { task.cancel() }
         for task in running { await task.value }
         tasks = [:]
+        // With the subscription the session goes. Not before the tasks are over: one that is on its way to ask for a token
+        // would log in again, for nobody.
+        let session = environment.sessions.export(id)
+        subscription?.cancel()
+        subscription = nil
         let reason = ChannelProblem(
             .unavailable, "the account was stopped before the message was sent", at: "account \(id)",
             remedy: "it is kept and sent when the account runs again", retryable: false)
