@@ -7,7 +7,7 @@ import Testing
 
 extension GatewayEndToEnd {
     /// The contract without any Swift on the host's side.
-    @Suite struct CHost {
+    @Suite(.enabled(if: !Sanitizer.isThread)) struct CHost {
         @Test func aHostInCLoadsTheModuleHearsAndAnswers() async throws {
             try await Stage.play { stage in
                 let host = stage.directory + "/host"
