@@ -131,9 +131,8 @@ let package = Package(
         .testTarget(
             name: "OperatorTests",
             dependencies: [
-                "FabricAccounts", "FabricChannel", "FabricSimulator", "HTTPTransfer", "SocketIO", "Settings",
-                "JSONBytes",
-                "Locking", log,
+                "FabricAccounts", "FabricChannel", "FabricSimulator", "HTTPTestServer", "HTTPTransfer", "SocketIO",
+                "Settings", "JSONBytes", "Locking", log,
             ]),
         .testTarget(
             name: "FabricAPITests",
