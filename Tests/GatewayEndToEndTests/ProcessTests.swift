@@ -26,6 +26,28 @@ extension GatewayEndToEnd {
             }
         }
 
+        /// The module's times are whole ones, which the health check reads.
+        @Test func theHealthCheckReadsTheTimesOfTheModule() async throws {
+            try await Stage.play { stage in
+                let room = try await stage.echoRoom()
+                let gateway = try await stage.startGateway()
+                try await room.connected()
+                try await room.ask("hello")
+                let account = try #require(try await stage.status()["accounts"]?.elements?.first)
+                let now = WallTime.now()
+                let report = AccountReport(status: account, takenAt: now)
+                let activity = try #require(report.guilds.first?.activityAt, "\(account.line)")
+                #expect(abs(now - activity) < 60)
+                #expect(!report.isStale(after: .seconds(60)))
+                #expect(AccountReport(status: account, takenAt: now + 3600).isStale(after: .seconds(1800)))
+                for key in ["startedAt", "lastInboundAt", "lastOutboundAt", "tokenExpiresAt"] {
+                    let time = try #require(account[key].flatMap(WallTime.seconds), "\(key): \(account.line)")
+                    #expect(abs(now - time) < 3600, "\(key)")
+                }
+                #expect(try await stage.stop(gateway).code == 0)
+            }
+        }
+
         @Test func invalidSettingsChangeNothingAndTheCallerHearsEveryFinding() async throws {
             try await Stage.play { stage in
                 let room = try await stage.echoRoom()

@@ -138,6 +138,15 @@ struct SeededRandom: RandomNumberGenerator {
         #expect(bench.supervisor.summary(of: "a") == nil)
     }
 
+    @Test func aWallClockThatIsCorrectedIsNoProgress() {
+        func progress(_ activity: Double?, attempts: Int64 = 1) -> AccountReport.Progress {
+            AccountReport(guilds: [.init(connected: false, activityAt: activity, reconnectAttempts: attempts)]).progress
+        }
+        #expect(progress(1000.3264) == progress(1000.327))
+        #expect(progress(1000) != progress(1003) && progress(nil) != progress(1000))
+        #expect(progress(1000) != progress(1000, attempts: 2))
+    }
+
     @Test func theHealthCheckLooksAtTransportActivityOnly() {
         let bench = Bench()
         let run = bench.up()

@@ -51,7 +51,9 @@ extension Account {
 
     private func time(_ seconds: Double?) -> JSONValue {
         guard let seconds else { return .null }
-        return .string(Date(timeIntervalSince1970: seconds).formatted(.iso8601.time(includingFractionalSeconds: true)))
+        // The date too: `.iso8601.time(…)` would leave it out, and the gateway's health check could not read it.
+        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        return .string(Date(timeIntervalSince1970: seconds).formatted(style))
     }
 
     /// Tells the gateway when something an operator would care about changed.

@@ -65,6 +65,22 @@ struct AccountReport: Equatable, Sendable {
         var connected: Bool?
         var lifecycle: Lifecycle?
         var guilds: [Guild]
+
+        /// Times are told by the wall clock, and waver where that is corrected: only more than 2 s is a movement.
+        static func == (left: Self, right: Self) -> Bool {
+            guard left.connected == right.connected, left.lifecycle == right.lifecycle,
+                left.guilds.count == right.guilds.count
+            else { return false }
+            return zip(left.guilds, right.guilds).allSatisfy { old, new in
+                guard old.connected == new.connected, old.reconnectAttempts == new.reconnectAttempts else {
+                    return false
+                }
+                guard let before = old.activityAt, let after = new.activityAt else {
+                    return old.activityAt == new.activityAt
+                }
+                return abs(after - before) <= 2
+            }
+        }
     }
 
     var progress: Progress { Progress(connected: connected, lifecycle: lifecycle, guilds: guilds) }
