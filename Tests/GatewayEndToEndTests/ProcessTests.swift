@@ -61,7 +61,11 @@ extension GatewayEndToEnd {
                             try stage.configure(
                                 accounts: ["echo": room.key], settings: ["coalesc": true, "channelSyncSeconds": "x"],
                                 agents: agents)
-                        }, ["coalesce", "channelSyncSeconds"]
+                        },
+                        [
+                            "channels.fabric.coalesc: this key is not known. Did you mean \"coalesce\"?",
+                            "channels.fabric.channelSyncSeconds: ",
+                        ]
                     ),
                     (
                         {

@@ -101,8 +101,9 @@ extension FabricChannel {
             let request = try SendRequest(json)
             guard let account = accounts[request.account] ?? draining[request.account] else {
                 throw ChannelProblem(
-                    .unavailable, "the account is not running", at: "account \(request.account)",
-                    remedy: "see its reason in the status", retryable: true)
+                    .unavailable, "the account is not running, or there is none of this name",
+                    at: "account \(request.account)", remedy: "see the accounts and their reasons in the status",
+                    retryable: true)
             }
             account.assumeIsolated { $0.send(request, completion: completion) }
         } catch {
@@ -180,6 +181,6 @@ extension FabricChannel {
         }
         for account in accounts.values where account.assumeIsolated({ change($0, entry) }) { return }
         throw ChannelProblem(
-            .invalid, "there is no dead letter \(entry)", at: "command", remedy: "list them with deadLetters.list")
+            .invalid, "there is no dead letter \(entry)", at: "command", remedy: "list them: gateway deadletters list")
     }
 }

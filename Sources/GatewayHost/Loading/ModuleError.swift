@@ -38,7 +38,7 @@ public struct ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Place, problem and remedy in one line.
-    public var description: String { "\(place): \(problem). \(remedy)." }
+    public var description: String { GatewayError.sentences("\(place): \(problem)", remedy) }
 }
 
 /// How a request to a module ended when it did not end with `GATEWAY_OK`.
@@ -81,6 +81,6 @@ public struct ModuleRefusal: Error, Equatable, Sendable, CustomStringConvertible
 
     /// Place, problem and remedy in one line.
     public var description: String {
-        [place.isEmpty ? problem : "\(place): \(problem)", remedy].filter { !$0.isEmpty }.joined(separator: ". ")
+        GatewayError.sentences(place.isEmpty ? problem : "\(place): \(problem)", remedy)
     }
 }

@@ -116,8 +116,12 @@ final class ModuleRequests: Sendable {
         let tree = JSONValue.parsed(result) ?? .null
         let findings = tree["errors"]?.elements?.map { finding in
             finding.text
-                ?? [finding["where"], finding["error"], finding["remedy"]].compactMap { $0?.text }.joined(
-                    separator: ": ")
+                ?? GatewayError(
+                    finding["problem"]?.text ?? finding["error"]?.text ?? finding.line,
+                    place: [finding["file"] ?? finding["where"], finding["keyPath"]].compactMap { $0?.text }
+                        .filter { !$0.isEmpty }.joined(separator: ": "),
+                    remedy: finding["remedy"]?.text ?? ""
+                ).description
         }
         return .failure(
             ModuleRefusal(

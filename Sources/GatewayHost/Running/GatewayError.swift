@@ -30,9 +30,15 @@ public struct GatewayError: Error, Equatable, Sendable, CustomStringConvertible 
 
     /// Place, problem, remedy, and each finding on a line of its own.
     public var description: String {
-        var text = place.isEmpty ? problem : "\(place): \(problem)"
-        if !remedy.isEmpty { text += ". \(remedy)." }
-        for finding in findings { text += "\n  \(finding)" }
-        return text
+        let text = Self.sentences(place.isEmpty ? problem : "\(place): \(problem)", remedy)
+        // One finding alone is what was just said.
+        return findings.count > 1 ? ([text] + findings).joined(separator: "\n  ") : text
+    }
+
+    /// What happened and what to do, each with its full stop and no more.
+    static func sentences(_ problem: String, _ remedy: String) -> String {
+        if remedy.isEmpty { return problem }
+        func ended(_ text: String) -> String { text.last.map { ".?!".contains($0) } == true ? text : text + "." }
+        return ended(problem) + " " + ended(remedy)
     }
 }
