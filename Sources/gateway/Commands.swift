@@ -6,7 +6,7 @@ struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs the gateway until SIGTERM or gateway stop. SIGHUP reloads the settings.")
     @OptionGroup var config: ConfigurationOption
-    @Option(help: "trace, debug, info, notice, warning or error.")
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
     func run() async throws {

@@ -107,6 +107,15 @@ import Testing
         }
     }
 
+    /// A command that cannot be understood ends as the README says.
+    @Test(arguments: [["bind", "--agent", "echo"], ["inspect", "--bogus"], ["unbind"], ["bogus"]])
+    func aWrongCommand(_ arguments: [String]) async throws {
+        let wrong = try await Desk().run("fabric-setup", arguments)
+        #expect(wrong.code == 2 && wrong.output.isEmpty && wrong.errors.contains("Error: "), "\(wrong.all)")
+        let help = try await Desk().run("fabric-setup", ["bind", "--help"])
+        #expect(help.code == 0 && help.output.contains("FABRIC_API_KEY"), "\(help.all)")
+    }
+
     @Test func anUnreachableCenterWritesNothing() async throws {
         let desk = try Desk()
         let before = desk.names
@@ -148,13 +157,18 @@ import Testing
     @Test func probing() async throws {
         try await withSimulator { sim in
             let agent = try await sim.createUser(name: "echo")
-            try await sim.createChannel(name: "general", members: [agent.id])
+            let room = try await sim.createChannel(name: "general", members: [agent.id])
             let desk = try Desk()
             try desk.configure(
                 """
                 {"centerApiBase":"\(sim.centerBase)","accounts":{"echo":{"fabricApiKey":"\(agent.apiKey)"},
                  "stranger":{"fabricApiKey":"fak_unknown"}}}
                 """)
+            let spoken = try await desk.run("fabric-setup", ["inspect", "--probe"])
+            #expect(
+                spoken.output.contains("#general (general)  fabric:sim-guild-1/\(room.id)"),
+                "what gateway send --to takes: \(spoken.all)")
+            await sim.resetCounters()
             let probe = try await desk.run("fabric-setup", ["inspect", "--probe", "--json"])
             let accounts = probe.json["accounts"]?.array ?? []
             let guild = accounts.first?["probe"]?["guilds"]?.array?.first

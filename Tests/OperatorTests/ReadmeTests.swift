@@ -60,6 +60,10 @@ import Testing
         guard case .object(let properties)? = schema else { throw Failure("plugin.json has no schema") }
         #expect(Set(properties.keys) == Set(keys))
         for key in keys { #expect(readme.contains("`\(key)"), "\(key)") }
+        for (outer, value) in properties {
+            guard case .object(let inner)? = value["properties"] else { continue }
+            for key in inner.keys { #expect(readme.contains("`\(key)`"), "\(outer).\(key)") }
+        }
         for key in ["stateDirectory", "plugins", "channels", "agents", "bindings", "maximumCommands"] {
             #expect(readme.contains("`\(key)`"), "\(key)")
         }

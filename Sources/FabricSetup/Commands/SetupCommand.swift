@@ -15,7 +15,21 @@ public struct SetupCommand: AsyncParsableCommand {
     public init() {}
 
     /// Runs the command the process was called with, and ends the process.
-    public static func runFromCommandLine() async { await main() }
+    public static func runFromCommandLine() async {
+        do {
+            var command = try parseAsRoot()
+            if var patient = command as? any AsyncParsableCommand {
+                try await patient.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            // 2, as for everything else that is wrong with what was asked, not the parser's 64.
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            SetupWorld.system.complain(fullMessage(for: error))
+            exit(withError: ExitCode(2))
+        }
+    }
 }
 
 struct ConfigOption: ParsableArguments {

@@ -45,7 +45,9 @@ enum ProbeReport {
             guard let channels = guild.channels else { continue }
             lines.append("\(place): \(palette.good(count(channels.count)))")
             // A guild may have hundreds; the first ones tell whether it is the right guild.
-            for channel in channels.prefix(20) { lines.append("    #\(channel.name) (\(channel.type))") }
+            for channel in channels.prefix(20) {
+                lines.append("    #\(channel.name) (\(channel.type))  fabric:\(guild.nodeId)/\(channel.id)")
+            }
             if channels.count > 20 { lines.append("    and \(channels.count - 20) more (--json lists them)") }
             guard let socket = guild.socket else { continue }
             if let trouble = socket.trouble {
