@@ -56,7 +56,8 @@ public enum TokensBench {
         await sessions.shutdown()
         func text(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
         return """
-            {"bench":"tokens","agents":\(count),"ns":\(text(best[0])),"reference_ns":\(text(best[1])),\
+            {"bench":"tokens","agents":\(count),"ns":\(text(best[0])),\
+            "reference":"a lock, a dictionary and an expiry","reference_ns":\(text(best[1])),\
             "ratio":\(text(best[0] / best[1])),"ns_2_threads":\(text(best[2])),\
             "reference_ns_2_threads":\(text(best[3])),"ratio_2_threads":\(text(best[2] / best[3]))}
             """
