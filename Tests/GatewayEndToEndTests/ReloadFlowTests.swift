@@ -69,6 +69,14 @@ extension GatewayEndToEnd {
             } while !done.value
         }
 
+        /// The last lines of the log about the accounts.
+        private func said(of accounts: [String], by gateway: Child) -> String {
+            let lines = gateway.errors.value.split(separator: "\n").filter { line in
+                !line.contains("posted") && accounts.contains { line.contains("\"\($0)\"") }
+            }
+            return lines.suffix(12).joined(separator: "\n")
+        }
+
         private func during(
             _ rooms: [Room], _ posted: Watched<Int>, _ body: () async throws -> Void
         ) async throws {
@@ -84,11 +92,15 @@ extension GatewayEndToEnd {
             try await talking
         }
 
-        private func sids(_ rooms: [Room], on stage: Stage) async throws -> [String: String] {
-            try await stage.sim.wait(for: "every agent in its channel", timeout: .seconds(60)) { sim in
+        /// The server may still have sockets that the other side has closed: those of `gone` do not count.
+        private func sids(
+            _ rooms: [Room], on stage: Stage, without gone: [String: String] = [:]
+        ) async throws -> [String: String] {
+            let old = Set(gone.values)
+            return try await stage.sim.wait(for: "every agent in its channel", timeout: .seconds(60)) { sim in
                 var sids: [String: String] = [:]
                 for socket in sim.sockets() {
-                    guard let user = socket.user, let sid = socket.sid,
+                    guard let user = socket.user, let sid = socket.sid, !old.contains(sid),
                         let room = rooms.first(where: { $0.agent.id == user }),
                         socket.rooms.contains(room.channel.id)
                     else { continue }
@@ -158,10 +170,12 @@ extension GatewayEndToEnd {
                         let answer = try await stage.reload(module: true)
                         #expect(answer["modules"]?["fabric"]?.text == build)
                     }
-                    before = try await sids(rooms, on: stage)
+                    before = try await sids(rooms, on: stage, without: after)
                     let more = await stage.sim.counters.logins.filter { logins[$0.key] != $0.value }
                     let who = more.keys.map { id in rooms.first { $0.agent.id == id }?.account ?? "spare" }
-                    #expect(who == [], "a module reload logs in nobody, round \(round)")
+                    #expect(
+                        who == [],
+                        "a module reload logs in nobody, round \(round): \(said(of: who, by: gateway))")
                     let plugin = try await stage.plugin()
                     #expect(plugin.version == build && plugin.generation == Int64(round + 2))
                     if round % 10 == 9 {
