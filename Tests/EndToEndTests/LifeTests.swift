@@ -198,6 +198,12 @@ import Testing
             }
             let room = try await world.sim.createChannel(
                 guild: World.guild, name: "all", type: .report, members: ids + [human.id])
+            var rooms: [(agent: String, room: String)] = []
+            for id in ids {
+                let own = try await world.sim.createChannel(guild: World.guild, name: "own", members: [id, human.id])
+                rooms.append((id, own.id))
+            }
+            world.echo()
             try await world.configure([:], accounts: keys)
             for id in keys.keys.sorted() { try await world.start(id) }
             try await world.sim.waitForSockets(joined: room.id, count: 1000, timeout: .seconds(120))
@@ -209,10 +215,12 @@ import Testing
                 $0.deliveries.count >= 1000 ? true : nil
             }
             #expect(Set(world.gateway.deliveries.map(\.account)).count == 1000)
-            let (code, _) = await world.send([
-                "account": "a7", "to": .string("fabric:\(World.guild)/\(room.id)"), "text": "from one",
-            ])
-            #expect(code == .ok)
+            // Each is asked in a channel of its own, and answers.
+            for (_, own) in rooms { try await world.sim.post(as: human.id, in: own, content: "hi") }
+            for (agent, own) in rooms {
+                let answer = try await world.sim.waitForMessage(in: own, timeout: .seconds(60)) { $0.author == agent }
+                #expect(answer.content == "echo: hi")
+            }
             let logins = await world.sim.counters.logins
             #expect(logins.values.allSatisfy { $0 == 1 })
 

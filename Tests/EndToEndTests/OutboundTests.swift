@@ -132,7 +132,11 @@ import Testing
             let (code, _) = await world.send(["account": "nobody", "to": to, "text": "x"])
             #expect(code == .unavailable)
             let missing = await world.send(message(scene, "", media: [["path": "/nonexistent/file"]]))
-            #expect(missing.0 == .failed)
+            #expect(missing.0 == .invalid)
+            let foreign = await world.send(["account": "agent", "to": "fabric:elsewhere/c", "text": "x"])
+            #expect(foreign.0 == .invalid)
+            #expect(foreign.1["remedy"]?.string?.contains(World.guild) == true)
+            #expect(try await world.status("agent").first?["deadLetters"]?.int == 0)
         }
     }
 

@@ -16,6 +16,7 @@ extension Account {
                 ).result)
             return
         }
+        if let problem = mistake(in: request) { return completion(problem.result) }
         let number = nextRequest
         nextRequest += 1
         pendingRequests[number] = completion
@@ -24,6 +25,24 @@ extension Account {
             return
         }
         run { account in await account.sendWhenKnown(request, number: number) }
+    }
+
+    /// What the caller can mend at once is told at once, and leaves no dead letter behind. Not for the answer of a turn,
+    /// which nobody would send again.
+    private func mistake(in request: SendRequest) -> ChannelProblem? {
+        guard request.delivery == nil else { return nil }
+        if let missing = request.media.first(where: { !FileManager.default.isReadableFile(atPath: $0.path) }) {
+            return ChannelProblem(
+                .invalid, "the file \(missing.path) does not exist or cannot be read",
+                at: "account \(id), send request",
+                remedy: "check the path and its permissions")
+        }
+        if let guild = request.to.guild, life.hasSession, links[guild] == nil, life.blocked == nil {
+            return ChannelProblem(
+                .invalid, "the account is not a member of a guild \(guild)", at: "account \(id), send request",
+                remedy: "its guilds: \(links.keys.sorted().joined(separator: ", "))")
+        }
+        return nil
     }
 
     /// The guild a target names, or the only one, or the one that lists the channel.
