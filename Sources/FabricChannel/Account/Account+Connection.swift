@@ -282,6 +282,9 @@ extension Account {
 
     private func guildToken(_ guild: String) async throws -> String {
         guard !isStopping else { throw CancellationError() }
+        // Without leaving the loop: between the check above and a look-up elsewhere the account could be stopped, and the
+        // look-up would log in for nobody.
+        if let cached = environment.sessions.cachedGuildToken(for: id, guild: guild) { return cached.token }
         return try await environment.sessions.guildToken(for: id, guild: guild).token
     }
 
