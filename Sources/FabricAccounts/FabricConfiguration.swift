@@ -128,7 +128,9 @@ public struct FabricConfiguration: Sendable, Equatable {
         var configuration = FabricConfiguration(file: file, directory: directory)
         if let node = SettingsDocument.read(file: file, findings: findings) {
             if node.members == nil { _ = SettingsSection(node, findings: findings) }
+            noteMisspelling(of: "channels", in: node, findings)
             if let channels = node["channels"], channels.value != .null {
+                noteMisspelling(of: "fabric", in: channels, findings)
                 if channels.members == nil { _ = SettingsSection(channels, findings: findings) }
                 if let section = channels["fabric"], section.value != .null {
                     configuration = FabricConfiguration(section, directory: directory, findings: findings)
@@ -137,6 +139,15 @@ public struct FabricConfiguration: Sendable, Equatable {
         }
         try findings.throwIfAny()
         return configuration
+    }
+
+    /// The rest of the file is the gateway's to judge, but a section that is not found for a slip of the pen must not look
+    /// like one that is not there.
+    private static func noteMisspelling(of key: String, in node: SettingsNode, _ findings: SettingsFindings) {
+        guard node[key] == nil else { return }
+        for member in node.members ?? [] where Nearest.word(to: member.name, among: [key]) != nil {
+            findings.add(member.node, "unknown key “\(member.name)”", remedy: "Did you mean “\(key)”?")
+        }
     }
 }
 

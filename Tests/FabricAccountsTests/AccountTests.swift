@@ -222,6 +222,10 @@ let center = "\"centerApiBase\": \"http://localhost:7001/api\""
         #expect(throws: SettingsErrors.self) { try FabricConfiguration.read(gatewayFile: path) }
         try "{}".write(toFile: path, atomically: true, encoding: .utf8)
         #expect(try FabricConfiguration.read(gatewayFile: path).accounts.isEmpty)
+        for slip in [#"{"chanels": {}}"#, #"{"channels": {"fabrik": {}}}"#] {
+            try Data(slip.utf8).write(to: URL(fileURLWithPath: path))
+            #expect(throws: SettingsErrors.self, "\(slip)") { try FabricConfiguration.read(gatewayFile: path) }
+        }
         #expect(throws: SettingsErrors.self) { try FabricConfiguration.read(gatewayFile: path + ".absent") }
     }
 }
