@@ -298,9 +298,12 @@ import Testing
             }
             _ = try await reloaded
             try await eventually("turns are over") { await bench.gateway.channels["test"]?.router.activeTurns == 0 }
-            // What the old instances sent is in their own journals; the ledger says that all is finished.
+            // What the old instances sent is in their own journals; the ledger says that all is finished. A delivery that
+            // fell between two instances, or whose answer did, comes again, as a module would do it.
             for index in 0..<5 {
-                #expect(try await bench.deliver("r\(round)-\(index)", account: "a") == 2, "r\(round)-\(index)")
+                try await eventually("r\(round)-\(index) is finished") {
+                    (try? await bench.deliver("r\(round)-\(index)", account: index % 2 == 0 ? "a" : "b")) == 2
+                }
             }
             sends = try await bench.journal().filter { $0.hasPrefix("send") }
             #expect(Set(sends).count == sends.count, "answered twice")
