@@ -135,7 +135,10 @@ extension Sessions {
             continuation.finish()
             return stream
         }
-        continuation.onTermination = { [weak self] _ in self?.stopListening(agent, number) }
+        continuation.onTermination = { [weak self] _ in
+            // Not here: a cancelled task calls this with its own lock held, and news are told with ours held.
+            Task.detached { self?.stopListening(agent, number) }
+        }
         return stream
     }
 
