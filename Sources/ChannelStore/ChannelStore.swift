@@ -1,35 +1,56 @@
-/// One change to what is kept of an account.
-public enum StoreChange: Sendable, Equatable {
-    /// Everything up to `sequence` of the channel was taken in.
-    case cursor(ChannelKey, sequence: Int64)
-    /// The account is no longer in the channel.
-    case forgetChannel(ChannelKey)
-    /// A delivery was taken in, or changed.
-    case delivery(StoredDelivery)
-    /// The delivery with this id is settled.
-    case settled(delivery: String)
-    /// An outgoing message was accepted, or changed.
-    case outbox(OutboxEntry)
-    /// The outgoing message with this id was sent, or dropped.
-    case outboxRemoved(id: String)
-    /// The guild's channel list was seen at this time, seconds since 1970.
-    case listed(guild: String, at: Double)
-}
-
 /// Keeps cursors, unfinished deliveries and the outbox of each account.
 ///
 /// The changes of one `commit` become durable together or not at all, and commits of one account in the order of the
-/// calls. An implementation that is safe across a crash completes a commit only when it is.
+/// calls.
 public protocol ChannelStore: Sendable {
     /// What is kept of `account`; empty for one never seen.
-    /// - Throws: when the store cannot be read.
+    /// - Throws: `StoreError` when there is a store and it cannot be read.
     func load(_ account: String) async throws -> StoredAccount
 
-    /// Applies `changes` and then calls `completion`, exactly once: inline if nothing has to be waited for, otherwise
-    /// from a thread of the store's.
-    func commit(
-        _ changes: [StoreChange], account: String, completion: @escaping @Sendable (Result<Void, any Error>) -> Void)
+    /// Applies `changes`, and calls `completion` once they would survive a crash of the process: exactly once, inline if
+    /// nothing has to be waited for, otherwise from a thread of the store's. A store that cannot write for a reason that
+    /// may pass (disk full, read-only) keeps what it was given, in order, tries again, and says so by its health.
+    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable () -> Void)
 
-    /// Replaces everything kept of `account`: the hand-over between two instances of a module.
-    func replace(_ stored: StoredAccount, account: String) async throws
+    /// Whether commits get through at the moment.
+    var health: StoreHealth { get }
+
+    /// Calls `body` with every change of the health, from any thread, until `stopObserving` with the number returned.
+    func observe(_ body: @escaping @Sendable (StoreHealth) -> Void) -> UInt64
+    func stopObserving(_ number: UInt64)
+
+    /// The accounts that anything is kept of, in order of their names.
+    func accounts() async throws -> [String]
+
+    /// Forgets everything of an account that was unbound.
+    func remove(_ account: String) async throws
+
+    /// Writes what was committed, waiting for at most `limit`, and lets go of everything. Commits after this do nothing
+    /// but complete.
+    func close(within limit: Duration)
+}
+
+/// Whether a store takes what it is given.
+public enum StoreHealth: Sendable, Equatable {
+    case good
+    /// Nothing gets through; the reason names the file and what the operator can do.
+    case failing(reason: String)
+}
+
+/// Why a store cannot be used.
+public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What happened.
+    public var problem: String
+    /// The file concerned.
+    public var path: String
+    /// What the operator can do.
+    public var remedy: String
+
+    public init(_ problem: String, path: String, remedy: String) {
+        self.problem = problem
+        self.path = path
+        self.remedy = remedy
+    }
+
+    public var description: String { "\(path): \(problem); \(remedy)" }
 }

@@ -11,7 +11,7 @@ public struct ChannelKey: Hashable, Sendable, Codable {
     }
 }
 
-/// A delivery that was handed (or is about to be handed) to the gateway and is not settled yet.
+/// A delivery that was taken in and is not settled yet, or one that was set aside because its turns kept dying.
 public struct StoredDelivery: Sendable, Codable, Equatable {
     /// The delivery id the gateway knows it by; the same when it is delivered again.
     public var id: String
@@ -26,14 +26,20 @@ public struct StoredDelivery: Sendable, Codable, Equatable {
     public var redelivered: Bool
     /// The message object as the guild sent it, JSON text.
     public var message: [UInt8]
-    /// Whether the gateway has it: true means that it must not be delivered again within this process.
+    /// Whether the gateway may have it. Another instance in the same process waits for its end; after a crash it is
+    /// delivered again, marked.
     public var handedOver: Bool
+    /// How many turns were begun for it.
+    public var attempts: Int
     /// Where its attachments are, to be removed when its turn is over.
     public var mediaDirectory: String?
+    /// Why it is not delivered any more; nil while it is to be. One that has a reason is kept for the operator only.
+    public var deadReason: String?
 
     public init(
         id: String, key: ChannelKey, sequence: Int64?, wake: Bool, caughtUp: Bool, redelivered: Bool,
-        message: [UInt8], handedOver: Bool, mediaDirectory: String? = nil
+        message: [UInt8], handedOver: Bool, attempts: Int = 0, mediaDirectory: String? = nil,
+        deadReason: String? = nil
     ) {
         self.id = id
         self.key = key
@@ -43,7 +49,9 @@ public struct StoredDelivery: Sendable, Codable, Equatable {
         self.redelivered = redelivered
         self.message = message
         self.handedOver = handedOver
+        self.attempts = attempts
         self.mediaDirectory = mediaDirectory
+        self.deadReason = deadReason
     }
 }
 
@@ -75,15 +83,16 @@ public struct OutboxEntry: Sendable, Codable, Equatable {
     public var media: [StoredMedia]
     /// The id of the message it answers, if any.
     public var replyTo: String?
-    /// How often it was tried.
-    public var attempts: Int
+    /// The position in the channel that its post must lie behind, to find it there when the answer got lost; nil where
+    /// that was not known.
+    public var floor: Int64?
     /// The order within the account; lower goes first.
     public var order: UInt64
     /// Why it can never be sent; nil while it still may be.
     public var deadReason: String?
 
     public init(
-        id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, attempts: Int = 0,
+        id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, floor: Int64? = nil,
         order: UInt64, deadReason: String? = nil
     ) {
         self.id = id
@@ -91,7 +100,7 @@ public struct OutboxEntry: Sendable, Codable, Equatable {
         self.text = text
         self.media = media
         self.replyTo = replyTo
-        self.attempts = attempts
+        self.floor = floor
         self.order = order
         self.deadReason = deadReason
     }
@@ -101,21 +110,28 @@ public struct OutboxEntry: Sendable, Codable, Equatable {
 public struct StoredAccount: Sendable, Codable, Equatable {
     /// Per channel: everything up to this seq was taken in.
     public var cursors: [ChannelKey: Int64]
-    /// Deliveries not settled, in the order they were taken in.
+    /// Per channel: messages above the cursor that the guild said wake the agent. History does not repeat that.
+    public var wakeups: [ChannelKey: Set<Int64>]
+    /// Deliveries not settled, in the order they were taken in, and those set aside.
     public var deliveries: [StoredDelivery]
     /// Outgoing messages and dead letters, in order.
     public var outbox: [OutboxEntry]
     /// Per guild: when its channel list was last seen, seconds since 1970. A channel that is in no list before that
     /// time appeared later.
     public var listedAt: [String: Double]
+    /// Whether a run of the account began and did not end in good order: what lies just above a cursor may have been
+    /// delivered.
+    public var isRunning: Bool
 
     public init(
-        cursors: [ChannelKey: Int64] = [:], deliveries: [StoredDelivery] = [], outbox: [OutboxEntry] = [],
-        listedAt: [String: Double] = [:]
+        cursors: [ChannelKey: Int64] = [:], wakeups: [ChannelKey: Set<Int64>] = [:], deliveries: [StoredDelivery] = [],
+        outbox: [OutboxEntry] = [], listedAt: [String: Double] = [:], isRunning: Bool = false
     ) {
         self.cursors = cursors
+        self.wakeups = wakeups
         self.deliveries = deliveries
         self.outbox = outbox
         self.listedAt = listedAt
+        self.isRunning = isRunning
     }
 }

@@ -250,11 +250,7 @@ extension Account {
 
     /// Stores changes in order, and goes on when they are safe.
     func commit(_ changes: [StoreChange], then next: (@Sendable (isolated Account) -> Void)? = nil) {
-        let logger = logger
-        environment.store.commit(changes, account: id) { [weak self] result in
-            if case .failure(let error) = result {
-                logger.error("the store refused a change", metadata: ["reason": "\(error)"])
-            }
+        environment.store.commit(changes, account: id) { [weak self] in
             guard let next, let self else { return }
             if self.loop.isOnLoop {
                 self.assumeIsolated { next($0) }

@@ -94,7 +94,7 @@ actor Account {
     /// it; otherwise from the store.
     func start(handover: Handover? = nil) async throws {
         if let handover {
-            try await environment.store.replace(handover.stored, account: id)
+            environment.store.replace(handover.stored, account: id)
             isHandover = true
         }
         restored = try await environment.store.load(id)
@@ -256,11 +256,7 @@ actor Account {
         pendingRequests = [:]
         for (_, turn) in turns where !turn.handedOver { removeMedia(turn.mediaDirectory) }
         turns = [:]
-        do {
-            try await environment.store.replace(kept, account: id)
-        } catch {
-            logger.error("the store refused what is left of the account", metadata: ["reason": "\(error)"])
-        }
+        environment.store.replace(kept, account: id)
         statusChanged()
         return Handover(stored: kept, session: session)
     }

@@ -12,7 +12,7 @@ struct AccountEnvironment: Sendable {
     var sessions: Sessions
     var http: HTTPTransfer
     var loop: RealtimeLoop
-    var store: any ChannelStore
+    var store: InMemoryChannelStore
     var board: GuildBoard
     var logger: Logger
     /// Where attachments are kept while their turn runs.

@@ -18,7 +18,7 @@ public actor FabricChannel {
     let version: String
     private nonisolated let open = Locked(OpenRequests())
 
-    let store: any ChannelStore
+    let store: InMemoryChannelStore
     var setup: ChannelSetup?
     var resources: SharedResources
     var accounts: [String: Account] = [:]

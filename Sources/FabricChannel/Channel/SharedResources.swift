@@ -24,7 +24,7 @@ final class SharedResources: Sendable {
 
     private let loop: RealtimeLoop
     private let gateway: any GatewayPort
-    private let store: any ChannelStore
+    private let store: InMemoryChannelStore
     private let logger: Logger
     private let logins: Locked<[String: LoginPlan]>
     private let sets: Locked<[Key: Set]>
@@ -33,7 +33,7 @@ final class SharedResources: Sendable {
     private let handedOverMedia: Locked<Swift.Set<String>>
     private let board = GuildBoard()
 
-    init(loop: RealtimeLoop, gateway: any GatewayPort, store: any ChannelStore, logger: Logger) {
+    init(loop: RealtimeLoop, gateway: any GatewayPort, store: InMemoryChannelStore, logger: Logger) {
         self.loop = loop
         self.gateway = gateway
         self.store = store

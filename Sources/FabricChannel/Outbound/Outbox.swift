@@ -109,7 +109,7 @@ struct Outbox: Sendable {
     mutating func wake(_ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] { advance(key, now: now) }
 
     private mutating func advance(_ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] {
-        guard var lane = lanes[key], let id = lane.queue.first, var entry = entries[id] else { return [] }
+        guard var lane = lanes[key], let id = lane.queue.first, let entry = entries[id] else { return [] }
         switch lane.step {
         case .working: return []
         case .waiting(let until) where until > now: return []
@@ -121,9 +121,7 @@ struct Outbox: Sendable {
             return [.upload(id: id, index: index)]
         }
         if lane.doubtful { return [.readBack(id: id)] }
-        entry.attempts += 1
-        entries[id] = entry
-        return [.store(.outbox(entry)), .post(id: id)]
+        return [.post(id: id)]
     }
 
     /// A file arrived at the guild; `answer` is what the guild said of it.

@@ -1,0 +1,57 @@
+/// One change to what is kept of an account.
+public enum StoreChange: Sendable, Equatable {
+    /// Everything up to `sequence` of the channel was taken in; wake-ups kept for these are dropped with it.
+    case cursor(ChannelKey, sequence: Int64)
+    /// The account is no longer in the channel: its cursor and wake-ups go, its deliveries stay until they are settled.
+    case forgetChannel(ChannelKey)
+    /// A message above the cursor wakes the agent, which history will not say.
+    case wakeup(ChannelKey, sequence: Int64)
+    /// A delivery was taken in, or changed.
+    case delivery(StoredDelivery)
+    /// The delivery with this id is settled, or dropped.
+    case settled(delivery: String)
+    /// An outgoing message was accepted, or changed.
+    case outbox(OutboxEntry)
+    /// The outgoing message with this id was sent, or dropped.
+    case outboxRemoved(id: String)
+    /// The guild's channel list was seen at this time, seconds since 1970.
+    case listed(guild: String, at: Double)
+    /// A run of the account begins, or ends in good order.
+    case running(Bool)
+}
+
+extension StoredAccount {
+    /// Applies one change; the meaning of every change, for whatever keeps the account.
+    public mutating func apply(_ change: StoreChange) {
+        switch change {
+        case .cursor(let key, let sequence):
+            cursors[key] = sequence
+            if let above = wakeups[key]?.filter({ $0 > sequence }) { wakeups[key] = above.isEmpty ? nil : above }
+        case .forgetChannel(let key):
+            cursors[key] = nil
+            wakeups[key] = nil
+        case .wakeup(let key, let sequence):
+            wakeups[key, default: []].insert(sequence)
+        case .delivery(let delivery):
+            if let index = deliveries.firstIndex(where: { $0.id == delivery.id }) {
+                deliveries[index] = delivery
+            } else {
+                deliveries.append(delivery)
+            }
+        case .settled(let id):
+            deliveries.removeAll { $0.id == id }
+        case .outbox(let entry):
+            if let index = outbox.firstIndex(where: { $0.id == entry.id }) {
+                outbox[index] = entry
+            } else {
+                outbox.append(entry)
+            }
+        case .outboxRemoved(let id):
+            outbox.removeAll { $0.id == id }
+        case .listed(let guild, let at):
+            listedAt[guild] = at
+        case .running(let value):
+            isRunning = value
+        }
+    }
+}
