@@ -42,7 +42,8 @@ let package = Package(
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking"]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking"]),
-        .target(name: "ChannelStore", dependencies: ["Locking"]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking"]),
         .target(
             name: "FabricChannel",
             dependencies: [
@@ -117,6 +118,7 @@ let package = Package(
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
+        .testTarget(name: "ChannelStoreTests", dependencies: ["ChannelStore", "CSQLite", "Locking"]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes", "Locking"]),
         .testTarget(
             name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking"], exclude: ["Servers"]),

@@ -1,0 +1,79 @@
+/// The net effect of changes to one channel's cursor and wake-ups.
+struct ChannelChanges: Sendable {
+    enum Cursor: Sendable {
+        case unchanged
+        case set(Int64)
+        case gone
+    }
+
+    var cursor: Cursor = .unchanged
+    /// Wake-ups kept before that go: all, or those up to a position.
+    var dropsAllWakeups = false
+    var dropsWakeupsUpTo: Int64?
+    var wakeups: Set<Int64> = []
+}
+
+/// The net effect of changes to what is kept of one account, in the size of what they leave behind: a cursor that moves a
+/// thousand times is one change.
+struct AccountChanges: Sendable {
+    /// Everything kept before goes first.
+    private(set) var forgetsAll = false
+    /// Whether anything is kept of the account afterwards.
+    private(set) var keepsAnything = false
+    private(set) var forgetsChannels = false
+    private(set) var running: Bool?
+    private(set) var listed: [String: Double] = [:]
+    private(set) var channels: [ChannelKey: ChannelChanges] = [:]
+    private(set) var deliveries = KeyedChanges<StoredDelivery>()
+    private(set) var outbox = KeyedChanges<OutboxEntry>()
+
+    mutating func forgetAll() {
+        self = AccountChanges()
+        forgetsAll = true
+    }
+
+    mutating func add(_ change: StoreChange) {
+        keepsAnything = true
+        switch change {
+        case .cursor(let key, let sequence): channels[key, default: ChannelChanges()].move(to: sequence)
+        case .forgetChannel(let key):
+            channels[key] = ChannelChanges(cursor: .gone, dropsAllWakeups: true)
+            forgetsChannels = true
+        case .wakeup(let key, let sequence): channels[key, default: ChannelChanges()].wakeups.insert(sequence)
+        case .delivery(let delivery): deliveries.put(delivery, id: delivery.id)
+        case .settled(let id): deliveries.remove(id: id)
+        case .outbox(let entry): outbox.put(entry, id: entry.id)
+        case .outboxRemoved(let id): outbox.remove(id: id)
+        case .listed(let guild, let at): listed[guild] = at
+        case .running(let value): running = value
+        }
+    }
+
+    /// Applies the changes to an account in memory.
+    func apply(to account: inout StoredAccount) {
+        if forgetsAll { account = StoredAccount() }
+        if let running { account.isRunning = running }
+        for (guild, at) in listed { account.listedAt[guild] = at }
+        for (key, changes) in channels {
+            switch changes.cursor {
+            case .unchanged: break
+            case .set(let sequence): account.cursors[key] = sequence
+            case .gone: account.cursors[key] = nil
+            }
+            var wakeups = changes.dropsAllWakeups ? [] : account.wakeups[key] ?? []
+            if let end = changes.dropsWakeupsUpTo { wakeups = wakeups.filter { $0 > end } }
+            wakeups.formUnion(changes.wakeups)
+            account.wakeups[key] = wakeups.isEmpty ? nil : wakeups
+        }
+        deliveries.apply(to: &account.deliveries) { $0.id }
+        outbox.apply(to: &account.outbox) { $0.id }
+    }
+}
+
+extension ChannelChanges {
+    mutating func move(to sequence: Int64) {
+        cursor = .set(sequence)
+        dropsWakeupsUpTo = max(dropsWakeupsUpTo ?? sequence, sequence)
+        if !wakeups.isEmpty { wakeups = wakeups.filter { $0 > sequence } }
+    }
+}

@@ -1,0 +1,113 @@
+/// What the threads of a store share.
+struct EngineState {
+    enum Phase {
+        case open
+        /// No more is taken; what is there is written until this time.
+        case closing(by: Int64)
+        case closed
+    }
+
+    /// Something to be answered from the writer's thread, between batches.
+    enum Job: Sendable {
+        case load(String, CheckedContinuation<StoredAccount, any Error>)
+        case accounts(CheckedContinuation<[String], any Error>)
+    }
+
+    /// What the writer does next.
+    enum Step {
+        case answer([Job])
+        case write(StoreBatch)
+        /// Nothing is to be written, but the file could not be opened before.
+        case reopen
+        case finish
+    }
+
+    var phase = Phase.open
+    /// Committed since the batch that is being written was taken.
+    var pending = StoreBatch()
+    /// Being written, or to be tried again.
+    var current: StoreBatch?
+    var jobs: [Job] = []
+    /// Set while nothing gets through.
+    var retryAt: Int64?
+    var delay = EngineState.shortestDelay
+    /// The file the writer has open.
+    var opened: StoreFile.Identity?
+    var writerSleeps = false
+    var thread: StoreThread?
+    var health = StoreHealth.good
+    var observers: [UInt64: @Sendable (StoreHealth) -> Void] = [:]
+    var observed: UInt64 = 0
+
+    static let shortestDelay: Int64 = 250_000_000
+    static let longestDelay: Int64 = 5_000_000_000
+
+    var isClosed: Bool {
+        if case .closed = phase { return true }
+        return false
+    }
+
+    /// Whether changes of the account are not in the file yet.
+    func isWaiting(_ account: String) -> Bool {
+        pending.accounts[account] != nil || current?.accounts[account] != nil
+    }
+
+    /// Adds to what the file holds of an account what is still to be written; not while that is being done.
+    func completed(_ stored: StoredAccount, of account: String) -> StoredAccount {
+        var stored = stored
+        current?.accounts[account]?.apply(to: &stored)
+        pending.accounts[account]?.apply(to: &stored)
+        return stored
+    }
+
+    /// Adds to the names in the file those still to be written.
+    func completed(_ names: [String]) -> [String] {
+        var names = Set(names)
+        for batch in [current, pending] {
+            for (name, changes) in batch?.accounts ?? [:] {
+                if changes.keepsAnything { names.insert(name) } else { names.remove(name) }
+            }
+        }
+        return names.sorted()
+    }
+
+    /// Decides what the writer does next.
+    mutating func next(_ now: Int64) -> StoreMonitor<EngineState>.Answer<Step> {
+        writerSleeps = false
+        if !jobs.isEmpty {
+            defer { jobs = [] }
+            return .result(.answer(jobs))
+        }
+        if let retryAt, now < retryAt {
+            guard case .closing(let by) = phase else { return sleep(until: retryAt) }
+            // No attempt would be in time.
+            return retryAt >= by ? .result(.finish) : sleep(until: retryAt)
+        }
+        if let current { return .result(.write(current)) }
+        if !pending.isEmpty {
+            let batch = pending
+            pending = StoreBatch()
+            current = batch
+            return .result(.write(batch))
+        }
+        if case .open = phase { return retryAt == nil ? sleep(until: nil) : .result(.reopen) }
+        return .result(.finish)
+    }
+
+    private mutating func sleep(until: Int64?) -> StoreMonitor<EngineState>.Answer<Step> {
+        writerSleeps = true
+        return .wait(until: until)
+    }
+
+    /// An attempt failed.
+    mutating func postpone(_ now: Int64) {
+        retryAt = now &+ delay
+        delay = min(delay * 2, Self.longestDelay)
+    }
+
+    /// An attempt succeeded.
+    mutating func resume() {
+        retryAt = nil
+        delay = Self.shortestDelay
+    }
+}

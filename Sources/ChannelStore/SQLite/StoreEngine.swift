@@ -1,0 +1,195 @@
+/// A store at work: what is committed on any thread is written on one of its own.
+final class StoreEngine: Sendable {
+    let file: StoreFile
+    let schema: StoreSchema
+    let log: @Sendable (StoreLogLevel, String) -> Void
+    let state = StoreMonitor(EngineState())
+    private let reader: StoreReader
+
+    init(path: String, schema: StoreSchema, log: @escaping @Sendable (StoreLogLevel, String) -> Void) {
+        file = StoreFile(path: path)
+        self.schema = schema
+        self.log = log
+        reader = StoreReader(file: file)
+    }
+
+    // MARK: What callers ask for
+
+    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable () -> Void) {
+        let isDone = enqueue { batch in
+            batch.add(changes, account: account)
+            batch.completions.append(StoreBatch.Completion(body: { _ in completion() }, wantsFailure: false))
+        } unless: {
+            changes.isEmpty && $0.pending.isEmpty && $0.current == nil
+        }
+        if isDone { completion() }
+    }
+
+    func remove(_ account: String) async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            let isDone = enqueue { batch in
+                batch.remove(account: account)
+                batch.completions.append(
+                    StoreBatch.Completion(
+                        body: { error in
+                            if let error { continuation.resume(throwing: error) } else { continuation.resume() }
+                        }, wantsFailure: true))
+            } unless: { _ in
+                false
+            }
+            if isDone { continuation.resume() }
+        }
+    }
+
+    /// Changes the batch that waits, unless the store is closed or `isDone`; true then.
+    private func enqueue(
+        _ change: (inout StoreBatch) -> Void, unless isDone: (EngineState) -> Bool
+    ) -> Bool {
+        let (isSkipped, wakes, runs) = state.withLock { state in
+            guard case .open = state.phase, !isDone(state) else { return (true, false, true) }
+            change(&state.pending)
+            return (false, state.writerSleeps, startWriter(&state))
+        }
+        if wakes { state.wakeAll() }
+        if !runs { report(.failing(reason: noThread.description)) }
+        return isSkipped
+    }
+
+    func load(_ account: String) async throws -> StoredAccount {
+        try await withCheckedThrowingContinuation { continuation in
+            let opened = state.withLock { state in state.isWaiting(account) ? nil : state.opened }
+            // What waits for the disk is known here only; what does not is read without waiting for the writer.
+            guard let opened, reader.load(account, from: opened, continuation, otherwise: { self.submit($0) }) else {
+                return submit(.load(account, continuation))
+            }
+        }
+    }
+
+    func accounts() async throws -> [String] {
+        try await withCheckedThrowingContinuation { submit(.accounts($0)) }
+    }
+
+    private func submit(_ job: EngineState.Job) {
+        let error = state.withLock { state -> StoreError? in
+            guard case .open = state.phase else { return closed }
+            guard startWriter(&state) else { return noThread }
+            state.jobs.append(job)
+            return nil
+        }
+        if let error { job.fail(error) } else { state.wakeAll() }
+    }
+
+    var closed: StoreError {
+        StoreError("the store is closed", path: file.path, remedy: "start the gateway again to read it")
+    }
+
+    private var noThread: StoreError {
+        StoreError(
+            "the system gives no thread to write with", path: file.path,
+            remedy: "raise the number of processes this user may have (ulimit -u)")
+    }
+
+    // MARK: Health
+
+    var health: StoreHealth { state.withLock { $0.health } }
+
+    func observe(_ body: @escaping @Sendable (StoreHealth) -> Void) -> UInt64 {
+        state.withLock { state in
+            state.observed &+= 1
+            state.observers[state.observed] = body
+            return state.observed
+        }
+    }
+
+    func stopObserving(_ number: UInt64) { state.withLock { $0.observers[number] = nil } }
+
+    /// Says how it is, if that is news.
+    func report(_ health: StoreHealth) {
+        let observers = state.withLock { state -> [@Sendable (StoreHealth) -> Void]? in
+            guard state.health != health else { return nil }
+            state.health = health
+            return state.observers.sorted { $0.key < $1.key }.map(\.value)
+        }
+        guard let observers else { return }
+        switch health {
+        case .good: log(.info, "\(file.path): what is committed is written again")
+        case .failing(let reason): log(.error, "\(reason); what is committed waits, and is tried again")
+        }
+        for body in observers { body(health) }
+    }
+
+    // MARK: Beginning and end
+
+    // Under the lock: the thread begins by waiting for it.
+    private func startWriter(_ state: inout EngineState) -> Bool {
+        if state.thread == nil { state.thread = StoreThread(named: "store-write") { StoreWriter(self).run() } }
+        return state.thread != nil
+    }
+
+    func close(within limit: Duration) {
+        let by = Self.time(after: limit)
+        let thread = state.withLock { state -> StoreThread? in
+            guard case .open = state.phase else { return nil }
+            state.phase = state.thread == nil ? .closed : .closing(by: by)
+            // What failed before is tried once more at once.
+            if state.retryAt != nil { state.retryAt = StoreMonitor<EngineState>.now }
+            return state.thread
+        }
+        guard let thread else { return finishWithoutThread() }
+        state.wakeAll()
+        if thread.isCurrent {
+            // From a completion: this thread cannot wait for itself.
+            thread.detach()
+            return reader.stop(waits: false)
+        }
+        let isFinished = state.waitFor { state, now in
+            if state.isClosed { return .result(true) }
+            return now < by ? .wait(until: by) : .result(false)
+        }
+        if isFinished {
+            thread.join()
+        } else {
+            thread.detach()
+            log(.error, "\(file.path): the disk does not answer; what was committed last may not have been written")
+        }
+        reader.stop(waits: isFinished)
+    }
+
+    /// Closes without waiting.
+    func abandon() {
+        let thread = state.withLock { state -> StoreThread? in
+            guard case .open = state.phase, let thread = state.thread else { return nil }
+            state.phase = .closing(by: Self.time(after: .seconds(5)))
+            return thread
+        }
+        state.wakeAll()
+        thread?.detach()
+        reader.stop(waits: false)
+    }
+
+    private func finishWithoutThread() {
+        reader.stop(waits: true)
+        let waiting = state.withLock { state -> StoreBatch in
+            guard state.thread == nil else { return StoreBatch() }
+            defer { state.pending = StoreBatch() }
+            return state.pending
+        }
+        for completion in waiting.completions { completion.body(nil) }
+    }
+
+    private static func time(after limit: Duration) -> Int64 {
+        let nanoseconds =
+            min(max(limit.components.seconds, 0), 1_000_000) * 1_000_000_000
+            + max(limit.components.attoseconds, 0) / 1_000_000_000
+        return StoreMonitor<EngineState>.now &+ nanoseconds
+    }
+}
+
+extension EngineState.Job {
+    func fail(_ error: StoreError) {
+        switch self {
+        case .load(_, let continuation): continuation.resume(throwing: error)
+        case .accounts(let continuation): continuation.resume(throwing: error)
+        }
+    }
+}
