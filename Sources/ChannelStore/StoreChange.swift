@@ -1,11 +1,13 @@
 /// One change to what is kept of an account.
 public enum StoreChange: Sendable, Equatable {
-    /// Everything up to `sequence` of the channel was taken in; wake-ups kept for these are dropped with it.
+    /// Everything up to `sequence` of the channel was taken in; what was kept of positions up to there is dropped with it.
     case cursor(ChannelKey, sequence: Int64)
-    /// The account is no longer in the channel: its cursor and wake-ups go, its deliveries stay until they are settled.
+    /// The account is no longer in the channel: its positions go, its deliveries stay until they are settled.
     case forgetChannel(ChannelKey)
     /// A message above the cursor wakes the agent, which history will not say.
     case wakeup(ChannelKey, sequence: Int64)
+    /// A message above the cursor was taken in before a gap below it was closed.
+    case taken(ChannelKey, sequence: Int64)
     /// A delivery was taken in, or changed.
     case delivery(StoredDelivery)
     /// The delivery with this id is settled, or dropped.
@@ -27,11 +29,15 @@ extension StoredAccount {
         case .cursor(let key, let sequence):
             cursors[key] = sequence
             if let above = wakeups[key]?.filter({ $0 > sequence }) { wakeups[key] = above.isEmpty ? nil : above }
+            if let above = taken[key]?.filter({ $0 > sequence }) { taken[key] = above.isEmpty ? nil : above }
         case .forgetChannel(let key):
             cursors[key] = nil
             wakeups[key] = nil
+            taken[key] = nil
         case .wakeup(let key, let sequence):
             wakeups[key, default: []].insert(sequence)
+        case .taken(let key, let sequence):
+            taken[key, default: []].insert(sequence)
         case .delivery(let delivery):
             if let index = deliveries.firstIndex(where: { $0.id == delivery.id }) {
                 deliveries[index] = delivery

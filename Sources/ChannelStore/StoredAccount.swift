@@ -112,6 +112,8 @@ public struct StoredAccount: Sendable, Codable, Equatable {
     public var cursors: [ChannelKey: Int64]
     /// Per channel: messages above the cursor that the guild said wake the agent. History does not repeat that.
     public var wakeups: [ChannelKey: Set<Int64>]
+    /// Per channel: messages above the cursor that were taken in all the same.
+    public var taken: [ChannelKey: Set<Int64>]
     /// Deliveries not settled, in the order they were taken in, and those set aside.
     public var deliveries: [StoredDelivery]
     /// Outgoing messages and dead letters, in order.
@@ -124,11 +126,13 @@ public struct StoredAccount: Sendable, Codable, Equatable {
     public var isRunning: Bool
 
     public init(
-        cursors: [ChannelKey: Int64] = [:], wakeups: [ChannelKey: Set<Int64>] = [:], deliveries: [StoredDelivery] = [],
-        outbox: [OutboxEntry] = [], listedAt: [String: Double] = [:], isRunning: Bool = false
+        cursors: [ChannelKey: Int64] = [:], wakeups: [ChannelKey: Set<Int64>] = [:],
+        taken: [ChannelKey: Set<Int64>] = [:], deliveries: [StoredDelivery] = [], outbox: [OutboxEntry] = [],
+        listedAt: [String: Double] = [:], isRunning: Bool = false
     ) {
         self.cursors = cursors
         self.wakeups = wakeups
+        self.taken = taken
         self.deliveries = deliveries
         self.outbox = outbox
         self.listedAt = listedAt

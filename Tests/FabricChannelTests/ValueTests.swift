@@ -90,20 +90,20 @@ import Testing
         var lane = Lane()
         lane.enqueue(message("1", wake: true))
         lane.enqueue(message("2", wake: false))
-        #expect(lane.next()?.id == "1")
+        #expect(lane.next()?.message.id == "1")
         lane.begin("1")
         #expect(lane.next() == nil)
         #expect(lane.end("other") == false)
         #expect(lane.end("1") == true)
         #expect(lane.end("1") == false)
-        #expect(lane.next()?.id == "2")
+        #expect(lane.next()?.message.id == "2")
         #expect(lane.isEmpty)
     }
 
     @Test func aLaneOfManyKeepsOrder() {
         var lane = Lane()
         for number in 0..<1000 { lane.enqueue(message("\(number)", wake: false)) }
-        for number in 0..<1000 { #expect(lane.next()?.id == "\(number)") }
+        for number in 0..<1000 { #expect(lane.next()?.message.id == "\(number)") }
         #expect(lane.next() == nil && lane.waitingCount == 0)
     }
 }

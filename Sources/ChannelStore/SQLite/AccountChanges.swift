@@ -1,4 +1,4 @@
-/// The net effect of changes to one channel's cursor and wake-ups.
+/// The net effect of changes to one channel's cursor and what is marked above it.
 struct ChannelChanges: Sendable {
     enum Cursor: Sendable {
         case unchanged
@@ -7,10 +7,11 @@ struct ChannelChanges: Sendable {
     }
 
     var cursor: Cursor = .unchanged
-    /// Wake-ups kept before that go: all, or those up to a position.
-    var dropsAllWakeups = false
-    var dropsWakeupsUpTo: Int64?
+    /// Marks kept before that go: all, or those up to a position.
+    var dropsAllMarks = false
+    var dropsMarksUpTo: Int64?
     var wakeups: Set<Int64> = []
+    var taken: Set<Int64> = []
 }
 
 /// The net effect of changes to what is kept of one account, in the size of what they leave behind: a cursor that moves a
@@ -37,9 +38,10 @@ struct AccountChanges: Sendable {
         switch change {
         case .cursor(let key, let sequence): channels[key, default: ChannelChanges()].move(to: sequence)
         case .forgetChannel(let key):
-            channels[key] = ChannelChanges(cursor: .gone, dropsAllWakeups: true)
+            channels[key] = ChannelChanges(cursor: .gone, dropsAllMarks: true)
             forgetsChannels = true
         case .wakeup(let key, let sequence): channels[key, default: ChannelChanges()].wakeups.insert(sequence)
+        case .taken(let key, let sequence): channels[key, default: ChannelChanges()].taken.insert(sequence)
         case .delivery(let delivery): deliveries.put(delivery, id: delivery.id)
         case .settled(let id): deliveries.remove(id: id)
         case .outbox(let entry): outbox.put(entry, id: entry.id)
@@ -60,10 +62,14 @@ struct AccountChanges: Sendable {
             case .set(let sequence): account.cursors[key] = sequence
             case .gone: account.cursors[key] = nil
             }
-            var wakeups = changes.dropsAllWakeups ? [] : account.wakeups[key] ?? []
-            if let end = changes.dropsWakeupsUpTo { wakeups = wakeups.filter { $0 > end } }
+            var wakeups = changes.dropsAllMarks ? [] : account.wakeups[key] ?? []
+            if let end = changes.dropsMarksUpTo { wakeups = wakeups.filter { $0 > end } }
             wakeups.formUnion(changes.wakeups)
             account.wakeups[key] = wakeups.isEmpty ? nil : wakeups
+            var taken = changes.dropsAllMarks ? [] : account.taken[key] ?? []
+            if let end = changes.dropsMarksUpTo { taken = taken.filter { $0 > end } }
+            taken.formUnion(changes.taken)
+            account.taken[key] = taken.isEmpty ? nil : taken
         }
         deliveries.apply(to: &account.deliveries) { $0.id }
         outbox.apply(to: &account.outbox) { $0.id }
@@ -73,7 +79,8 @@ struct AccountChanges: Sendable {
 extension ChannelChanges {
     mutating func move(to sequence: Int64) {
         cursor = .set(sequence)
-        dropsWakeupsUpTo = max(dropsWakeupsUpTo ?? sequence, sequence)
+        dropsMarksUpTo = max(dropsMarksUpTo ?? sequence, sequence)
         if !wakeups.isEmpty { wakeups = wakeups.filter { $0 > sequence } }
+        if !taken.isEmpty { taken = taken.filter { $0 > sequence } }
     }
 }

@@ -7,7 +7,7 @@ final class AccountIndex {
     /// Those met so far.
     var channels: [ChannelKey: Int64] = [:]
     /// All channels that have wake-ups.
-    var channelsWithWakeups: Set<Int64> = []
+    var channelsWithMarks: Set<Int64> = []
     /// All deliveries and outgoing messages kept, by their ids.
     var deliveries: [String: Int64] = [:]
     var outbox: [String: Int64] = [:]

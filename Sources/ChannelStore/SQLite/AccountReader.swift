@@ -1,7 +1,7 @@
 /// Reads what is kept of accounts, over a connection of its caller's.
 final class AccountReader {
     private let connection: SQLiteConnection
-    private let account, guilds, channels, wakeups, deliveries, outbox, media, names: SQLiteStatement
+    private let account, guilds, channels, marks, deliveries, outbox, media, names: SQLiteStatement
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.connection = connection
@@ -12,7 +12,7 @@ final class AccountReader {
             SELECT channel.row, channel.name, cursor.sequence FROM channel
             LEFT JOIN cursor ON cursor.channel = channel.row WHERE channel.guild = ?1
             """)
-        wakeups = try connection.prepare("SELECT channel, sequence FROM wakeup WHERE account = ?1")
+        marks = try connection.prepare("SELECT channel, sequence, kind FROM mark WHERE account = ?1")
         deliveries = try connection.prepare(
             """
             SELECT id, channel, sequence, flags, attempts, media_directory, dead_reason, message
@@ -60,9 +60,14 @@ final class AccountReader {
                 if let sequence = channels.optionalInt64(2) { stored.cursors[key] = sequence }
             }
         }
-        try wakeups.bind(1, row)
-        while try wakeups.step() {
-            try stored.wakeups[key(wakeups.int64(0), among: keys), default: []].insert(wakeups.int64(1))
+        try marks.bind(1, row)
+        while try marks.step() {
+            let key = try key(marks.int64(0), among: keys)
+            if marks.int64(2) == PositionMark.taken.rawValue {
+                stored.taken[key, default: []].insert(marks.int64(1))
+            } else {
+                stored.wakeups[key, default: []].insert(marks.int64(1))
+            }
         }
         try readDeliveries(of: row, keys: keys, into: &stored)
         try readOutbox(of: row, keys: keys, into: &stored)

@@ -73,25 +73,33 @@ final class BatchWriter {
             try statements.dropCursor.bind(1, channel)
             try statements.dropCursor.run()
         }
-        if index.channelsWithWakeups.contains(channel) {
-            if changes.dropsAllWakeups {
-                try statements.dropWakeups.bind(1, index.row)
-                try statements.dropWakeups.bind(2, channel)
-                try statements.dropWakeups.run()
-                index.channelsWithWakeups.remove(channel)
-            } else if let end = changes.dropsWakeupsUpTo {
-                try statements.dropWakeupsUpTo.bind(1, index.row)
-                try statements.dropWakeupsUpTo.bind(2, channel)
-                try statements.dropWakeupsUpTo.bind(3, end)
-                try statements.dropWakeupsUpTo.run()
+        if index.channelsWithMarks.contains(channel) {
+            if changes.dropsAllMarks {
+                try statements.dropMarks.bind(1, index.row)
+                try statements.dropMarks.bind(2, channel)
+                try statements.dropMarks.run()
+                index.channelsWithMarks.remove(channel)
+            } else if let end = changes.dropsMarksUpTo {
+                try statements.dropMarksUpTo.bind(1, index.row)
+                try statements.dropMarksUpTo.bind(2, channel)
+                try statements.dropMarksUpTo.bind(3, end)
+                try statements.dropMarksUpTo.run()
             }
         }
-        for sequence in changes.wakeups {
-            try statements.addWakeup.bind(1, index.row)
-            try statements.addWakeup.bind(2, channel)
-            try statements.addWakeup.bind(3, sequence)
-            try statements.addWakeup.run()
-            index.channelsWithWakeups.insert(channel)
+        try mark(changes.wakeups, .wakeup, channel, in: index)
+        try mark(changes.taken, .taken, channel, in: index)
+    }
+
+    private func mark(
+        _ sequences: Set<Int64>, _ kind: PositionMark, _ channel: Int64, in index: AccountIndex
+    ) throws(SQLiteFailure) {
+        for sequence in sequences {
+            try statements.addMark.bind(1, index.row)
+            try statements.addMark.bind(2, channel)
+            try statements.addMark.bind(3, sequence)
+            try statements.addMark.bind(4, kind.rawValue)
+            try statements.addMark.run()
+            index.channelsWithMarks.insert(channel)
         }
     }
 
@@ -127,9 +135,9 @@ final class BatchWriter {
         try statements.claim.bind(1, row)
         try statements.claim.bind(2, token)
         try statements.claim.run()
-        try statements.channelsWithWakeups.bind(1, row)
-        while try statements.channelsWithWakeups.step() {
-            index.channelsWithWakeups.insert(statements.channelsWithWakeups.int64(0))
+        try statements.channelsWithMarks.bind(1, row)
+        while try statements.channelsWithMarks.step() {
+            index.channelsWithMarks.insert(statements.channelsWithMarks.int64(0))
         }
         try statements.deliveries.bind(1, row)
         while try statements.deliveries.step() {

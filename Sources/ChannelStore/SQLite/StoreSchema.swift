@@ -1,3 +1,9 @@
+/// What is known of a position above a cursor.
+enum PositionMark: Int64 {
+    case wakeup = 0
+    case taken = 1
+}
+
 /// The tables, as the steps that lead to them. A file says in `user_version` how many of them it has taken.
 struct StoreSchema: Sendable {
     /// Says that a file is a channel store: "FbCh".
@@ -21,9 +27,9 @@ struct StoreSchema: Sendable {
         CREATE TABLE channel (
             row INTEGER PRIMARY KEY, guild INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (guild, name));
         CREATE TABLE cursor (channel INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
-        CREATE TABLE wakeup (
-            account INTEGER NOT NULL, channel INTEGER NOT NULL, sequence INTEGER NOT NULL,
-            PRIMARY KEY (account, channel, sequence)) WITHOUT ROWID;
+        CREATE TABLE mark (
+            account INTEGER NOT NULL, channel INTEGER NOT NULL, sequence INTEGER NOT NULL, kind INTEGER NOT NULL,
+            PRIMARY KEY (account, channel, sequence, kind)) WITHOUT ROWID;
         CREATE TABLE delivery (
             row INTEGER PRIMARY KEY, account INTEGER NOT NULL, channel INTEGER NOT NULL, sequence INTEGER,
             flags INTEGER NOT NULL, attempts INTEGER NOT NULL, id TEXT NOT NULL, media_directory TEXT,

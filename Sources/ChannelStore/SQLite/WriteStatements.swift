@@ -4,7 +4,7 @@ struct WriteStatements {
     let findAccount, addAccount, claim, isOurs, setRunning: SQLiteStatement
     let findGuild, addGuild, setListed, findChannel, addChannel, sweepChannels: SQLiteStatement
     let setCursor, dropCursor: SQLiteStatement
-    let addWakeup, dropWakeups, dropWakeupsUpTo, channelsWithWakeups: SQLiteStatement
+    let addMark, dropMarks, dropMarksUpTo, channelsWithMarks: SQLiteStatement
     let deliveries, addDelivery, changeDelivery, dropDelivery: SQLiteStatement
     let outbox, addOutbox, changeOutbox, dropOutbox, addMedia, dropMedia: SQLiteStatement
     let removals: [SQLiteStatement]
@@ -29,19 +29,19 @@ struct WriteStatements {
             """
             DELETE FROM channel WHERE guild IN (SELECT row FROM guild WHERE account = ?1)
             AND NOT EXISTS (SELECT 1 FROM cursor WHERE cursor.channel = channel.row)
-            AND row NOT IN (SELECT channel FROM wakeup WHERE account = ?1)
+            AND row NOT IN (SELECT channel FROM mark WHERE account = ?1)
             AND row NOT IN (SELECT channel FROM delivery WHERE account = ?1)
             AND row NOT IN (SELECT channel FROM outbox WHERE account = ?1)
             """)
 
         setCursor = try connection.prepare("REPLACE INTO cursor (channel, sequence) VALUES (?1, ?2)")
         dropCursor = try connection.prepare("DELETE FROM cursor WHERE channel = ?1")
-        addWakeup = try connection.prepare(
-            "INSERT OR IGNORE INTO wakeup (account, channel, sequence) VALUES (?1, ?2, ?3)")
-        dropWakeups = try connection.prepare("DELETE FROM wakeup WHERE account = ?1 AND channel = ?2")
-        dropWakeupsUpTo = try connection.prepare(
-            "DELETE FROM wakeup WHERE account = ?1 AND channel = ?2 AND sequence <= ?3")
-        channelsWithWakeups = try connection.prepare("SELECT DISTINCT channel FROM wakeup WHERE account = ?1")
+        addMark = try connection.prepare(
+            "INSERT OR IGNORE INTO mark (account, channel, sequence, kind) VALUES (?1, ?2, ?3, ?4)")
+        dropMarks = try connection.prepare("DELETE FROM mark WHERE account = ?1 AND channel = ?2")
+        dropMarksUpTo = try connection.prepare(
+            "DELETE FROM mark WHERE account = ?1 AND channel = ?2 AND sequence <= ?3")
+        channelsWithMarks = try connection.prepare("SELECT DISTINCT channel FROM mark WHERE account = ?1")
 
         deliveries = try connection.prepare("SELECT row, id FROM delivery WHERE account = ?1")
         addDelivery = try connection.prepare(
@@ -77,7 +77,7 @@ struct WriteStatements {
             "DELETE FROM media WHERE outbox IN (SELECT row FROM outbox WHERE account = ?1)",
             "DELETE FROM outbox WHERE account = ?1",
             "DELETE FROM delivery WHERE account = ?1",
-            "DELETE FROM wakeup WHERE account = ?1",
+            "DELETE FROM mark WHERE account = ?1",
             """
             DELETE FROM cursor WHERE channel IN (
                 SELECT channel.row FROM guild CROSS JOIN channel ON channel.guild = guild.row WHERE guild.account = ?1)

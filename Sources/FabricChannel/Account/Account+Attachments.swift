@@ -1,26 +1,39 @@
+import ChannelStore
 import FabricAPI
 import Foundation
 import HTTPTransfer
+import JSONBytes
 import Logging
 
-/// Files of a wake delivery: fetched before it is handed over, removed when its turn is over.
+/// Files: those of a wake delivery, fetched before it is handed over and removed when its turn is over; and those of
+/// messages, kept until they are sent.
 extension Account {
-    struct Fetched: Sendable {
-        var media: [DeliveredMedia] = []
-        var failed: [FailedMedia] = []
-        var directory: String?
+    /// Fetches the files of a turn's message; what fails is named with the reason, and the message is delivered all the
+    /// same.
+    func fetch(_ id: String, into directory: String?) {
+        guard let directory, let turn = inbox.turn(id), let link = links[turn.guild] else {
+            return handle(.fetched(id))
+        }
+        let files = turn.message.message.withUnsafeBytes { text in
+            FabricAttachment.read(
+                FabricMessageView(JSONView(validated: text, start: 0, end: text.count))?.attachments)
+        }
+        run { account in
+            let fetched = await account.fetch(files, into: directory, link: link)
+            account.media.put(id, fetched)
+            account.handle(.fetched(id))
+        }
     }
 
-    /// Downloads the files into a private directory. A file that fails is named with the reason; the message is
-    /// delivered all the same.
-    func fetch(_ files: [FabricAttachment], delivery: String, link: GuildLink) async -> Fetched {
-        var fetched = Fetched()
+    private func fetch(
+        _ files: [FabricAttachment], into directory: String, link: GuildLink
+    ) async -> FetchedMedia.Files {
+        var fetched = FetchedMedia.Files()
+        guard !files.isEmpty else { return fetched }
         // Sixty-four is far above what people attach; a message with more is an attack on the disk.
         let accepted = files.prefix(64)
-        let directory: String
         do {
-            directory = try MediaDirectory.make(in: environment.mediaDirectory, account: id)
-            fetched.directory = directory
+            try MediaDirectory.make(directory)
         } catch {
             logger.error("no directory for attachments", metadata: ["reason": "\(error)"])
             fetched.failed = files.map {
@@ -33,8 +46,7 @@ extension Account {
             let name = AttachmentName.unique(AttachmentName.safe(file.name ?? lastPathPart(of: file.url)), taken: taken)
             taken.insert(name.lowercased())
             do {
-                fetched.media.append(
-                    try await fetch(file, as: name, in: directory, link: link))
+                fetched.media.append(try await fetch(file, as: name, in: directory, link: link))
             } catch {
                 let reason = attachmentReason(error)
                 fetched.failed.append(FailedMedia(name: name, reason: reason))
@@ -76,36 +88,9 @@ extension Account {
         return operatorText(error)
     }
 
-    /// A turn is over: its files go, unless its answer sends one of them back; then they go when it was sent.
-    func releaseMedia(_ directory: String?) {
-        guard let directory else { return }
-        if outbox.uses(filesIn: directory) {
-            heldMedia.append(directory)
-        } else {
-            removeMedia(directory)
-        }
-    }
-
-    /// A message was sent or given up.
-    func releaseHeldMedia() {
-        guard !heldMedia.isEmpty else { return }
-        let free = heldMedia.filter { !outbox.uses(filesIn: $0) }
-        heldMedia.removeAll { free.contains($0) }
-        for directory in free { removeMedia(directory) }
-    }
-
-    /// Messages of an earlier instance may still send files from its directories: these go when they were sent.
-    func adoptHeldMedia() {
-        // Below the state directory every instance has its own; a file from elsewhere belongs to somebody else.
-        let base = environment.mediaDirectory.prefix(
-            upTo: environment.mediaDirectory.lastIndex(of: "/") ?? "".startIndex)
-        let turns = Set(restored.deliveries.compactMap(\.mediaDirectory))
-        let held = Set(restored.outbox.flatMap(\.mediaDirectories)).subtracting(turns)
-        heldMedia += held.filter { !base.isEmpty && $0.hasPrefix(base + "/") && $0 != base }
-    }
-
-    func removeMedia(_ directory: String?) {
-        guard let directory else { return }
+    /// A turn is over: its files go. There are none where none could be fetched.
+    func removeMedia(_ directory: String) {
+        guard access(directory, F_OK) == 0 else { return }
         do {
             try FileManager.default.removeItem(atPath: directory)
         } catch {
@@ -114,6 +99,28 @@ extension Account {
         // The last one takes the directory of an instance that is gone with it.
         let parent = directory.prefix(upTo: directory.lastIndex(of: "/") ?? directory.startIndex)
         if parent != environment.mediaDirectory { rmdir(String(parent)) }
+    }
+
+    // MARK: Files of messages
+
+    /// Copying may take long, so it is not done on the loop.
+    func keepFiles(of entry: String, _ media: [StoredMedia]) {
+        let (root, account) = (environment.outboxDirectory, id)
+        run { actor in
+            let kept = await Task.detached { () -> Result<[StoredMedia], OutboxFiles.FileProblem> in
+                Result { () throws(OutboxFiles.FileProblem) in
+                    try OutboxFiles.keep(media, root: root, account: account, entry: entry)
+                }
+            }.value
+            switch kept {
+            case .success(let media): actor.handle(.filesKept(entry, media))
+            case .failure(let problem): actor.handle(.filesLost(entry, reason: problem.text))
+            }
+        }
+    }
+
+    func dropFiles(of entry: String) {
+        OutboxFiles.drop(root: environment.outboxDirectory, account: id, entry: entry)
     }
 }
 

@@ -1,7 +1,7 @@
 import Foundation
 import JSONBytes
 
-/// The status of an account, as the design's section 9 lists it.
+/// The status of an account: the object that the C header defines.
 extension Account {
     /// The whole status.
     var status: JSONValue {
@@ -9,10 +9,19 @@ extension Account {
             "accountId": .string(id), "enabled": .bool(facts.enabled), "configured": .bool(facts.configured),
             "credential": .string(facts.credential), "running": .bool(life.running && life.blocked == nil),
             "connected": .bool(life.connected), "lifecycle": .string(life.lifecycle.rawValue),
-            "reason": .string(life.reason), "lanes": .int(Int64(laneCount)), "waiting": .int(Int64(waitingCount)),
-            "outbox": .int(Int64(outbox.count)), "deadLetters": .int(Int64(outbox.deadLetters.count)),
+            "reason": .string(life.reason), "lanes": .int(Int64(inbox.laneCount)),
+            "waiting": .int(Int64(inbox.waitingCount)), "outbox": .int(Int64(outgoing.outbox.count)),
+            "deadLetters": .int(Int64(deadCount)), "agentsHeld": .int(Int64(inbox.agentsHeld(now: .now))),
         ]
-        object["guilds"] = .array(links.values.sorted { $0.nodeId < $1.nodeId }.map(guildStatus))
+        object["guilds"] = .array(
+            inbox.guilds.indices.filter { inbox.guilds[$0].isOpen }
+                .sorted { inbox.nodeID($0) < inbox.nodeID($1) }.map(guildStatus))
+        if let stuck = outgoing.outbox.longestProblem {
+            object["outboxProblem"] = [
+                "reason": .string(stuck.reason),
+                "seconds": .int(Int64(max(0, min(stuck.since.duration(to: .now).inSeconds, 1e9)))),
+            ]
+        }
         object["lastInboundAt"] = time(lastInboundAt)
         object["lastOutboundAt"] = time(lastOutboundAt)
         object["tokenExpiresAt"] = time(tokenExpiry)
@@ -20,33 +29,31 @@ extension Account {
         return .object(object)
     }
 
-    private func guildStatus(_ link: GuildLink) -> JSONValue {
-        let activity = link.client.flatMap { client in client.assumeIsolated { $0.lastTransportActivity } }
+    private var deadCount: Int { outgoing.outbox.deadLetters.count + inbox.setAside.count }
+
+    private func guildStatus(_ number: Int) -> JSONValue {
+        let link = links[number]
+        let guild = inbox.guilds[number]
+        let activity = link?.client.flatMap { client in client.assumeIsolated { $0.lastTransportActivity } }
         let sinceActivity = activity.map { $0.duration(to: .now) }
-        let socket = link.client.flatMap { client in client.assumeIsolated { $0.socketID } }
+        let socket = link?.client.flatMap { client in client.assumeIsolated { $0.socketID } }
         return [
-            "nodeId": .string(link.nodeId), "connected": .bool(link.feed.isReady),
-            "state": .string(link.feed.phase.rawValue), "socketId": socket.map { .string($0) } ?? .null,
-            "channels": .int(Int64(link.feed.channelCount)),
-            "reconnectAttempts": .int(Int64(link.reconnectAttempts)),
+            "nodeId": .string(guild.nodeID), "connected": .bool(guild.feed.isReady),
+            "state": .string(guild.feed.phase.rawValue), "socketId": socket.map { .string($0) } ?? .null,
+            "channels": .int(Int64(guild.feed.channelCount)),
+            "reconnectAttempts": .int(Int64(link?.reconnectAttempts ?? 0)),
             "lastTransportActivityAt": time(sinceActivity.map { environment.wallClock() - $0.inSeconds }),
-            "lastConnectedAt": time(link.lastConnectedAt),
-            "lastDisconnect": link.lastDisconnect.map { .string($0) } ?? .null,
-            "duplicates": .int(Int64(link.duplicates)), "deafEvents": .int(Int64(link.feed.deafEvents)),
+            "lastConnectedAt": time(link?.lastConnectedAt),
+            "lastDisconnect": link?.lastDisconnect.map { .string($0) } ?? .null,
+            "duplicates": .int(Int64(guild.duplicates)), "deafEvents": .int(Int64(guild.feed.deafEvents)),
+            "skipped": .int(guild.skipped), "protocolErrors": .int(Int64(guild.feed.protocolErrors)),
+            "openGaps": .int(Int64(guild.feed.slots.count { $0.isPresent && $0.position.isOpen })),
         ]
     }
 
     private var tokenExpiry: Double? {
-        links.keys.compactMap { environment.sessions.cachedGuildToken(for: id, guild: $0) }
+        life.guildInfos.keys.compactMap { environment.sessions.cachedGuildToken(for: id, guild: $0) }
             .map { environment.wallClock() + ContinuousClock.now.duration(to: $0.expiresAt).inSeconds }.min()
-    }
-
-    private var laneCount: Int {
-        links.values.reduce(0) { $0 + $1.feed.slots.filter { !$0.lane.isEmpty }.count }
-    }
-
-    private var waitingCount: Int {
-        links.values.reduce(0) { $0 + $1.feed.slots.reduce(0) { $0 + $1.lane.waitingCount } }
     }
 
     private func time(_ seconds: Double?) -> JSONValue {
@@ -58,12 +65,18 @@ extension Account {
 
     /// Tells the gateway when something an operator would care about changed.
     func statusChanged() {
-        life.guilds = links.count
-        life.readyGuilds = links.values.lazy.filter { $0.feed.isReady }.count
+        let open = inbox.guilds.filter(\.isOpen)
+        life.guilds = open.count
+        life.readyGuilds = open.count { $0.feed.isReady }
+        if case .failing(let reason) = environment.store.health, !inbox.isStoreGood {
+            life.storeProblem = reason
+        } else {
+            life.storeProblem = nil
+        }
         life.settle()
-        let mark = "\(life.running) \(life.lifecycle) \(life.connected) \(life.reason) \(outbox.deadLetters.count)"
-        guard Array(mark.utf8) != lastStatus else { return }
-        lastStatus = Array(mark.utf8)
+        let mark = "\(life.running) \(life.lifecycle) \(life.connected) \(life.reason) \(deadCount)"
+        guard mark != lastStatus else { return }
+        lastStatus = mark
         environment.gateway.accountChanged(status.serialized)
     }
 }
@@ -78,5 +91,32 @@ struct AccountFacts: Sendable, Equatable {
 extension Duration {
     var inSeconds: Double {
         Double(components.seconds) + Double(components.attoseconds) * 1e-18
+    }
+}
+
+/// What can never be sent, or is not delivered any more.
+extension Account {
+    /// Tries a dead letter, or a delivery that was set aside, again; false when there is none with this id.
+    func resubmit(_ id: String) -> Bool {
+        if outgoing.outbox.deadLetters.contains(where: { $0.id == id }) {
+            handle(Outgoing.Event.resubmit(id))
+        } else if inbox.setAside.contains(where: { $0.id == id }) {
+            handle(Inbox.Event.resubmit(id))
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// Forgets one; false when there is none with this id.
+    func dropDeadLetter(_ id: String) -> Bool {
+        if outgoing.outbox.deadLetters.contains(where: { $0.id == id }) {
+            handle(Outgoing.Event.drop(id))
+        } else if inbox.setAside.contains(where: { $0.id == id }) {
+            handle(Inbox.Event.drop(id))
+        } else {
+            return false
+        }
+        return true
     }
 }

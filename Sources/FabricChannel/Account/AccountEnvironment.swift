@@ -12,23 +12,24 @@ struct AccountEnvironment: Sendable {
     var sessions: Sessions
     var http: HTTPTransfer
     var loop: RealtimeLoop
-    var store: InMemoryChannelStore
+    var store: any ChannelStore
     var board: GuildBoard
+    /// Confined to the loop, as the account is.
+    var agents: AgentDirectory
     var logger: Logger
     /// Where attachments are kept while their turn runs.
     var mediaDirectory: String
+    /// Where the files of messages are kept until these are sent.
+    var outboxDirectory: String
     /// This machine's time, seconds since 1970.
     var wallClock: @Sendable () -> Double
     /// Random seeds for jitter.
     var seed: @Sendable () -> UInt64
 
-    /// What the store has of an account; empty when it cannot be read.
-    func stored(_ account: String) async -> StoredAccount {
-        (try? await store.load(account)) ?? StoredAccount()
-    }
+    var moment: Inbox.Moment { Inbox.Moment(instant: .now, wall: wallClock()) }
 }
 
-/// The settings an account runs with; it is restarted to change them.
+/// The settings an account runs with.
 struct AccountSettings: Sendable, Equatable {
     var coalesce = true
     var syncPeriod: Duration = .seconds(60)
@@ -40,7 +41,18 @@ struct AccountSettings: Sendable, Equatable {
     /// Whether files on servers other than the guild's may come from private addresses.
     var allowsPrivateAddresses = false
     var turnTimeout: Duration = .seconds(1800)
+    /// How often a delivery whose turn died with the process is delivered again.
+    var redeliveries = 3
+    var agentChatter = AgentChatter.Limits()
+    /// Only a new account takes up another one.
     var certificateAuthorityFile: String?
-    /// How long joins are waited for; a guild may not acknowledge them at all (Fabric contract, section 5.3).
-    var joinTimeout: Duration = .seconds(5)
+
+    var inbox: Inbox.Settings {
+        Inbox.Settings(
+            feed: .init(syncPeriod: syncPeriod, limits: .init(catchUp: Int64(max(0, catchUpMessages)))),
+            infersWake: infersWake, catchUpHours: catchUpHours, turnTimeout: turnTimeout, redeliveries: redeliveries,
+            chatter: agentChatter)
+    }
+
+    var outgoing: Outgoing.Settings { Outgoing.Settings(coalesces: coalesce) }
 }

@@ -1,6 +1,8 @@
+import FabricAPI
+
 /// The life of an account as the gateway is told it: derived from what is known, never set by hand, so that two readers
 /// cannot disagree.
-struct AccountLife: Sendable, Equatable {
+struct AccountLife: Sendable {
     enum Lifecycle: String, Sendable {
         case starting, ready, recovering, blocked, stopped
     }
@@ -11,25 +13,31 @@ struct AccountLife: Sendable, Equatable {
     /// Why there is no session at the moment.
     var sessionProblem: String?
     var hasSession = false
+    /// What the session says of its guilds.
+    var guildInfos: [String: FabricGuildInfo] = [:]
     var guilds = 0
     var readyGuilds = 0
     /// The latest reason a guild is not connected.
     var guildProblem: String?
+    /// Why nothing can be recorded at the moment.
+    var storeProblem: String?
     private(set) var wasReady = false
 
-    var connected: Bool { running && blocked == nil && guilds > 0 && readyGuilds == guilds }
+    var connected: Bool { running && blocked == nil && guilds > 0 && readyGuilds == guilds && storeProblem == nil }
 
     var lifecycle: Lifecycle {
         if blocked != nil { return .blocked }
         if !running { return .stopped }
         if connected { return .ready }
-        return wasReady || sessionProblem != nil || guildProblem != nil ? .recovering : .starting
+        return wasReady || sessionProblem != nil || guildProblem != nil || storeProblem != nil
+            ? .recovering : .starting
     }
 
     var reason: String {
         if let blocked { return blocked }
         if !running { return "stopped" }
         if connected { return "" }
+        if let storeProblem { return "nothing can be recorded, so nothing is taken in: \(storeProblem)" }
         if let sessionProblem { return sessionProblem }
         if hasSession && guilds == 0 { return "the account is a member of no guild" }
         return guildProblem ?? "connecting"

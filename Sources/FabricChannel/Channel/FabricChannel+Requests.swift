@@ -13,6 +13,7 @@ extension FabricChannel {
             let next = try ChannelSetup(request: json)
             let changes = next.changes(from: setup)
             setup = next
+            openStore(next.stateDirectory)
             resources.adopt(next)
             for id in changes.changed + changes.removed { resources.credentialsChanged(id) }
             completion(ChannelResult(.ok, next.report(changes).serialized))
@@ -45,7 +46,8 @@ extension FabricChannel {
                     completion(
                         ChannelProblem(
                             .unavailable, "what is kept of the account cannot be read: \(error)",
-                            at: "account \(id)", remedy: "check the state directory", retryable: true
+                            at: "account \(id)", remedy: (error as? StoreError)?.remedy ?? "check the state directory",
+                            retryable: true
                         ).result)
                 }
             }
@@ -55,14 +57,14 @@ extension FabricChannel {
     }
 
     private func makeAccount(_ id: String) throws(ChannelProblem) -> Account {
-        guard let setup else {
+        guard let setup, let store else {
             throw ChannelProblem(
                 .invalid, "the channel is not configured yet", at: "account \(id)", remedy: "configure it first")
         }
         let plan = try setup.plan(for: id)
         return Account(
             id: id, settings: plan.settings, facts: plan.facts,
-            environment: try resources.environment(for: setup))
+            environment: try resources.environment(for: setup, store: store, agents: agents))
     }
 
     /// Stops an account.
@@ -161,9 +163,17 @@ extension FabricChannel {
     private func deadLetters(of only: String?) -> ChannelResult {
         var rows: [JSONValue] = []
         for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
-            for entry in account.assumeIsolated({ $0.outbox.deadLetters }) {
+            let (letters, deliveries) = account.assumeIsolated { ($0.outgoing.outbox.deadLetters, $0.inbox.setAside) }
+            for delivery in deliveries {
                 rows.append([
-                    "id": .string(entry.id), "accountId": .string(id),
+                    "id": .string(delivery.id), "accountId": .string(id), "kind": "delivery",
+                    "to": .string("fabric:\(delivery.key.guild)/\(delivery.key.channel)"), "text": "", "files": 0,
+                    "reason": .string(delivery.deadReason ?? ""),
+                ])
+            }
+            for entry in letters {
+                rows.append([
+                    "id": .string(entry.id), "accountId": .string(id), "kind": "message",
                     "to": .string("fabric:\(entry.key.guild)/\(entry.key.channel)"),
                     "text": .string(String(entry.text.prefix(200))), "files": .int(Int64(entry.media.count)),
                     "reason": .string(entry.deadReason ?? ""),

@@ -18,9 +18,13 @@ public actor FabricChannel {
     let version: String
     private nonisolated let open = Locked(OpenRequests())
 
-    let store: InMemoryChannelStore
+    /// What is kept, in the state directory; there is one as soon as the channel is configured.
+    private(set) var store: (any ChannelStore)?
+    private var storeObservation: UInt64 = 0
     var setup: ChannelSetup?
     var resources: SharedResources
+    /// The users that are agents of this instance.
+    let agents = AgentDirectory()
     var accounts: [String: Account] = [:]
     /// Accounts being stopped; a start waits for the stop to end.
     var stopping: [String: Task<Handover, Never>] = [:]
@@ -45,8 +49,33 @@ public actor FabricChannel {
         self.gateway = gateway
         self.logger = logger
         self.version = version
-        store = InMemoryChannelStore()
-        resources = SharedResources(loop: loop, gateway: gateway, store: store, logger: logger)
+        resources = SharedResources(loop: loop, gateway: gateway, logger: logger)
+    }
+
+    // MARK: The store
+
+    /// Opens what is kept in the state directory; only the first time, for a state directory is for life.
+    func openStore(_ stateDirectory: String) {
+        guard store == nil else { return }
+        let logger = logger
+        let store = SQLiteChannelStore(path: stateDirectory + "/channel.db") { level, text in
+            switch level {
+            case .info: logger.info("\(text)")
+            case .warning: logger.warning("\(text)")
+            case .error: logger.error("\(text)")
+            }
+        }
+        self.store = store
+        storeObservation = store.observe { [weak self] health in
+            guard let self else { return }
+            self.loop.execute { self.assumeIsolated { $0.storeChanged(health) } }
+        }
+    }
+
+    private func storeChanged(_ health: StoreHealth) {
+        for account in Array(accounts.values) + Array(draining.values) {
+            account.assumeIsolated { $0.handle(.storeHealth(isGood: health == .good)) }
+        }
     }
 
     // MARK: Entrances, from any thread
@@ -130,6 +159,15 @@ public actor FabricChannel {
             for task in stopping.values { group.addTask { _ = await task.value } }
         }
         await resources.shutdown()
+        guard let store else { return }
+        store.stopObserving(storeObservation)
+        // It waits for its thread, which a thread of the pool must not do.
+        await withCheckedContinuation { done in
+            Thread.detachNewThread {
+                store.close(within: .seconds(1))
+                done.resume()
+            }
+        }
     }
 
     // MARK: Helpers of the requests

@@ -1,35 +1,29 @@
-import ChannelStore
 import Foundation
 import JSONBytes
 import Sessions
 
-/// What one instance hands to the next for an account: positions, unsettled deliveries, unsent messages, and the session.
-/// It holds tokens: it lives in memory only.
+/// What one instance hands to the next for an account: that the gateway still has what was handed over, and the session.
+/// Everything else is in the store. It holds tokens: it lives in memory only.
 struct Handover: Sendable {
-    var stored: StoredAccount
     var session: SessionSnapshot?
+    /// Where the attachments of turns are that go on; not part of what is handed over, the store has it.
+    var mediaDirectories: Set<String> = []
 
-    init(stored: StoredAccount, session: SessionSnapshot?) {
-        self.stored = stored
+    init(session: SessionSnapshot?, mediaDirectories: Set<String> = []) {
         self.session = session
-    }
-
-    /// Where the attachments of its turns and of its messages are.
-    var mediaDirectories: Set<String> {
-        Set(stored.deliveries.compactMap(\.mediaDirectory)).union(stored.outbox.flatMap(\.mediaDirectories))
+        self.mediaDirectories = mediaDirectories
     }
 
     private struct Wire: Codable {
         var format: Int
-        var stored: StoredAccount
         var session: SessionSnapshot?
     }
 
     /// Counts the forms of the hand-over; another one is refused, and the account starts from the store and a login.
-    private static let format = 1
+    private static let format = 2
 
     var json: JSONValue {
-        let wire = Wire(format: Self.format, stored: stored, session: session)
+        let wire = Wire(format: Self.format, session: session)
         guard let data = try? JSONEncoder().encode(wire) else { return .null }
         return .string(data.base64EncodedString())
     }
@@ -48,16 +42,6 @@ struct Handover: Sendable {
                 .invalid, "the hand-over is not one that this version understands", at: "account \(account)",
                 remedy: "start the account without it")
         }
-        stored = wire.stored
         session = wire.session
-    }
-}
-
-extension OutboxEntry {
-    /// Where the files are that it still has to upload.
-    var mediaDirectories: [String] {
-        media.filter { $0.uploaded == nil }.map {
-            String($0.path.prefix(upTo: $0.path.lastIndex(of: "/") ?? $0.path.startIndex))
-        }
     }
 }

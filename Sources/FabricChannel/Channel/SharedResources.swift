@@ -24,7 +24,6 @@ final class SharedResources: Sendable {
 
     private let loop: RealtimeLoop
     private let gateway: any GatewayPort
-    private let store: InMemoryChannelStore
     private let logger: Logger
     private let logins: Locked<[String: LoginPlan]>
     private let sets: Locked<[Key: Set]>
@@ -33,10 +32,9 @@ final class SharedResources: Sendable {
     private let handedOverMedia: Locked<Swift.Set<String>>
     private let board = GuildBoard()
 
-    init(loop: RealtimeLoop, gateway: any GatewayPort, store: InMemoryChannelStore, logger: Logger) {
+    init(loop: RealtimeLoop, gateway: any GatewayPort, logger: Logger) {
         self.loop = loop
         self.gateway = gateway
-        self.store = store
         self.logger = logger
         logins = Locked([:])
         sets = Locked([:])
@@ -53,12 +51,15 @@ final class SharedResources: Sendable {
     }
 
     /// What an account needs, under the settings in force.
-    func environment(for setup: ChannelSetup) throws(ChannelProblem) -> AccountEnvironment {
+    func environment(
+        for setup: ChannelSetup, store: any ChannelStore, agents: AgentDirectory
+    ) throws(ChannelProblem) -> AccountEnvironment {
         let set = try resources(for: setup)
         return AccountEnvironment(
             gateway: gateway, sessions: set.sessions, http: set.http, loop: loop, store: store, board: board,
-            logger: logger,
+            agents: agents, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
+            outboxDirectory: setup.stateDirectory + "/outbox",
             wallClock: { Date().timeIntervalSince1970 },
             seed: { UInt64.random(in: .min ... .max) })
     }

@@ -11,6 +11,13 @@ struct ListedChannel: Equatable, Sendable {
     var createdAt: Double?
 }
 
+/// What is kept of a channel between two runs.
+struct RestoredChannel: Equatable, Sendable {
+    var cursor: Int64?
+    var wakeups: Set<Int64> = []
+    var taken: Set<Int64> = []
+}
+
 /// One channel of a guild, as an agent is in it.
 struct ChannelSlot: Sendable {
     /// Messages that may wait in a lane; beyond, the rest stays in the guild until there is room.
@@ -22,9 +29,11 @@ struct ChannelSlot: Sendable {
     var closed: Bool
     var head: Int64?
     var joined = false
+    /// A join was sent and is not over.
+    var isJoining = false
     /// False once the agent left the channel; the slot is reused when its lane is empty.
     var isPresent = true
-    /// The guild's list had it: its name and type are known.
+    /// Its name and type are known: from the guild's list, or, if lists never show it, from what the socket brings.
     var isListed = false
     /// Tells apart the channels that use a slot one after the other.
     var generation = 0
@@ -42,21 +51,50 @@ struct ChannelSlot: Sendable {
     var rowsSeen = 0
     /// Known from a push event only; a list that lacks it may be older than the event.
     var awaitsListing = false
-    /// A head below our position, seen once.
-    var rewoundTo: Int64?
+    /// The socket brought something since the last list: a list that lacks the channel is wrong.
+    var broughtSinceList = false
+    /// Where we were when a list first had a head below our position.
+    var behindAt: Int64?
+    /// A message came that is newer than all before, at a position that was used before.
+    var reuseSeen = false
+    /// Counts how often the log went back: positions, and so delivery ids, are used again after that.
+    var era = 0
+    /// The creation time of the newest message taken in, by the guild's clock.
+    var newest = TimeMark()
+    /// Of what the position skipped, how much was said.
+    var saidSkipped: Int64 = 0
+    /// Reads in a row that failed, or that did not show what they should.
     var readFailures = 0
-    /// Messages were left in the guild because the lane was full.
+    /// The read whose answer is awaited; 0: none.
+    var read: UInt64 = 0
+    /// When the read is tried again.
+    var retryAt: ContinuousClock.Instant?
+    /// Messages were left in the guild because the lane was full, or because they could not be recorded.
     var overflown = false
-    /// The cursor moved and is not stored yet.
+    /// The cursor moved, or the lane grew, and that is not stored yet.
     var cursorDirty = false
+    /// The cursor, and what was taken in above it, as the store has it.
+    var storedCursor: Int64?
+    var storedTaken: Set<Int64> = []
+    /// Caught-up messages older than the configured age, of the read under way.
+    var tooOld: Int64 = 0
+    /// After a run that ended badly: up to here, what is for the record may have been delivered before.
+    var uncertainThrough: Int64?
+    /// Restored without a good end: `uncertainThrough` follows from the first list.
+    var isUncertain = false
+    /// How agents that answer each other are held.
+    var chatter = AgentChatter()
 
-    init(_ channel: ListedChannel, intake: Int64?, limits: ChannelPosition.Limits) {
+    init(_ channel: ListedChannel, restored: RestoredChannel?, limits: ChannelPosition.Limits) {
         id = channel.id
         name = channel.name
         type = channel.type
         closed = channel.closed
         head = channel.lastSeq
-        position = ChannelPosition(intake: intake, limits: limits)
+        position = ChannelPosition(
+            intake: restored?.cursor, wakeups: restored?.wakeups ?? [], ahead: restored?.taken ?? [], limits: limits)
+        storedCursor = restored?.cursor
+        storedTaken = restored?.taken ?? []
     }
 
     mutating func update(from channel: ListedChannel) {
@@ -65,12 +103,18 @@ struct ChannelSlot: Sendable {
         closed = channel.closed
         head = channel.lastSeq ?? head
         awaitsListing = false
+        broughtSinceList = false
+    }
+
+    /// What the ids of its deliveries begin with.
+    func deliveryPrefix(account: String, guild: String) -> String {
+        "\(account)/\(guild)/\(id)/" + (era == 0 ? "" : "~\(era)/")
     }
 
     /// Positions a channel that appeared while the agent runs before its first message (seq 0 or 1): `notBefore`
     /// decides what of it is news.
     mutating func beginWhereWeCameIn() {
-        position.begin(at: -1)
+        position.begin(at: ChannelPosition.valid.lowerBound)
         startsInside = true
     }
 }

@@ -6,6 +6,10 @@ struct DeliveryFacts {
     var wake: Bool
     var caughtUp: Bool
     var redelivered: Bool
+    /// Whether the author is known to be an agent.
+    var isFromAgent: Bool
+    /// Which turn of a wake delivery this is, from 1.
+    var attempt = 1
 }
 
 /// A file that was fetched for a delivery, or could not be.
@@ -23,17 +27,14 @@ struct FailedMedia: Sendable, Equatable {
 
 /// The parts of a delivery that are the same for every message of a conversation, written once.
 struct ConversationText: Sendable {
-    /// `{"delivery":"<account>/<guild>/<channel>/`
+    /// `{"delivery":"` and what the delivery's id begins with
     let opening: [UInt8]
     /// `,"account":…,"channel":"fabric"`
     let account: [UInt8]
     /// `,"conversation":{…},"message":{"id":`
     let conversation: [UInt8]
-    /// The delivery id up to the message's own part.
-    let idPrefix: String
 
-    init(account: String, guild: String, channel: String, name: String?, type: FabricChannelType) {
-        idPrefix = "\(account)/\(guild)/\(channel)/"
+    init(account: String, guild: String, channel: String, name: String?, type: FabricChannelType, idPrefix: String) {
         var writer = JSONWriter()
         writer.string(idPrefix)
         opening = Array("{\"delivery\":".utf8) + writer.bytes.dropLast()
@@ -65,7 +66,7 @@ struct ConversationText: Sendable {
     }
 }
 
-/// Writes the delivery JSON of the design, section 9. Strings that the guild sent are copied as they stand, escapes
+/// Writes a delivery, the JSON object that the C header defines. Strings that the guild sent are copied as they stand, escapes
 /// included: nothing is decoded and encoded again.
 enum DeliveryWriter {
     /// The part of a delivery id that names the message: its seq, or its id where the guild gives no seq.
@@ -91,6 +92,10 @@ enum DeliveryWriter {
         buffer.append(facts.wake ? ",\"wake\":true" : ",\"wake\":false")
         buffer.append(facts.caughtUp ? ",\"caughtUp\":true" : ",\"caughtUp\":false")
         buffer.append(facts.redelivered ? ",\"redelivered\":true" : ",\"redelivered\":false")
+        if facts.wake {
+            buffer.append(",\"attempt\":")
+            buffer.append(Int64(facts.attempt))
+        }
         buffer.append(text.conversation)
         append(string: view.id, to: buffer)
         if let sequence = view.seq {
@@ -101,7 +106,7 @@ enum DeliveryWriter {
         append(string: view.content, to: buffer)
         buffer.append(",\"author\":{\"id\":")
         append(string: view.author, to: buffer)
-        buffer.append("}")
+        buffer.append(facts.isFromAgent ? ",\"isAgent\":true}" : ",\"isAgent\":false}")
         if let createdAt = view.createdAt, createdAt.kind == .string {
             buffer.append(",\"createdAt\":")
             buffer.append(createdAt.rawBytes)

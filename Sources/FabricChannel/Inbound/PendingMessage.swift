@@ -1,3 +1,5 @@
+import ChannelStore
+
 /// A message that was taken in and waits for its turn in a lane.
 struct PendingMessage: Sendable, Equatable {
     /// The delivery id: the same each time the message is delivered.
@@ -10,6 +12,19 @@ struct PendingMessage: Sendable, Equatable {
     var caughtUp: Bool
     /// Whether it may have been delivered before.
     var redelivered: Bool
+    /// How many turns were begun for it.
+    var attempts = 0
+    /// Whether another agent wrote it.
+    var isFromAgent = false
     /// The message object as the guild sent it, JSON text.
     var message: [UInt8]
+
+    func stored(
+        _ key: ChannelKey, handedOver: Bool, mediaDirectory: String? = nil, deadReason: String? = nil
+    ) -> StoredDelivery {
+        StoredDelivery(
+            id: id, key: key, sequence: sequence, wake: wake, caughtUp: caughtUp, redelivered: redelivered,
+            message: message, handedOver: handedOver, attempts: attempts, mediaDirectory: mediaDirectory,
+            deadReason: deadReason)
+    }
 }

@@ -8,7 +8,7 @@ struct RecentIDs: Sendable {
     private var known: Set<Int> = []
     private let limit: Int
 
-    /// - Parameter limit: 5,000 is what the plugins before this one keep (Fabric contract, section 6.5).
+    /// - Parameter limit: 5,000 is what other plugins for Fabric keep.
     init(limit: Int = 5000) { self.limit = limit }
 
     /// Remembers an id of a channel; false when it was known.

@@ -2,8 +2,8 @@ import ChannelStore
 
 /// The messages an account has yet to send: in order per channel, channels in parallel.
 ///
-/// A plain value: what happened and the time go in, what to do comes out. The idempotency key of an entry is derived from
-/// its id, so that a repeat after a crash or an unknown outcome is recognised by the guild.
+/// A plain value, part of `Outgoing`. The idempotency key of an entry is derived from its id, so that a repeat after a crash
+/// or an unknown outcome is recognised by the guild.
 struct Outbox: Sendable {
     enum Action: Equatable, Sendable {
         /// Upload the file at `index` of the entry.
@@ -14,8 +14,6 @@ struct Outbox: Sendable {
         case store(StoreChange)
         /// The entry is settled.
         case complete(id: String, Outcome)
-        /// Call `wake` again at this time.
-        case wait(until: ContinuousClock.Instant)
     }
 
     enum Outcome: Equatable, Sendable {
@@ -27,7 +25,7 @@ struct Outbox: Sendable {
     enum Failure: Equatable, Sendable {
         /// Not now: no connection, 408, 429, 5xx, no token.
         case passing(reason: String, retryAfter: Duration?)
-        /// The connection was lost after the request was sent.
+        /// The connection was lost after the request was sent, or the answer says nothing.
         case unknownOutcome(reason: String)
         /// The guild said no, for good.
         case final(reason: String)
@@ -43,65 +41,95 @@ struct Outbox: Sendable {
         var queue: [String] = []
         var step = Step.ready
         var failures = 0
-        /// The head's last post may have arrived.
-        var doubtful = false
+        /// Why the head could not be sent yet, and since when it is tried.
+        var problem: (reason: String, since: ContinuousClock.Instant)?
     }
 
-    private var entries: [String: OutboxEntry] = [:]
+    private struct Item: Sendable {
+        var entry: OutboxEntry
+        /// The store has it, so it may be sent.
+        var isKept: Bool
+        /// A post of it may have arrived.
+        var isDoubtful: Bool
+    }
+
+    private var items: [String: Item] = [:]
     private var lanes: [ChannelKey: Lane] = [:]
     private var dead: [String: OutboxEntry] = [:]
     private var nextOrder: UInt64 = 1
     private var random: SplitMix64
     /// How many dead letters are kept; the oldest goes first.
-    private let deadLetterLimit = 1000
+    static let deadLetterLimit = 1000
 
+    /// - Parameter restored: what was kept. Whatever is to be sent may have been posted before the end of the last run.
     init(restored: [OutboxEntry], seed: UInt64) {
         random = SplitMix64(state: seed)
         for entry in restored.sorted(by: { $0.order < $1.order }) {
-            nextOrder = max(nextOrder, entry.order + 1)
+            if entry.order < .max { nextOrder = max(nextOrder, entry.order + 1) }
             if entry.deadReason != nil {
                 dead[entry.id] = entry
             } else {
-                entries[entry.id] = entry
+                items[entry.id] = Item(entry: entry, isKept: true, isDoubtful: true)
                 lanes[entry.key, default: Lane()].queue.append(entry.id)
             }
         }
     }
 
-    /// Everything that has to survive: what is to be sent, in order, and the dead letters.
-    var all: [OutboxEntry] { (Array(entries.values) + dead.values).sorted { $0.order < $1.order } }
-    var count: Int { entries.count }
+    /// Everything that has to survive: what the store has been given, in order, and the dead letters.
+    var kept: [OutboxEntry] {
+        (items.values.filter(\.isKept).map(\.entry) + dead.values).sorted { $0.order < $1.order }
+    }
+    var count: Int { items.count }
     var deadLetters: [OutboxEntry] { dead.values.sorted { $0.order < $1.order } }
-    func entry(_ id: String) -> OutboxEntry? { entries[id] }
+    func entry(_ id: String) -> OutboxEntry? { items[id]?.entry }
 
     /// When the earliest waiting entry may go on.
-    var nextDue: ContinuousClock.Instant? {
+    var due: ContinuousClock.Instant? {
         lanes.values.compactMap { if case .waiting(let until) = $0.step { until } else { nil } }.min()
     }
 
-    /// Whether a message that is still to be sent has a file in the directory.
-    func uses(filesIn directory: String) -> Bool {
-        entries.values.contains { $0.media.contains { $0.uploaded == nil && $0.path.hasPrefix(directory + "/") } }
+    /// The message that could not be sent for the longest time, and why.
+    var longestProblem: (reason: String, since: ContinuousClock.Instant)? {
+        lanes.values.compactMap(\.problem).min { $0.since < $1.since }
     }
 
     /// Whether the message is known already: queued or given up.
-    func contains(_ id: String) -> Bool { entries[id] != nil || dead[id] != nil }
+    func contains(_ id: String) -> Bool { items[id] != nil || dead[id] != nil }
 
-    /// Accepts a message. The first action stores it; nothing is sent before that is done and `start` is called.
+    /// Takes a message. Its place in the channel's order is taken; it is sent after `keep`.
     mutating func accept(
-        id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?
-    ) -> [Action] {
-        let entry = OutboxEntry(id: id, key: key, text: text, media: media, replyTo: replyTo, order: nextOrder)
-        nextOrder += 1
-        entries[id] = entry
+        id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, floor: Int64?
+    ) {
+        let entry = OutboxEntry(
+            id: id, key: key, text: text, media: media, replyTo: replyTo, floor: floor, order: nextOrder)
+        nextOrder &+= 1
+        items[id] = Item(entry: entry, isKept: false, isDoubtful: false)
         lanes[key, default: Lane()].queue.append(id)
+    }
+
+    /// The files of an entry are where they outlive the turn.
+    mutating func filesKept(_ id: String, _ media: [StoredMedia]) { items[id]?.entry.media = media }
+
+    /// The entry is given to the store.
+    mutating func keep(_ id: String) -> [Action] {
+        guard items[id]?.isKept == false, let entry = items[id]?.entry else { return [] }
+        items[id]?.isKept = true
         return [.store(.outbox(entry))]
+    }
+
+    /// An entry that was never kept is withdrawn.
+    mutating func withdraw(_ id: String, now: ContinuousClock.Instant) -> [Action] {
+        guard let item = items[id], !item.isKept else { return [] }
+        items[id] = nil
+        return leave(id, item.entry.key, now: now)
     }
 
     /// Begins, or goes on with, everything that may go on now.
     mutating func wake(now: ContinuousClock.Instant) -> [Action] {
         var actions: [Action] = []
-        for key in Array(lanes.keys) { actions += advance(key, now: now) }
+        for key in lanes.keys.sorted(by: { ($0.guild, $0.channel) < ($1.guild, $1.channel) }) {
+            actions += advance(key, now: now)
+        }
         return actions
     }
 
@@ -109,42 +137,51 @@ struct Outbox: Sendable {
     mutating func wake(_ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] { advance(key, now: now) }
 
     private mutating func advance(_ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] {
-        guard var lane = lanes[key], let id = lane.queue.first, let entry = entries[id] else { return [] }
+        guard let lane = lanes[key], let id = lane.queue.first, let item = items[id], item.isKept else { return [] }
         switch lane.step {
         case .working: return []
         case .waiting(let until) where until > now: return []
         case .waiting, .ready: break
         }
-        lane.step = .working
-        defer { lanes[key] = lane }
-        if let index = entry.media.firstIndex(where: { $0.uploaded == nil }) {
+        lanes[key]?.step = .working
+        if let index = item.entry.media.firstIndex(where: { $0.uploaded == nil }) {
             return [.upload(id: id, index: index)]
         }
-        if lane.doubtful { return [.readBack(id: id)] }
+        // Without a place to look from, the key alone makes the repeat safe.
+        if item.isDoubtful, item.entry.floor != nil { return [.readBack(id: id)] }
         return [.post(id: id)]
     }
 
     /// A file arrived at the guild; `answer` is what the guild said of it.
     mutating func uploaded(_ id: String, index: Int, answer: [UInt8], now: ContinuousClock.Instant) -> [Action] {
-        guard var entry = entries[id], entry.media.indices.contains(index) else { return [] }
-        entry.media[index].uploaded = answer
-        entries[id] = entry
-        lanes[entry.key]?.step = .ready
-        lanes[entry.key]?.failures = 0
-        return [.store(.outbox(entry))] + advance(entry.key, now: now)
+        guard var item = items[id], item.entry.media.indices.contains(index) else { return [] }
+        item.entry.media[index].uploaded = answer
+        items[id] = item
+        lanes[item.entry.key]?.step = .ready
+        lanes[item.entry.key]?.failures = 0
+        return [.store(.outbox(item.entry))] + advance(item.entry.key, now: now)
     }
 
     /// The message was posted, now or by the attempt in doubt.
     mutating func posted(
         _ id: String, messageId: String, sequence: Int64?, now: ContinuousClock.Instant
     ) -> [Action] {
-        settle(id, .sent(messageId: messageId, sequence: sequence), now: now)
+        guard let key = items[id]?.entry.key else { return [] }
+        var actions: [Action] = []
+        // What is looked for when the next one's answer gets lost must not be this one, should they say the same.
+        if let sequence, let next = lanes[key]?.queue.dropFirst().first, let floor = items[next]?.entry.floor,
+            floor < sequence
+        {
+            items[next]?.entry.floor = sequence
+            if let item = items[next], item.isKept { actions.append(.store(.outbox(item.entry))) }
+        }
+        return actions + settle(id, .sent(messageId: messageId, sequence: sequence), now: now)
     }
 
     /// History does not show the message in doubt: it is sent again, with the same key.
     mutating func notFound(_ id: String, now: ContinuousClock.Instant) -> [Action] {
-        guard let entry = entries[id] else { return [] }
-        lanes[entry.key]?.doubtful = false
+        guard let entry = items[id]?.entry else { return [] }
+        items[id]?.isDoubtful = false
         lanes[entry.key]?.step = .ready
         return advance(entry.key, now: now)
     }
@@ -153,30 +190,31 @@ struct Outbox: Sendable {
     mutating func failed(
         _ id: String, _ failure: Failure, posting: Bool, now: ContinuousClock.Instant
     ) -> [Action] {
-        guard let entry = entries[id], var lane = lanes[entry.key] else { return [] }
+        guard let entry = items[id]?.entry, var lane = lanes[entry.key] else { return [] }
         let retryAfter: Duration?
+        let words: String
         switch failure {
         case .final(let reason):
             return settle(id, .dead(reason: reason), now: now)
-        case .unknownOutcome:
-            if posting { lane.doubtful = true }
-            retryAfter = nil
-        case .passing(_, let after):
-            retryAfter = after
+        case .unknownOutcome(let reason):
+            if posting { items[id]?.isDoubtful = true }
+            (words, retryAfter) = (reason, nil)
+        case .passing(let reason, let after):
+            (words, retryAfter) = (reason, after)
         }
-        lane.failures += 1
+        lane.failures = min(lane.failures, 1000) + 1
+        lane.problem = (words, lane.problem?.since ?? now)
         // 1 s doubled to 60 s with jitter; a server's Retry-After is a lower bound, up to an hour.
         let base = Double(1 << min(lane.failures - 1, 6))
         var delay = Duration.seconds(min(base, 60) * (0.5 + random.unit() / 2))
         if let retryAfter { delay = max(delay, min(retryAfter, .seconds(3600))) }
-        let until = now.advanced(by: delay)
-        lane.step = .waiting(until: until)
+        lane.step = .waiting(until: now.advanced(by: delay))
         lanes[entry.key] = lane
-        return [.wait(until: until)]
+        return []
     }
 
     private mutating func settle(_ id: String, _ outcome: Outcome, now: ContinuousClock.Instant) -> [Action] {
-        guard var entry = entries.removeValue(forKey: id) else { return [] }
+        guard var entry = items.removeValue(forKey: id)?.entry else { return [] }
         var actions: [Action] = []
         switch outcome {
         case .sent:
@@ -185,31 +223,36 @@ struct Outbox: Sendable {
             entry.deadReason = reason
             dead[id] = entry
             actions.append(.store(.outbox(entry)))
-            if dead.count > deadLetterLimit, let oldest = dead.values.min(by: { $0.order < $1.order }) {
+            if dead.count > Self.deadLetterLimit, let oldest = dead.values.min(by: { $0.order < $1.order }) {
                 dead[oldest.id] = nil
                 actions.append(.store(.outboxRemoved(id: oldest.id)))
             }
         }
         actions.append(.complete(id: id, outcome))
-        lanes[entry.key]?.queue.removeAll { $0 == id }
-        if lanes[entry.key]?.queue.isEmpty ?? true {
-            lanes[entry.key] = nil
-        } else {
-            lanes[entry.key]?.step = .ready
-            lanes[entry.key]?.failures = 0
-            lanes[entry.key]?.doubtful = false
-            actions += advance(entry.key, now: now)
-        }
-        return actions
+        return actions + leave(id, entry.key, now: now)
     }
 
-    /// Puts a dead letter back into the queue; false when there is none with this id.
+    private mutating func leave(_ id: String, _ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] {
+        let wasHead = lanes[key]?.queue.first == id
+        lanes[key]?.queue.removeAll { $0 == id }
+        guard lanes[key]?.queue.isEmpty == false else {
+            lanes[key] = nil
+            return []
+        }
+        guard wasHead else { return [] }
+        lanes[key]?.step = .ready
+        lanes[key]?.failures = 0
+        lanes[key]?.problem = nil
+        return advance(key, now: now)
+    }
+
+    /// Puts a dead letter back into the queue; nil when there is none with this id.
     mutating func resubmit(_ id: String, now: ContinuousClock.Instant) -> [Action]? {
         guard var entry = dead.removeValue(forKey: id) else { return nil }
         entry.deadReason = nil
         entry.order = nextOrder
-        nextOrder += 1
-        entries[id] = entry
+        nextOrder &+= 1
+        items[id] = Item(entry: entry, isKept: true, isDoubtful: false)
         lanes[entry.key, default: Lane()].queue.append(id)
         return [.store(.outbox(entry))] + advance(entry.key, now: now)
     }

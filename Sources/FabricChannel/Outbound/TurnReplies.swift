@@ -1,4 +1,5 @@
 import ChannelStore
+import FabricAPI
 
 /// The messages an agent sends during a turn, kept until the turn is over and then joined into one.
 struct TurnReplies: Sendable {
@@ -10,12 +11,15 @@ struct TurnReplies: Sendable {
         var replyTo: String?
         /// The requests to answer when it is posted.
         var requests: [UInt64]
+
+        /// What a turn that said nothing must say all the same: in a rotation everybody waits for the one whose turn it is.
+        static func noReply(to key: ChannelKey) -> Reply {
+            Reply(key: key, texts: [FabricRealtime.noReply], media: [], replyTo: nil, requests: [])
+        }
     }
 
     /// Keyed by delivery; one turn may write to more than one channel, each its own message.
     private var replies: [String: [Reply]] = [:]
-
-    var isEmpty: Bool { replies.isEmpty }
 
     /// Adds a segment to the turn's message to `key`.
     mutating func add(
@@ -37,7 +41,7 @@ struct TurnReplies: Sendable {
     /// Takes the turn's messages: it is over.
     mutating func end(_ delivery: String) -> [Reply] { replies.removeValue(forKey: delivery) ?? [] }
 
-    /// Everything buffered, for a stop or a hand-over.
+    /// Everything buffered: the account stops.
     mutating func endAll() -> [(delivery: String, replies: [Reply])] {
         let all = replies.sorted { $0.key < $1.key }
         replies = [:]

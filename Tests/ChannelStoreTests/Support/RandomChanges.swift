@@ -49,7 +49,8 @@ struct RandomChanges {
         switch number(0...99) {
         case 0..<20: return .cursor(key(), sequence: sequence())
         case 20..<24: return .forgetChannel(key())
-        case 24..<36: return .wakeup(key(), sequence: sequence())
+        case 24..<31: return .wakeup(key(), sequence: sequence())
+        case 31..<36: return .taken(key(), sequence: sequence())
         case 36..<56: return .delivery(delivery())
         case 56..<68: return .settled(delivery: "d\(number(0...7))")
         case 68..<82: return .outbox(entry())

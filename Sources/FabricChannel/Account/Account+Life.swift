@@ -1,0 +1,242 @@
+import ChannelStore
+import FabricAPI
+import Logging
+import Sessions
+import SocketIO
+
+/// The work under way of an account: stopped with it.
+struct AccountTasks {
+    var running: [UInt64: Task<Void, Never>] = [:]
+    var next: UInt64 = 0
+}
+
+/// How far the end of an account has come.
+struct AccountEnding {
+    var isLoaded = false
+    var hasBegun = false
+    /// Commits that the store has not confirmed.
+    var commits = 0
+    var drainWaiters: [CheckedContinuation<Void, Never>] = []
+    var storeWaiters: [CheckedContinuation<Void, Never>] = []
+
+    mutating func checkStored() {
+        guard commits == 0 else { return }
+        letStoreWaitersGo()
+    }
+
+    mutating func letStoreWaitersGo() {
+        let waiters = storeWaiters
+        storeWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
+    mutating func letDrainWaitersGo() {
+        let waiters = drainWaiters
+        drainWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+}
+
+/// Start, session, stop.
+extension Account {
+    /// Starts the account; it goes on until `stop`.
+    /// - Throws: when what is kept of it cannot be read.
+    func start(handover: Handover? = nil) async throws {
+        let stored = try await environment.store.load(id)
+        guard !ending.hasBegun else { return }
+        ending.isLoaded = true
+        life.running = true
+        inbox = Inbox(
+            account: id, settings: settings.inbox, stored: stored, isHandover: handover != nil,
+            mediaRoot: environment.mediaDirectory, agents: environment.agents, seed: environment.seed(),
+            now: environment.moment, &inboxActions)
+        outgoing = Outgoing(settings: settings.outgoing, restored: stored.outbox, seed: environment.seed())
+        OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)
+        // It may have changed while what is kept was being read.
+        handle(.storeHealth(isGood: environment.store.health == .good))
+        subscription = environment.sessions.subscribe(id)
+        if let session = handover?.session { environment.sessions.importSnapshot(id, session) }
+        statusChanged()
+        run { account in await account.followSession() }
+        handle(Outgoing.Event.tick)
+    }
+
+    // MARK: The session
+
+    /// Keeps the set of guild connections in step with the session, until the account stops.
+    private func followSession() async {
+        let updates = environment.sessions.updates(for: id)
+        run { account in await account.obtainSession() }
+        for await update in updates {
+            if ending.hasBegun { return }
+            switch update {
+            case .renewed(let session): adopt(session)
+            case .blocked(let reason): block(reason)
+            case .unblocked: unblock()
+            case .renewalEnded(let reason):
+                logger.error("the session is no longer renewed ahead of time", metadata: ["reason": "\(reason)"])
+            }
+        }
+    }
+
+    /// Asks for the first session, again and again while the reason is a passing one.
+    private func obtainSession() async {
+        var failures = 0
+        while !ending.hasBegun, life.blocked == nil {
+            do {
+                adopt(try await environment.sessions.session(for: id))
+                return
+            } catch {
+                if ending.hasBegun { return }
+                if let reason = error.blockedReason {
+                    block(reason)
+                    return
+                }
+                life.sessionProblem = error.operatorText
+                statusChanged()
+                failures += 1
+                logger.log(
+                    level: failures == 1 ? .warning : .debug, "no session",
+                    metadata: ["reason": "\(error.operatorText)"])
+                guard await pause(error.retryDelay ?? .seconds(1 << min(failures, 6))) else { return }
+            }
+        }
+    }
+
+    private func adopt(_ session: Session) {
+        guard !ending.hasBegun else { return }
+        life.blocked = nil
+        life.sessionProblem = nil
+        life.hasSession = true
+        environment.agents.insert(session.fabric.user.id)
+        for info in session.fabric.guilds {
+            guard let number = inbox.number(of: info.nodeId), let link = links[number], link.endpoint != info.endpoint
+            else { continue }
+            // The guild moved.
+            tearDown(link)
+            handle(.disconnected(number))
+            life.guildInfos[info.nodeId] = info
+            open(number)
+        }
+        life.guildInfos = Dictionary(session.fabric.guilds.map { ($0.nodeId, $0) }) { first, _ in first }
+        handle(.session(user: session.fabric.user.id, guilds: session.fabric.guilds.map(\.nodeId)))
+        // One that could not be used before may be usable now.
+        for info in session.fabric.guilds {
+            if let number = inbox.number(of: info.nodeId), links[number] == nil { open(number) }
+        }
+        statusChanged()
+    }
+
+    private func block(_ reason: String) {
+        guard life.blocked == nil else { return }
+        life.blocked = reason
+        logger.error("account blocked", metadata: ["reason": "\(reason)"])
+        handle(.session(user: inbox.user, guilds: []))
+        statusChanged()
+    }
+
+    private func unblock() {
+        guard life.blocked != nil else { return }
+        life.blocked = nil
+        statusChanged()
+        run { account in await account.obtainSession() }
+    }
+
+    // MARK: Tasks
+
+    /// Runs `body` as part of the account: stopped with it.
+    func run(_ body: @escaping @Sendable (isolated Account) async -> Void) {
+        guard !ending.hasBegun else { return }
+        tasks.next += 1
+        let number = tasks.next
+        tasks.running[number] = Task { [weak self] in
+            guard let self else { return }
+            await self.carryOut(body)
+            await self.taskEnded(number)
+        }
+    }
+
+    /// A task that gets its turn only after the account was stopped does nothing: its session is gone, and asking for a
+    /// token would log in for nobody.
+    private func carryOut(_ body: @Sendable (isolated Account) async -> Void) async {
+        if !ending.hasBegun { await body(self) }
+    }
+
+    private func taskEnded(_ number: UInt64) {
+        tasks.running[number] = nil
+    }
+
+    /// Waits; false when the account stops meanwhile.
+    func pause(_ duration: Duration) async -> Bool {
+        do {
+            try await Task.sleep(for: duration)
+            return !ending.hasBegun
+        } catch {
+            return false
+        }
+    }
+
+    // MARK: Stop
+
+    /// Stops the account: no socket, timer, task or callback of it remains, and the store has what the next run needs.
+    func stop(drain: Duration) async -> Handover {
+        guard !ending.hasBegun, ending.isLoaded else {
+            ending.hasBegun = true
+            return Handover(session: nil)
+        }
+        for link in links.values { silence(link) }
+        if drain > .zero { await self.drain(drain) }
+        guard !ending.hasBegun else { return Handover(session: nil) }
+        handle(Outgoing.Event.stop)
+        handle(Inbox.Event.stop)
+        ending.hasBegun = true
+        life.running = false
+        timer.timer?.cancel()
+        timer = AccountTimer()
+        for link in links.values { tearDown(link) }
+        links = [:]
+        let running = Array(tasks.running.values)
+        for task in running { task.cancel() }
+        for task in running { await task.value }
+        tasks = AccountTasks()
+        // With the subscription the session goes. Not before the tasks are over: one that is on its way to ask for a token
+        // would log in again, for nobody.
+        let session = environment.sessions.export(id)
+        subscription?.cancel()
+        subscription = nil
+        answers.end(account: id)
+        await storeHasEverything(within: .seconds(2))
+        statusChanged()
+        return Handover(session: session, mediaDirectories: Set(inbox.turns.values.compactMap(\.mediaDirectory)))
+    }
+
+    /// Lets running turns and queued messages finish, for at most `limit`.
+    private func drain(_ limit: Duration) async {
+        handle(.drain)
+        guard !isDrained else { return }
+        let timer = loop.schedule(after: limit) { [weak self] in
+            self?.assumeIsolated { $0.ending.letDrainWaitersGo() }
+        }
+        await withCheckedContinuation { ending.drainWaiters.append($0) }
+        timer.cancel()
+    }
+
+    private var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet }
+
+    func checkDrained() {
+        if !ending.drainWaiters.isEmpty, isDrained { ending.letDrainWaitersGo() }
+    }
+
+    /// A store that does not take anything must not keep a stop waiting: what it has not is what a crash would lose.
+    private func storeHasEverything(within limit: Duration) async {
+        guard ending.commits > 0 else { return }
+        let timer = loop.schedule(after: limit) { [weak self] in
+            self?.assumeIsolated { $0.ending.letStoreWaitersGo() }
+        }
+        await withCheckedContinuation { ending.storeWaiters.append($0) }
+        timer.cancel()
+        if ending.commits > 0 {
+            logger.error("the store did not take the last changes in time; what they held may be delivered again")
+        }
+    }
+}

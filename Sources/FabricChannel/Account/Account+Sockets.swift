@@ -1,0 +1,147 @@
+import FabricAPI
+import Logging
+import SocketIO
+
+/// The sockets of an account: one per guild of its session.
+extension Account {
+    /// Connects to a guild. One whose address cannot be used is still a guild of the account: it is not connected, and
+    /// the status says why.
+    func open(_ number: Int) {
+        let nodeId = inbox.nodeID(number)
+        guard links[number] == nil, let info = life.guildInfos[nodeId] else { return }
+        do {
+            let guild = try makeGuild(info)
+            var configuration = try SocketIOClient.Configuration(url: guild.realtimeURL)
+            configuration.namespace = guild.realtimeNamespace
+            configuration.certificateAuthorityFile = settings.certificateAuthorityFile
+            connect(GuildLink(number: number, nodeId: nodeId, endpoint: info.endpoint, guild: guild), configuration)
+        } catch {
+            let reason = operatorText(error)
+            if life.guildProblem != reason {
+                logger.error("guild cannot be used", metadata: ["guild": "\(nodeId)", "reason": "\(reason)"])
+            }
+            life.guildProblem = "guild \(nodeId): \(reason)"
+        }
+    }
+
+    private func connect(_ link: GuildLink, _ configuration: SocketIOClient.Configuration) {
+        links[link.number] = link
+        let delegate = GuildSocketDelegate(account: self, link: link)
+        let number = link.number
+        let client = SocketIOClient(
+            configuration: configuration, loop: loop,
+            auth: { [weak self] _ in
+                guard let self else { throw CancellationError() }
+                return try await self.authenticate(number)
+            }, delegate: delegate)
+        link.client = client
+        link.delegate = delegate
+        run { _ in await client.connect() }
+    }
+
+    func makeGuild(_ info: FabricGuildInfo) throws(FabricError) -> FabricGuild {
+        try FabricGuild(
+            nodeId: info.nodeId, endpoint: info.endpoint, http: environment.http,
+            foreignDownloads: settings.allowsPrivateAddresses ? .withoutToken : .withoutTokenFromPublicAddresses)
+    }
+
+    /// The auth callback: a guild token that is valid now, asked for on every connect.
+    private func authenticate(_ number: Int) async throws -> [UInt8] {
+        guard let link = links[number] else { throw CancellationError() }
+        handle(.askedForToken(number))
+        let token = try await guildToken(link.nodeId)
+        link.token = token
+        return FabricRealtime.authentication(token: token)
+    }
+
+    /// The session has the guild no more.
+    func close(_ number: Int) {
+        guard let link = links.removeValue(forKey: number) else { return }
+        tearDown(link)
+    }
+
+    func tearDown(_ link: GuildLink) {
+        silence(link)
+        if links[link.number] === link { links[link.number] = nil }
+    }
+
+    /// No more messages from this guild; a running turn may still finish.
+    func silence(_ link: GuildLink) {
+        leaveBoard(link)
+        guard let client = link.client else { return }
+        link.client = nil
+        link.delegate = nil
+        Task { await client.disconnect() }
+    }
+
+    // MARK: What the socket says of itself
+
+    func changed(_ state: SocketIOState, of client: SocketIOClient, _ link: GuildLink) {
+        guard link.client === client else { return }
+        switch state {
+        case .idle: break
+        case .connecting(let attempt):
+            leaveBoard(link)
+            link.reconnectAttempts = attempt
+            handle(.connecting(link.number))
+        case .connected:
+            handle(.connected(link.number))
+        case .disconnected(let reason, let retryIn):
+            lost(link, reason: reason, retryIn: retryIn)
+        }
+    }
+
+    private func lost(_ link: GuildLink, reason: SocketIODisconnect, retryIn: Duration?) {
+        link.lastDisconnect = "\(reason)"
+        life.guildProblem = "guild \(link.nodeId): \(reason)"
+        if reason.suggestsRejectedToken, let token = link.token {
+            environment.sessions.invalidate(id, ifTokenIs: token)
+        }
+        link.token = nil
+        // The first failure says it; while a guild is away, a thousand agents trying again are not news.
+        let isNews = inbox.phase(link.number) == .ready || link.reconnectAttempts <= 1
+        logger.log(
+            level: isNews ? .warning : .debug, "guild connection lost",
+            metadata: [
+                "guild": "\(link.nodeId)", "reason": "\(reason)",
+                "retryIn": "\(retryIn.map { "\($0)" } ?? "no")",
+            ])
+        handle(.disconnected(link.number))
+        if reason.isOutage, let client = link.client {
+            link.boardNumber = environment.board.wait(link.endpoint) { Task { await client.connect() } }
+        }
+        statusChanged()
+    }
+
+    func replaceConnection(_ number: Int, reason: String) {
+        guard let link = links[number] else { return }
+        if let token = link.token { environment.sessions.invalidate(id, ifTokenIs: token) }
+        life.guildProblem = "guild \(link.nodeId): \(reason)"
+        if let client = link.client { run { _ in await client.reconnect(reason: reason) } }
+    }
+
+    func phaseChanged(_ number: Int) {
+        if let link = links[number], inbox.phase(number) == .ready {
+            link.lastConnectedAt = environment.wallClock()
+            link.reconnectAttempts = 0
+            tellBoard(link)
+        }
+        statusChanged()
+    }
+
+    // MARK: The board
+
+    private func leaveBoard(_ link: GuildLink) {
+        guard let number = link.boardNumber else { return }
+        link.boardNumber = nil
+        environment.board.leave(link.endpoint, number)
+    }
+
+    /// The guild is back: the others that wait for it need not wait for their backoff.
+    private func tellBoard(_ link: GuildLink) {
+        let waiting = environment.board.reached(link.endpoint, now: .now)
+        for (index, retry) in waiting.enumerated() {
+            loop.schedule(after: GuildBoard.spread * (Double(index) / Double(waiting.count)), retry)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import ChannelStore
+import SocketIO
+
+/// The one timer of an account.
+struct AccountTimer {
+    var timer: LoopTimer?
+    var due: ContinuousClock.Instant?
+}
+
+/// Time and the store: the two that answer later.
+extension Account {
+    /// One timer for everything that waits for a time.
+    func armTimer() {
+        let due = [inbox.due, outgoing.due].compactMap(\.self).min()
+        guard due != timer.due else { return }
+        timer.timer?.cancel()
+        timer = AccountTimer()
+        guard let due, !ending.hasBegun else { return }
+        timer.due = due
+        timer.timer = loop.schedule(after: max(.zero, ContinuousClock.now.duration(to: due))) { [weak self] in
+            self?.assumeIsolated { account in
+                account.timer = AccountTimer()
+                account.handle(Inbox.Event.tick)
+                account.handle(Outgoing.Event.tick)
+            }
+        }
+    }
+
+    /// What gathers while the loop handles a batch of frames is committed together.
+    func flushSoon() {
+        lastInboundAt = environment.wallClock()
+        loop.onTurnEnd { [weak self] in self?.assumeIsolated { $0.handle(Inbox.Event.flush) } }
+    }
+
+    /// Gives changes to the store, in order, and goes on when they are safe.
+    func commit(_ changes: [StoreChange], then next: @escaping @Sendable (isolated Account) -> Void) {
+        let loop = loop
+        ending.commits += 1
+        environment.store.commit(changes, account: id) { [weak self] in
+            guard let self else { return }
+            let done: @Sendable () -> Void = {
+                self.assumeIsolated { account in
+                    account.ending.commits -= 1
+                    next(account)
+                    account.ending.checkStored()
+                }
+            }
+            if loop.isOnLoop { done() } else { loop.execute(done) }
+        }
+    }
+}

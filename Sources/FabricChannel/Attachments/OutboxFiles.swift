@@ -1,0 +1,73 @@
+import ChannelStore
+import Foundation
+import Glibc
+
+/// The files of messages that are not sent yet: kept apart from the turn they come from, and removed with their message.
+enum OutboxFiles {
+    /// Where the files of one account's messages are.
+    private static func directory(_ root: String, account: String) -> String {
+        "\(root)/\(AttachmentName.safe(account, fallback: "account").prefix(60))-\(digest(account))"
+    }
+
+    private static func directory(_ root: String, account: String, entry: String) -> String {
+        "\(directory(root, account: account))/\(digest(entry))"
+    }
+
+    private static func digest(_ text: String) -> String {
+        String(Array(text.utf8).withUnsafeBytes { byteHash($0) }, radix: 16)
+    }
+
+    /// Keeps the files of a message: a second name where the file system allows it, which costs nothing and outlives the
+    /// first, else a copy.
+    /// - Returns: the files under their new paths.
+    /// - Throws: a `RequestProblem`-like text naming the file that cannot be read.
+    static func keep(
+        _ media: [StoredMedia], root: String, account: String, entry: String
+    ) throws(FileProblem) -> [StoredMedia] {
+        let directory = directory(root, account: account, entry: entry)
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw FileProblem(text: "the directory \(directory) for unsent files cannot be made: \(error)")
+        }
+        var kept: [StoredMedia] = []
+        for (number, file) in media.enumerated() {
+            let path = "\(directory)/\(number)"
+            unlink(path)
+            if link(file.path, path) != 0 {
+                do {
+                    try FileManager.default.copyItem(atPath: file.path, toPath: path)
+                } catch {
+                    throw FileProblem(text: "the file \(file.path) cannot be kept until it is sent: \(error)")
+                }
+            }
+            var file = file
+            file.path = path
+            kept.append(file)
+        }
+        return kept
+    }
+
+    /// A message was sent, or dropped.
+    static func drop(root: String, account: String, entry: String) {
+        try? FileManager.default.removeItem(atPath: directory(root, account: account, entry: entry))
+        rmdir(directory(root, account: account))
+    }
+
+    /// Removes what no message needs: a crash can leave it behind.
+    static func sweep(_ root: String, account: String, keeping entries: [OutboxEntry]) {
+        let base = directory(root, account: account)
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: base) else { return }
+        let wanted = Set(entries.filter { !$0.media.isEmpty }.map { digest($0.id) })
+        for name in names where !wanted.contains(name) {
+            try? FileManager.default.removeItem(atPath: "\(base)/\(name)")
+        }
+        rmdir(base)
+    }
+
+    /// Why a file cannot be sent.
+    struct FileProblem: Error {
+        var text: String
+    }
+}

@@ -1,0 +1,249 @@
+import FabricAPI
+
+/// The guild's channel list: which channels there are, and how far their logs go.
+extension GuildFeed {
+    /// A list arrived. `wall` is this machine's time, seconds since 1970.
+    mutating func listed(
+        _ channels: [ListedChannel], purpose: ListPurpose, epoch: Int, now: ContinuousClock.Instant, wall: Double
+    ) -> [Action] {
+        guard epoch == self.epoch else { return [] }
+        listsUnderWay = max(0, listsUnderWay - 1)
+        listAttempts = 0
+        retryPurpose = nil
+        var actions: [Action] = []
+        let channels = plausible(channels, &actions)
+        actions += update(with: channels, wall: wall)
+        switch purpose {
+        case .proof:
+            actions += enter(.joining)
+            actions += join(joinable)
+        case .heads, .sync:
+            actions += join(joinable)
+            for slot in slots.indices where slots[slot].isPresent {
+                actions += compare(slot, purpose: purpose)
+            }
+            scheduleSync(now: now)
+            if isListDoubted || wantsList {
+                // Not at the next period: until then nothing is known for sure.
+                wantsList = false
+                actions += wantList(now: now)
+            }
+            actions += becomeReadyIfCaughtUp()
+        }
+        return actions
+    }
+
+    /// Heads that no log can have are left out: they are a fault of the guild, and nothing is concluded from them.
+    private mutating func plausible(_ channels: [ListedChannel], _ actions: inout [Action]) -> [ListedChannel] {
+        var wrong: String?
+        let checked = channels.map { channel in
+            guard let head = channel.lastSeq, !ChannelPosition.valid.contains(head) else { return channel }
+            wrong = channel.id
+            var channel = channel
+            channel.lastSeq = nil
+            return channel
+        }
+        if let wrong {
+            protocolErrors += 1
+            actions.append(.report(.implausible(channel: wrong, what: "the channel list's lastSeq")))
+        }
+        return checked
+    }
+
+    private var joinable: [Int] {
+        slots.indices.filter {
+            slots[$0].isPresent && !slots[$0].joined && !slots[$0].isJoining && !slots[$0].closed
+        }
+    }
+
+    private mutating func update(with channels: [ListedChannel], wall: Double) -> [Action] {
+        let firstList = listedAt == nil
+        let previousList = listedAt
+        let newestBefore = newestChannel
+        var added = 0
+        var listedNow: Set<Int> = []
+        for channel in channels {
+            newestChannel = max(newestChannel, channel.createdAt ?? -.infinity)
+            let slot: Int
+            if let known = index[channel.id] {
+                slot = known
+                slots[slot].update(from: channel)
+            } else {
+                slot = insert(channel)
+                added += 1
+            }
+            listedNow.insert(slot)
+            slots[slot].isListed = true
+            if slots[slot].isUncertain {
+                slots[slot].isUncertain = false
+                slots[slot].uncertainThrough = channel.lastSeq
+            }
+            if slots[slot].position.intake != nil { continue }
+            markDirty(slot)
+            if firstList || channel.closed {
+                slots[slot].position.begin(at: channel.lastSeq ?? 0)
+            } else {
+                let isNew = channel.createdAt.map { $0 > newestBefore } ?? false
+                // The margin covers a clock that is a little ahead of the guild's.
+                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - 5 }
+                slots[slot].beginWhereWeCameIn()
+            }
+        }
+        var actions: [Action] = []
+        let removed = removeUnlisted(listedNow, &actions)
+        guard !isListDoubted else { return actions }
+        for id in restored.keys.sorted() where index[id] == nil { actions.append(.forget(channel: id)) }
+        listedAt = wall
+        restored = [:]
+        if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
+        return actions
+    }
+
+    /// Takes out the channels that the list lacks; not when the socket says otherwise, and a list that lacks most of them
+    /// at once must say so twice.
+    private mutating func removeUnlisted(_ listedNow: Set<Int>, _ actions: inout [Action]) -> Int {
+        var missing: [Int] = []
+        for slot in slots.indices where slots[slot].isPresent && !listedNow.contains(slot) {
+            if slots[slot].broughtSinceList {
+                // What the socket brings for a channel is evidence against the list.
+                slots[slot].broughtSinceList = false
+                slots[slot].isListed = true
+            } else if slots[slot].awaitsListing {
+                // The list may have been made before the agent was added; the next one decides.
+                slots[slot].awaitsListing = false
+            } else {
+                missing.append(slot)
+            }
+        }
+        let lost = missing.count + restored.keys.count { index[$0] == nil }
+        if lost > 0, lost > listedNow.count, !isListDoubted {
+            isListDoubted = true
+            actions.append(.report(.listDoubted(missing: lost)))
+            return 0
+        }
+        isListDoubted = false
+        for slot in missing {
+            actions.append(.forget(channel: slots[slot].id))
+            remove(slot)
+        }
+        return missing.count
+    }
+
+    mutating func insert(_ channel: ListedChannel) -> Int {
+        let kept = restored[channel.id]
+        var slot = ChannelSlot(channel, restored: kept, limits: settings.limits)
+        slot.isUncertain = isUncertain && kept != nil
+        if let free = freeSlots.popLast() {
+            slot.generation = slots[free].generation + 1
+            slots[free] = slot
+            index[channel.id] = free
+            return free
+        }
+        slots.append(slot)
+        index[channel.id] = slots.count - 1
+        return slots.count - 1
+    }
+
+    /// Makes room for a channel whose unsettled deliveries survived a stop, before the guild lists it.
+    mutating func restore(_ channel: String) -> Int {
+        if let slot = index[channel] { return slot }
+        let slot = insert(
+            ListedChannel(id: channel, name: nil, type: .unknown, lastSeq: nil, closed: false, createdAt: nil))
+        slots[slot].awaitsListing = true
+        return slot
+    }
+
+    mutating func remove(_ slot: Int) {
+        index[slots[slot].id] = nil
+        restored[slots[slot].id] = nil
+        slots[slot].isPresent = false
+        // What waits in its lane was meant for the agent; no list will ever name the channel now.
+        slots[slot].isListed = true
+        slots[slot].isJoining = false
+        slots[slot].retryAt = nil
+        slots[slot].read = 0
+        if slots[slot].lane.isEmpty { freeSlots.append(slot) }
+    }
+
+    /// A slot whose channel is gone can be used again once its lane is empty.
+    mutating func laneEmptied(_ slot: Int) {
+        if !slots[slot].isPresent, !freeSlots.contains(slot) { freeSlots.append(slot) }
+    }
+
+    /// The list could not be had.
+    mutating func listFailed(
+        _ failure: ListFailure, purpose: ListPurpose, epoch: Int, now: ContinuousClock.Instant
+    ) -> [Action] {
+        guard epoch == self.epoch else { return [] }
+        listsUnderWay = max(0, listsUnderWay - 1)
+        switch failure {
+        case .refused(let words):
+            return [.replaceConnection(reason: "the guild refused the token: \(words)")]
+        case .passing(let words):
+            listAttempts += 1
+            var actions: [Action] = [.report(.listFailed(words))]
+            if purpose == .sync {
+                scheduleSync(now: now)
+                // Nothing proves any more that the socket brings everything: that is not called connected.
+                if listAttempts >= 2, phase == .ready { actions += enter(.catchingUp) }
+            } else {
+                let seconds = Double(1 << min(listAttempts - 1, 5)) * (0.5 + random.unit() / 2)
+                retryPurpose = purpose
+                nextTick = now.advanced(by: .seconds(seconds))
+            }
+            return actions
+        }
+    }
+
+    // MARK: Comparing
+
+    /// Compares the guild's head of a channel with what the socket brought.
+    private mutating func compare(_ slot: Int, purpose: ListPurpose) -> [Action] {
+        guard let head = slots[slot].head, let intake = slots[slot].position.intake else { return [] }
+        slots[slot].position.believe(head: head)
+        if head < intake { return behind(slot, head: head, intake: intake, purpose: purpose) }
+        slots[slot].behindAt = nil
+        slots[slot].reuseSeen = false
+        guard head > slots[slot].position.brought else {
+            slots[slot].missedHead = nil
+            // The socket brought it, but an overflow or a failed read left it for later.
+            return readUpTo(head, slot: slot)
+        }
+        if purpose == .heads { return readUpTo(head, slot: slot) }
+        if let missed = slots[slot].missedHead, missed > slots[slot].position.brought {
+            slots[slot].suspect = true
+            slots[slot].missedHead = head
+            return readUpTo(head, slot: slot)
+        }
+        slots[slot].missedHead = head
+        return []
+    }
+
+    /// The head is below our position. A list may lag behind the socket, so it is believed when it is still below where
+    /// we were a period ago, or when a newer message came at a position that was used before: the guild was restored from
+    /// a backup. What is newer than all that was taken in before is then read again.
+    private mutating func behind(_ slot: Int, head: Int64, intake: Int64, purpose: ListPurpose) -> [Action] {
+        let isBelieved = slots[slot].reuseSeen || (purpose == .sync && slots[slot].behindAt.map { head < $0 } ?? false)
+        guard isBelieved else {
+            if slots[slot].behindAt == nil { slots[slot].behindAt = intake }
+            return []
+        }
+        slots[slot].behindAt = nil
+        slots[slot].reuseSeen = false
+        slots[slot].missedHead = nil
+        slots[slot].era += 1
+        var actions: [Action] = [.report(.rewound(channel: slots[slot].id, from: intake, to: head))]
+        if let newest = slots[slot].newest.seconds {
+            // The times of the same guild: no clock of ours is in it.
+            slots[slot].notBefore = newest.nextUp
+            slots[slot].startsInside = true
+            slots[slot].position.rewind(to: ChannelPosition.valid.lowerBound)
+            markDirty(slot)
+            actions += readUpTo(head, slot: slot)
+        } else {
+            slots[slot].position.rewind(to: head)
+            markDirty(slot)
+        }
+        return actions
+    }
+}

@@ -1,0 +1,137 @@
+import FabricAPI
+import JSONBytes
+
+/// Gaps read from history: one page after the other, in order.
+extension Inbox {
+    /// How many rows are asked for at once: the most that other clients of Fabric ask for.
+    static let page = 200
+
+    mutating func page(
+        _ guild: Int, _ slot: Int, _ number: UInt64, _ rows: [FabricHistory.Row], now: Moment,
+        _ actions: inout [Action]
+    ) {
+        guard isRead(guild, slot, number), let range = guilds[guild].feed.remainingGap(slot) else { return }
+        var last = range.lowerBound - 1
+        for row in rows {
+            guard let sequence = row.seq, range.contains(sequence), sequence > last else { continue }
+            last = sequence
+            take(row, sequence, guild, slot, now: now, &actions)
+            if guilds[guild].feed.slots[slot].lane.waitingCount >= ChannelSlot.laneLimit, last < range.upperBound {
+                feed(guild, &actions) { $0.pauseReading(slot) }
+                return
+            }
+        }
+        if last >= range.lowerBound, let rest = guilds[guild].feed.remainingGap(slot) {
+            feed(guild, &actions) { [$0.read(slot, rest)] }
+        } else {
+            // No progress: the guild has no more of the range.
+            rowsEnded(guild, slot, now: now, &actions)
+        }
+    }
+
+    mutating func pageFailed(
+        _ guild: Int, _ slot: Int, _ number: UInt64, isFinal: Bool, reason: String, now: Moment,
+        _ actions: inout [Action]
+    ) {
+        guard isRead(guild, slot, number) else { return }
+        let (ready, decided) = guilds[guild].feed.readFailed(slot, isFinal: isFinal, reason: reason, now: now.instant)
+        release(ready, decided, guild, slot, now: now, &actions)
+    }
+
+    private func isRead(_ guild: Int, _ slot: Int, _ number: UInt64) -> Bool {
+        isSlot(guild, slot) && guilds[guild].isOpen && guilds[guild].feed.slots[slot].isPresent
+            && guilds[guild].feed.slots[slot].read == number && number != 0
+    }
+
+    private mutating func rowsEnded(_ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]) {
+        let tooOld = guilds[guild].feed.slots[slot].tooOld
+        if tooOld > 0 {
+            guilds[guild].feed.slots[slot].tooOld = 0
+            perform([.report(.skipped(channel: guilds[guild].feed.slots[slot].id, count: tooOld))], guild, &actions)
+        }
+        let (ready, decided) = guilds[guild].feed.rowsEnded(slot, now: now.instant)
+        release(ready, decided, guild, slot, now: now, &actions)
+    }
+
+    private mutating func release(
+        _ ready: [ChannelPosition.Ready], _ decided: [GuildFeed.Action], _ guild: Int, _ slot: Int, now: Moment,
+        _ actions: inout [Action]
+    ) {
+        for entry in ready { takeHeld(entry, guild, slot, now: now, &actions) }
+        if !ready.isEmpty { markDirty(guild, slot, &actions) }
+        perform(decided, guild, &actions)
+    }
+
+    private mutating func take(
+        _ row: FabricHistory.Row, _ sequence: Int64, _ guild: Int, _ slot: Int, now: Moment,
+        _ actions: inout [Action]
+    ) {
+        let mark = row.withMessage { byteHash($0.id.rawBytes) } ?? 0
+        guard case .accept(let held) = guilds[guild].feed.slots[slot].position.row(sequence, mark: mark) else {
+            guilds[guild].duplicates &+= 1
+            markDirty(guild, slot, &actions)
+            return
+        }
+        markDirty(guild, slot, &actions)
+        let bytes = held?.message ?? row.json
+        bytes.withUnsafeBytes { text in
+            let json = JSONView(validated: text, start: 0, end: text.count)
+            guard let view = FabricMessageView(json) else { return }
+            take(view, json, sequence, held: held, guild, slot, now: now, &actions)
+        }
+    }
+
+    private mutating func take(
+        _ view: FabricMessageView, _ json: JSONView, _ sequence: Int64, held: ChannelPosition.Held?, _ guild: Int,
+        _ slot: Int, now: Moment, _ actions: inout [Action]
+    ) {
+        let own = isOwn(view)
+        let type = typeOf(view, guild, slot)
+        guilds[guild].feed.sawRow(slot, pushable: !own && held == nil && type != .triage && type != .announce)
+        if own || !isFirstSight(view, guild) { return }
+        if held == nil, let created = view.createdAt.flatMap({ FabricTime.seconds($0) }) {
+            if let notBefore = guilds[guild].feed.slots[slot].notBefore, created < notBefore { return }
+            if created < now.wall - settings.catchUpHours * 3600 {
+                guilds[guild].feed.slots[slot].tooOld += 1
+                return
+            }
+        }
+        guilds[guild].feed.slots[slot].newest.set(view.createdAt)
+        let disposition =
+            held.map { WakeRule.live(type, wakeup: $0.wake) }
+            ?? WakeRule.history(type, evidence: evidence(view), infer: settings.infersWake)
+        if disposition == .ignore { return }
+        let uncertain = guilds[guild].feed.slots[slot].uncertainThrough.map { sequence <= $0 } ?? false
+        enqueue(
+            view, json, guild, slot, wake: disposition == .wake, caughtUp: held?.message == nil,
+            isFromAgent: agents.contains(view.author?.stringBytes), redelivered: uncertain && held?.message == nil,
+            now: now, &actions)
+    }
+
+    private func evidence(_ view: FabricMessageView) -> WakeRule.Evidence {
+        let text = view.content?.string ?? ""
+        let mentions = Mentions.ids(in: view)
+        let author = view.author?.string ?? ""
+        return .init(
+            mentionsAgent: mentions.contains(user), mentionsAnyone: !mentions.isEmpty,
+            fromSystem: author == FabricRealtime.systemAuthor || text == "/ack")
+    }
+
+    /// A live message that had waited behind the gap; it is as live as it was.
+    private mutating func takeHeld(
+        _ entry: ChannelPosition.Ready, _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
+    ) {
+        guard let message = entry.held.message else { return }
+        message.withUnsafeBytes { text in
+            let json = JSONView(validated: text, start: 0, end: text.count)
+            guard let view = FabricMessageView(json) else { return }
+            if isOwn(view) || (guilds[guild].hasUnsequenced && !isFirstSight(view, guild)) { return }
+            guilds[guild].feed.slots[slot].newest.set(view.createdAt)
+            let disposition = WakeRule.live(typeOf(view, guild, slot), wakeup: entry.held.wake)
+            if disposition == .ignore { return }
+            enqueue(
+                view, json, guild, slot, wake: disposition == .wake, caughtUp: false,
+                isFromAgent: agents.contains(view.author?.stringBytes), now: now, &actions)
+        }
+    }
+}

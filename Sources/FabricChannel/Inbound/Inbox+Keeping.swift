@@ -1,0 +1,144 @@
+import ChannelStore
+
+/// What is kept, and how the store is told.
+extension Inbox {
+    /// Everything that has to survive, in the order of the lanes. The store holds the same as soon as a flush is committed.
+    var kept: StoredAccount {
+        var kept = StoredAccount(isRunning: !isStopped)
+        for (number, guild) in guilds.enumerated() {
+            keep(guild, number, in: &kept)
+        }
+        kept.deliveries += unadopted.values.sorted { $0.id < $1.id }
+        kept.deliveries += setAside
+        return kept
+    }
+
+    private func keep(_ guild: GuildInbox, _ number: Int, in kept: inout StoredAccount) {
+        kept.listedAt[guild.nodeID] = guild.feed.listedAt
+        for (channel, restored) in guild.feed.restored {
+            let key = ChannelKey(guild: guild.nodeID, channel: channel)
+            kept.cursors[key] = restored.cursor
+            if !restored.wakeups.isEmpty { kept.wakeups[key] = restored.wakeups }
+            if !restored.taken.isEmpty { kept.taken[key] = restored.taken }
+        }
+        for slot in guild.feed.slots {
+            let key = ChannelKey(guild: guild.nodeID, channel: slot.id)
+            if slot.isPresent, let intake = slot.position.intake {
+                kept.cursors[key] = intake
+                kept.wakeups[key] = slot.position.wakeups.isEmpty ? nil : slot.position.wakeups
+                kept.taken[key] = slot.position.takenAhead.isEmpty ? nil : slot.position.takenAhead
+            }
+            if let id = slot.lane.turn, let turn = turns[id], !turn.isAdopted {
+                kept.deliveries.append(
+                    turn.message.stored(key, handedOver: true, mediaDirectory: turn.mediaDirectory))
+            }
+            kept.deliveries += slot.lane.waitingMessages.map { $0.stored(key, handedOver: false) }
+        }
+    }
+
+    /// Something is to be committed: once the turn of the loop is over, together with whatever else comes until then.
+    mutating func flushSoon(_ actions: inout [Action]) {
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        if flushTicket == nil { actions.append(.flushSoon) }
+    }
+
+    mutating func flush(_ actions: inout [Action]) {
+        guard isFlushDue, flushTicket == nil else { return }
+        gather()
+        if pending.isEmpty {
+            isFlushDue = false
+        } else {
+            flushTicket = commit(&actions)
+        }
+    }
+
+    /// Commits what is pending.
+    mutating func commit(_ actions: inout [Action]) -> UInt64 {
+        nextTicket += 1
+        isFlushDue = false
+        actions.append(.commit(pending, ticket: nextTicket))
+        pending = []
+        return nextTicket
+    }
+
+    /// Adds the positions that moved and the messages that queued: a position never goes to the store without the
+    /// messages that wait below it.
+    mutating func gather() {
+        for number in guilds.indices where !guilds[number].feed.dirty.isEmpty {
+            for slot in guilds[number].feed.dirty { gather(number, slot) }
+            guilds[number].feed.dirty.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private mutating func gather(_ number: Int, _ slot: Int) {
+        guard guilds[number].feed.slots[slot].cursorDirty else { return }
+        guilds[number].feed.slots[slot].cursorDirty = false
+        let key = key(number, slot)
+        for message in guilds[number].feed.slots[slot].lane.takeUnstored() {
+            pending.append(.delivery(message.stored(key, handedOver: false)))
+        }
+        guard guilds[number].feed.slots[slot].isPresent, let intake = guilds[number].feed.slots[slot].position.intake
+        else { return }
+        let taken = guilds[number].feed.slots[slot].position.takenAhead
+        if !taken.isEmpty {
+            for sequence in taken.subtracting(guilds[number].feed.slots[slot].storedTaken).sorted() {
+                pending.append(.taken(key, sequence: sequence))
+            }
+        }
+        guilds[number].feed.slots[slot].storedTaken = taken
+        if let stored = guilds[number].feed.slots[slot].storedCursor, intake < stored {
+            // The log went back: what was kept of positions above is of another log.
+            pending.append(.forgetChannel(key))
+        }
+        if intake != guilds[number].feed.slots[slot].storedCursor {
+            guilds[number].feed.slots[slot].storedCursor = intake
+            pending.append(.cursor(key, sequence: intake))
+        }
+    }
+
+    // MARK: The store's health
+
+    /// While the store takes nothing, nothing is taken in: what comes stays in the guild and is read when it does again.
+    mutating func storeHealth(_ isGood: Bool, now: Moment, _ actions: inout [Action]) {
+        guard isGood != isStoreGood else { return }
+        isStoreGood = isGood
+        actions.append(.statusChanged)
+        for number in guilds.indices {
+            guilds[number].feed.takesIn = isGood
+            for slot in guilds[number].feed.slots.indices where guilds[number].feed.slots[slot].isPresent {
+                if !isGood, guilds[number].feed.slots[slot].position.reading != nil {
+                    feed(number, &actions) { $0.pauseReading(slot) }
+                }
+                if isGood, guilds[number].feed.slots[slot].overflown { pump(number, slot, now: now, &actions) }
+            }
+        }
+    }
+
+    // MARK: The end
+
+    /// Ends in good order: turns that the gateway does not have yet go back to their lanes, and everything is committed.
+    /// The commit is the last action.
+    mutating func stop(_ actions: inout [Action]) {
+        for (id, turn) in turns.sorted(by: { $0.key < $1.key }) {
+            if case .handedOver = turn.phase { continue }
+            turns[id] = nil
+            if let directory = turn.mediaDirectory { actions.append(.removeMedia(directory)) }
+            var message = turn.message
+            message.attempts -= 1
+            pending.append(.delivery(message.stored(key(turn.guild, turn.slot), handedOver: false)))
+            if guilds[turn.guild].feed.slots[turn.slot].generation == turn.generation {
+                guilds[turn.guild].feed.slots[turn.slot].lane.putBack(message)
+            }
+        }
+        for number in guilds.indices where guilds[number].isOpen {
+            guilds[number].isOpen = false
+            feed(number, &actions) { $0.disconnected(stopped: true) }
+            actions.append(.close(number))
+        }
+        gather()
+        pending.append(.running(false))
+        _ = commit(&actions)
+        isStopped = true
+    }
+}

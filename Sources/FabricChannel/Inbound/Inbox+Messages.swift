@@ -1,0 +1,210 @@
+import ChannelStore
+import FabricAPI
+import JSONBytes
+
+/// What arrives live. The way of a message that needs nothing special (next in order, lane free, for the record) is one
+/// decision and one action, without an allocation or a copy.
+extension Inbox {
+    @inline(__always)
+    mutating func message(
+        _ view: FabricMessageView, _ json: JSONView, _ guild: Int, now: @autoclosure () -> Moment,
+        _ actions: inout [Action]
+    ) {
+        guard let channel = view.channelId?.stringBytes else {
+            return implausible(guild, channel: "", what: "a message without a channel", &actions)
+        }
+        guard let slot = guilds[guild].slot(of: channel) else {
+            return unknownChannel(view, guild, now: now(), &actions)
+        }
+        guard let sequence = view.seq else {
+            return unsequenced(view, json, guild, slot, now: now(), &actions)
+        }
+        guard ChannelPosition.valid.contains(sequence) else {
+            return implausible(guild, channel: guilds[guild].feed.slots[slot].id, what: "the seq of a message", &actions)
+        }
+        guilds[guild].feed.slots[slot].broughtSinceList = true
+        if guilds[guild].feed.slots[slot].overflown || guilds[guild].feed.slots[slot].lane.waitingCount >= ChannelSlot.laneLimit
+            || !isStoreGood
+        {
+            return postpone(view, sequence, guild, slot, &actions)
+        }
+        let verdict = guilds[guild].feed.slots[slot].position.live(sequence, mark: byteHash(view.id.rawBytes))
+        guard verdict == .accept else {
+            return notNext(verdict, sequence, view, json, guild, slot, now: now(), &actions)
+        }
+        markDirty(guild, slot, &actions)
+        guilds[guild].feed.slots[slot].newest.set(view.createdAt)
+        if isOwn(view) { return }
+        if guilds[guild].hasUnsequenced, !isFirstSight(view, guild) { return }
+        let type = typeOf(view, guild, slot)
+        let isAgent = agents.contains(view.author?.stringBytes)
+        if !isAgent, guilds[guild].feed.slots[slot].chatter.isCounting { personSpoke(view, guild, slot) }
+        let disposition = WakeRule.live(type, wakeup: view.wakeup ?? false)
+        if disposition == .ignore { return }
+        if disposition == .record, guilds[guild].feed.slots[slot].lane.isFree, guilds[guild].feed.slots[slot].isListed,
+            !isDraining
+        {
+            actions.append(.record(guild, slot: slot, isFromAgent: isAgent))
+            return
+        }
+        enqueue(
+            view, json, guild, slot, wake: disposition == .wake, caughtUp: false, isFromAgent: isAgent, now: now(),
+            &actions)
+    }
+
+    @inline(__always)
+    func isOwn(_ view: FabricMessageView) -> Bool {
+        guard let author = view.author?.stringBytes, !userBytes.isEmpty else { return false }
+        return userBytes.withUnsafeBytes { same($0, author) }
+    }
+
+    /// An event knows its channel's type; a channel first heard of by an event learns it from there.
+    @inline(__always)
+    mutating func typeOf(_ view: FabricMessageView, _ guild: Int, _ slot: Int) -> FabricChannelType {
+        guard let type = view.xType, type != .unknown else { return guilds[guild].feed.slots[slot].type }
+        if guilds[guild].feed.slots[slot].type == .unknown {
+            guilds[guild].feed.slots[slot].type = type
+            guilds[guild].namesChanged()
+        }
+        return type
+    }
+
+    @inline(__always)
+    mutating func markDirty(_ guild: Int, _ slot: Int, _ actions: inout [Action]) {
+        guilds[guild].feed.markDirty(slot)
+        if !isFlushDue { flushSoon(&actions) }
+    }
+
+    mutating func isFirstSight(_ view: FabricMessageView, _ guild: Int) -> Bool {
+        guilds[guild].recentIDs.insert(view.idText, in: view.channelId?.string ?? "")
+    }
+
+    // MARK: The unusual
+
+    @inline(never)
+    private mutating func notNext(
+        _ verdict: ChannelPosition.Verdict, _ sequence: Int64, _ view: FabricMessageView, _ json: JSONView,
+        _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
+    ) {
+        switch verdict {
+        case .accept: break
+        case .duplicate:
+            guilds[guild].duplicates &+= 1
+            positionUsedAgain(view, guild, slot, now: now, &actions)
+        case .later:
+            postpone(view, sequence, guild, slot, &actions)
+        case .hold(let range):
+            let wake = view.wakeup ?? false
+            guilds[guild].feed.slots[slot].position.hold(
+                sequence, message: Array(json.rawBytes), wake: wake, mark: byteHash(view.id.rawBytes))
+            if wake { pending.append(.wakeup(key(guild, slot), sequence: sequence)) }
+            markDirty(guild, slot, &actions)
+            if let range {
+                feed(guild, &actions) { $0.reading(range, slot: slot) }
+            }
+        }
+    }
+
+    /// A message that is newer than every other of its channel, at a position that was used before: the guild's log was
+    /// cut off and goes on from there. The next list is asked for at once, and believed.
+    private mutating func positionUsedAgain(
+        _ view: FabricMessageView, _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
+    ) {
+        guard !guilds[guild].feed.slots[slot].reuseSeen,
+            let newest = guilds[guild].feed.slots[slot].newest.seconds,
+            let created = view.createdAt.flatMap({ FabricTime.seconds($0) }), created > newest
+        else { return }
+        guilds[guild].feed.slots[slot].reuseSeen = true
+        feed(guild, &actions) { $0.wantList(now: now.instant) }
+    }
+
+    /// Leaves a message in the guild until there is room for it, or until it can be kept.
+    @inline(never)
+    private mutating func postpone(
+        _ view: FabricMessageView, _ sequence: Int64, _ guild: Int, _ slot: Int, _ actions: inout [Action]
+    ) {
+        let wake = view.wakeup ?? false
+        guilds[guild].feed.slots[slot].overflown = true
+        let isNews = sequence > guilds[guild].feed.slots[slot].position.intake ?? .min
+        guilds[guild].feed.slots[slot].position.postpone(sequence, wake: wake)
+        guard wake, isNews else { return }
+        pending.append(.wakeup(key(guild, slot), sequence: sequence))
+        flushSoon(&actions)
+    }
+
+    /// A message from a channel we never joined, or whose joined event was lost: the channel appears with it.
+    @inline(never)
+    private mutating func unknownChannel(
+        _ view: FabricMessageView, _ guild: Int, now: Moment, _ actions: inout [Action]
+    ) {
+        guard let channel = view.channelId?.string else { return }
+        let created = view.createdAt.flatMap { FabricTime.seconds($0) }
+        guilds[guild].namesChanged()
+        feed(guild, &actions) {
+            $0.channelJoined(channel, type: view.xType ?? .unknown, occurredAt: created, wall: now.wall)
+        }
+        // Its first message is behind a gap now; the read brings both, and the flag is kept for it.
+        guard let slot = guilds[guild].feed.slot(of: channel) else { return }
+        guilds[guild].feed.slots[slot].broughtSinceList = true
+        if let sequence = view.seq, ChannelPosition.valid.contains(sequence) {
+            postpone(view, sequence, guild, slot, &actions)
+            guilds[guild].feed.slots[slot].overflown = false
+        }
+    }
+
+    /// Messages without a position are told apart by id.
+    @inline(never)
+    private mutating func unsequenced(
+        _ view: FabricMessageView, _ json: JSONView, _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
+    ) {
+        guilds[guild].hasUnsequenced = true
+        guard isFirstSight(view, guild), !isOwn(view) else { return }
+        let type = typeOf(view, guild, slot)
+        let disposition = WakeRule.live(type, wakeup: view.wakeup ?? false)
+        if disposition == .ignore { return }
+        enqueue(
+            view, json, guild, slot, wake: disposition == .wake, caughtUp: false,
+            isFromAgent: agents.contains(view.author?.stringBytes), now: now, &actions)
+    }
+
+    @inline(never)
+    private mutating func personSpoke(_ view: FabricMessageView, _ guild: Int, _ slot: Int) {
+        // What the system writes is nobody's word.
+        guard let author = view.author?.string, author != FabricRealtime.systemAuthor else { return }
+        guilds[guild].feed.slots[slot].chatter.personSpoke()
+    }
+
+    /// Whether another agent's message may wake ours.
+    mutating func mayWake(
+        _ view: FabricMessageView, _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
+    ) -> Bool {
+        let author = view.author?.string ?? ""
+        switch guilds[guild].feed.slots[slot].chatter.heard(author, now: now.instant, limits: settings.chatter) {
+        case .allowed: return true
+        case .held(let isNews):
+            if isNews {
+                actions.append(
+                    .notice(
+                        .agentsHeld(
+                            guild: guilds[guild].nodeID, channel: guilds[guild].feed.slots[slot].id, author: author)))
+            }
+            return false
+        }
+    }
+
+    /// Puts a message into its lane, and sends what may go out.
+    mutating func enqueue(
+        _ view: FabricMessageView, _ json: JSONView, _ guild: Int, _ slot: Int, wake: Bool, caughtUp: Bool,
+        isFromAgent: Bool, redelivered: Bool = false, now: Moment, _ actions: inout [Action]
+    ) {
+        let wakes = wake && (!isFromAgent || mayWake(view, guild, slot, now: now, &actions))
+        let suffix = DeliveryWriter.idSuffix(sequence: view.seq, messageID: view.idText)
+        let message = PendingMessage(
+            id: guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix,
+            sequence: view.seq, wake: wakes, caughtUp: caughtUp, redelivered: redelivered && !wakes,
+            isFromAgent: isFromAgent, message: Array(json.rawBytes))
+        guilds[guild].feed.slots[slot].lane.enqueue(message)
+        markDirty(guild, slot, &actions)
+        pump(guild, slot, now: now, &actions)
+    }
+}
