@@ -14,11 +14,16 @@ final class Stage {
     private var number = 0
     private var asked: [String: Int64] = [:]
     private let patience = Duration.seconds(30)
+    private let leftovers: Leftovers
+    private let signals: [any DispatchSourceSignal]
 
     init(bin: String, keep: Bool) async throws {
         self.bin = bin
         self.keep = keep
         directory = NSTemporaryDirectory() + "fabric-demo-\(UUID().uuidString.prefix(8).lowercased())"
+        let leftovers = Leftovers(directory: keep ? nil : directory)
+        self.leftovers = leftovers
+        signals = leftovers.watchSignals()
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         sim = try await FabricSimulator.start(.init(guilds: ["sim-guild-1"]))
@@ -56,6 +61,7 @@ final class Stage {
         if let gateway, gateway.isRunning {
             kill(gateway.processIdentifier, SIGKILL)
             gateway.waitUntilExit()
+            leftovers.ended(gateway)
         }
         if let log = try? String(contentsOfFile: logPath, encoding: .utf8) {
             let tail = log.split(separator: "\n").suffix(30).joined(separator: "\n")
@@ -101,7 +107,7 @@ final class Stage {
         process.standardOutput = log
         process.standardError = log
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        try leftovers.start(process)
         gateway = process
         try await sim.waitForSockets(user: agent.id, joined: channel.id, timeout: patience)
     }
@@ -109,6 +115,7 @@ final class Stage {
     func stopGateway() async throws {
         try await command(["stop"])
         gateway?.waitUntilExit()
+        if let gateway { leftovers.ended(gateway) }
         guard gateway?.terminationStatus == 0 else {
             throw DemoFailure(step: "stop", reason: "the gateway's exit status is \(gateway?.terminationStatus ?? -1)")
         }
@@ -123,9 +130,10 @@ final class Stage {
         let pipe = Pipe()
         process.standardOutput = pipe
         process.standardError = pipe
-        try process.run()
+        try leftovers.start(process)
         let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
+        leftovers.ended(process)
         guard process.terminationStatus == 0 else {
             throw DemoFailure(step: arguments.joined(separator: " "), reason: output)
         }
