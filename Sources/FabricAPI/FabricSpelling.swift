@@ -81,6 +81,9 @@ enum FabricSpelling {
 
     static let errorWords = ["message", "error", "detail", "reason"]
     static let errorCode = ["code", "error", "message"]
+    static let errorStatus = ["statusCode", "status"]
+    /// In lower case; one of them in an error's words says that it is about the key.
+    static let credentialWords = ["api key", "apikey", "api_key", "credential", "access token"]
 
     // MARK: - Messages, the hot path
 

@@ -29,8 +29,22 @@ extension Sessions {
         public var backoff: ClosedRange<Duration> = .seconds(1) ... .seconds(60)
         /// A login without an answer after this time counts as failed: 60 s.
         public var loginDeadline: Duration = .seconds(60)
-        /// For how long a guild that a forced login did not bring is reported missing without another login: 30 s.
-        public var missingGuildMemory: Duration = .seconds(30)
+        /// When a guild whose token a new login no longer brought is asked for again by a login of its own: 30 s, doubled
+        /// each time up to the soft lifetime.
+        public var lostGuildRetry: Duration = .seconds(30)
+        /// For how long the lack of a token counts as passing for a guild that Center lists, or gave a token for before:
+        /// 10 min.
+        public var missingGuildGrace: Duration = .seconds(600)
+        /// How many refusals without a word about the key amount to a verdict: 4 ...
+        public var refusalsToBlock = 4
+        /// ... if there are at least this long between the first and the last: 3 min.
+        public var refusalSpan: Duration = .seconds(180)
+        /// When a blocked account is tried again: after 1 h, doubled each time up to 24 h.
+        public var blockRetry: ClosedRange<Duration> = .seconds(3600) ... .seconds(86_400)
+        /// The spread of these: 0.1 is ±10 %.
+        public var blockJitter = 0.1
+        /// For how long a remark of one kind is not made again: 24 h.
+        public var noticeMemory: Duration = .seconds(86_400)
         /// How long the block of a refused account that nobody uses is remembered: 1 h.
         public var blockMemory: Duration = .seconds(3600)
         /// How often dead entries are swept: 60 s.

@@ -42,8 +42,8 @@ extension GuildToken: CustomStringConvertible, CustomDebugStringConvertible, Cus
 public struct Session: Sendable {
     /// The agent it belongs to.
     public let agent: String
-    /// What Center answered.
-    public let fabric: FabricSession
+    /// What Center answered, and tokens of the session before that it did not renew and that still live.
+    public private(set) var fabric: FabricSession
     /// When it arrived.
     public let receivedAt: ContinuousClock.Instant
     /// Until when it counts as fresh.
@@ -54,7 +54,7 @@ public struct Session: Sendable {
     public let accessTokenExpiresAt: ContinuousClock.Instant
     /// Remarks for the operator, for instance about clocks that differ.
     public let notes: [String]
-    let tokens: [GuildToken]
+    private(set) var tokens: [GuildToken]
     /// When the first token runs out by its own word, or the server's; nil if nobody says.
     let knownLifetime: Duration?
     /// Whether `knownLifetime` is the server's word only.
@@ -62,6 +62,15 @@ public struct Session: Sendable {
 
     /// The token of a guild, whether it may still be used or not; nil if the session has none.
     public func token(for guild: String) -> GuildToken? { tokens.first { $0.guild == guild } }
+
+    /// Takes over a token that this session's login did not bring.
+    mutating func carry(_ token: GuildToken) {
+        tokens.append(token)
+        fabric.guildAccessTokens[token.guild] = token.token
+    }
+
+    /// Whether Center lists the guild as one of the agent's.
+    func lists(_ guild: String) -> Bool { fabric.guilds.contains { $0.nodeId == guild } }
 
     /// Whether `text` is one of the session's tokens.
     func contains(token text: String) -> Bool {

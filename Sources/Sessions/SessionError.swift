@@ -4,7 +4,7 @@ import FabricAPI
 public struct SessionError: Error, Sendable, CustomStringConvertible {
     /// What kind of obstacle.
     public enum Kind: Sendable, Equatable {
-        /// Center refused the credentials; no login is tried until they change or the operator asks.
+        /// Center refused the credentials; until they change or the operator asks, a login is tried at long intervals only.
         case blocked
         /// The last login failed for a reason that passes; the next may be tried in `retryIn`.
         case unavailable(retryIn: Duration)
@@ -43,6 +43,9 @@ public struct SessionError: Error, Sendable, CustomStringConvertible {
 public enum LoginFailure: Error, Sendable, Equatable {
     /// The credentials are refused, or cannot be had: trying again is of no use.
     case refused(reason: String)
+    /// A refusal that does not say whether it means the key: a firewall's, a proxy's, or Center's in a bad moment. Several
+    /// over some minutes count as ``refused(reason:)``.
+    case doubtful(reason: String, retryAfter: Duration?)
     /// Network, timeout, 429, 5xx and everything else that may be better next time.
     case passing(reason: String, retryAfter: Duration?)
 
@@ -58,10 +61,14 @@ public enum LoginFailure: Error, Sendable, Equatable {
 
     private init(fabric: FabricError) {
         switch fabric.kind {
-        case .refused: self = .refused(reason: "\(fabric)")
+        case .refused where fabric.speaksOfCredential: self = .refused(reason: "\(fabric)")
+        case .refused: self = .doubtful(reason: "\(fabric)", retryAfter: nil)
         case .passing(_, let retryAfter): self = .passing(reason: "\(fabric)", retryAfter: retryAfter)
-        // What Center says to a key that is no key at all.
-        case .rejected(let status, _) where status == 400 || status == 422: self = .refused(reason: "\(fabric)")
+        // What Center says to a key that is no key at all, and what others say to requests they dislike.
+        case .rejected(let status, _) where status == 400 || status == 422:
+            self =
+                fabric.speaksOfCredential
+                ? .refused(reason: "\(fabric)") : .doubtful(reason: "\(fabric)", retryAfter: nil)
         // A wrong address or a proxy's answer says nothing about the key: keep trying, slowly.
         default: self = .passing(reason: "\(fabric)", retryAfter: nil)
         }
@@ -69,7 +76,7 @@ public enum LoginFailure: Error, Sendable, Equatable {
 
     var reason: String {
         switch self {
-        case .refused(let reason), .passing(let reason, _): reason
+        case .refused(let reason), .passing(let reason, _), .doubtful(let reason, _): reason
         }
     }
 }
@@ -78,10 +85,18 @@ public enum LoginFailure: Error, Sendable, Equatable {
 public enum SessionUpdate: Sendable {
     /// A login brought a new session; its guild list may have changed.
     case renewed(Session)
-    /// The credentials were refused.
+    /// The credentials were refused. Said once; a login is tried again at long intervals.
     case blocked(reason: String)
-    /// The block was lifted or the credentials changed: ask again.
+    /// The block was lifted, a login succeeded in spite of it, or the credentials changed: ask again.
     case unblocked
     /// Three renewals in a row failed, none is planned; the next demand logs in.
     case renewalEnded(reason: String)
+    /// A login failed for a passing reason, the next may be tried in `retryIn`. Said at the first failure only, until
+    /// ``loginRecovered``, ``blocked(reason:)`` or ``unblocked``.
+    case loginFailed(reason: String, retryIn: Duration)
+    /// A login succeeded after ``loginFailed(reason:retryIn:)`` had been said.
+    case loginRecovered
+    /// A remark for the operator about the tokens that Center hands out, for instance that clocks differ. One of a kind a
+    /// day, by one agent for all.
+    case notice(String)
 }

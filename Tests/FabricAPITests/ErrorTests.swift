@@ -37,6 +37,24 @@ import Testing
         }
     }
 
+    /// A refusal that speaks of the key is Center's; others may be a firewall's.
+    @Test(arguments: [
+        (401, #"{"message":"Unauthorized","statusCode":401}"#, true), (401, #"{"message":"invalid api key"}"#, true),
+        (403, #"{"message":"this API key was revoked","statusCode":403}"#, true),
+        (400, #"{"message":["apiKey should not be empty"],"error":"Bad Request","statusCode":400}"#, true),
+        (401, "", false), (401, "<html>Unauthorized: no API key</html>", false), (401, "401", false),
+        (403, #"{"message":"Forbidden resource","statusCode":403}"#, false), (403, "<html>blocked</html>", false),
+        (400, #"{"message":"bad request","statusCode":400}"#, false), (400, "[401]", false),
+    ])
+    func whatARefusalSpeaksOf(_ status: Int, _ body: String, _ expected: Bool) async throws {
+        try await withFabric {
+            $1.respond(status, body: body)
+        } _: { _, center, _ in
+            let error = try await failure { () throws(FabricError) in try await center.login(apiKey: "fak_x") }
+            #expect(error.speaksOfCredential == expected)
+        }
+    }
+
     @Test func retryAfterIsPassedOn() async throws {
         try await withFabric {
             $1.respond(429, ["Retry-After: 7"])

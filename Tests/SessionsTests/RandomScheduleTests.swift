@@ -69,11 +69,15 @@ final class SharedDice: Sendable {
             guard !world.open.isEmpty else { return }
             world.open.swapAt(0, Int.random(in: 0..<world.open.count, using: &dice))
             switch Int.random(in: 0..<10, using: &dice) {
-            case 0...5:
+            case 0...4:
                 let life: Double? = [900, 900, 60, 5, nil].randomElement(using: &dice) ?? nil
                 let guilds = [["g1", "g2"], ["g1"], ["g1", "g2", "g3"], []].randomElement(using: &dice) ?? []
-                world.succeed(guilds: guilds, lifetime: life, stated: Bool.random(using: &dice) ? 100 : nil)
-            case 6...8: world.fail()
+                let listed = Bool.random(using: &dice) ? ["g1", "g2"].filter { !guilds.contains($0) } : []
+                world.succeed(
+                    guilds: guilds, withoutToken: listed, lifetime: life,
+                    stated: Bool.random(using: &dice) ? 100 : nil)
+            case 5...6: world.fail()
+            case 7...8: world.fail(.doubtful(reason: "403", retryAfter: nil))
             default: world.fail(.refused(reason: "no"))
             }
         }
@@ -90,7 +94,13 @@ final class SharedDice: Sendable {
                     return "slot lost"
                 }
                 if entry.flight == nil, !entry.waiters.isEmpty { return "waiting for nothing" }
-                if entry.blocked != nil, entry.session != nil || entry.flight != nil { return "blocked but alive" }
+                if entry.blocked != nil, entry.session != nil { return "blocked but alive" }
+                if let blocked = entry.blocked, entry.isInUse, entry.flight == nil, blocked.generation == 0 {
+                    return "a block that nobody will try"
+                }
+                if !entry.carried.allSatisfy({ entry.session?.token(for: $0) != nil && entry.missing[$0] != nil }) {
+                    return "a carried token that is not there, or not missed"
+                }
                 if entry.isInUse, entry.isRenewing, entry.plan == nil, entry.flight == nil { return "renewal stalled" }
                 if let token = world.quick(agent).flatMap({ rejected.contains($0) ? $0 : nil }) {
                     return "quick \(token)"

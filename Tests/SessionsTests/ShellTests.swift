@@ -165,13 +165,23 @@ func eventually(_ what: String, _ condition: () -> Bool) async {
         let sessions = make()
         var logins = center.logins.makeAsyncIterator()
         let kinds: [(any Error, Bool)] = [
-            (FabricError(kind: .refused(status: 401), operation: "login", place: "center", remedy: "bind again"), true),
+            (
+                FabricError(
+                    kind: .refused(status: 401), operation: "login", place: "center", remedy: "bind again",
+                    speaksOfCredential: true), true
+            ),
             (
                 FabricError(kind: .passing(status: 503, retryAfter: .seconds(9)), operation: "", place: "", remedy: ""),
                 false
             ),
             (FabricError(kind: .malformed, operation: "", place: "", remedy: ""), false),
-            (FabricError(kind: .rejected(status: 400, code: nil), operation: "", place: "", remedy: ""), true),
+            (
+                FabricError(
+                    kind: .rejected(status: 400, code: nil), operation: "", place: "", remedy: "",
+                    speaksOfCredential: true), true
+            ), (FabricError(kind: .rejected(status: 400, code: nil), operation: "", place: "", remedy: ""), false),
+            (FabricError(kind: .refused(status: 401), operation: "", place: "", remedy: ""), false),
+            (FabricError(kind: .refused(status: 403), operation: "", place: "", remedy: ""), false),
             (FabricError(kind: .rejected(status: 404, code: nil), operation: "", place: "", remedy: ""), false),
             (LoginFailure.refused(reason: "the key's file is missing"), true), (CancellationError(), false),
         ]
@@ -250,7 +260,7 @@ func eventually(_ what: String, _ condition: () -> Bool) async {
     @Test func manyThreadsAtOnce() async throws {
         var configuration = Sessions.Configuration(softLifetime: .milliseconds(3), concurrentLogins: 3)
         configuration.backoff = .microseconds(10) ... .milliseconds(1)
-        configuration.missingGuildMemory = .milliseconds(1)
+        configuration.lostGuildRetry = .milliseconds(1)
         configuration.sweepPeriod = .milliseconds(5)
         let sessions = Sessions(configuration: configuration) { agent in
             await Task.yield()

@@ -30,8 +30,8 @@ func jwt(exp: Double?, iat: Double? = nil, id: String = "x") -> String {
 
 /// A Center's answer; `lifetime` in seconds from `wall`, nil for tokens that say nothing.
 func answer(
-    _ agent: String, number: Int = 1, guilds: [String] = ["g1"], lifetime: Double? = 900, wall: Double = 1_000_000,
-    stated: Int? = nil
+    _ agent: String, number: Int = 1, guilds: [String] = ["g1"], withoutToken: [String] = [], lifetime: Double? = 900,
+    wall: Double = 1_000_000, stated: Int? = nil
 ) -> FabricSession {
     func token(_ place: String) -> String {
         guard let lifetime else { return "opaque-\(agent)-\(place)-\(number)" }
@@ -39,7 +39,7 @@ func answer(
     }
     return FabricSession(
         accessToken: token("center"), user: FabricUser(id: agent + "-id"),
-        guilds: guilds.map { FabricGuildInfo(nodeId: $0, endpoint: "http://" + $0) },
+        guilds: (guilds + withoutToken).map { FabricGuildInfo(nodeId: $0, endpoint: "http://" + $0) },
         guildAccessTokens: Dictionary(uniqueKeysWithValues: guilds.map { ($0, token($0)) }), expiresInSeconds: stated)
 }
 
@@ -85,6 +85,9 @@ final class World {
                 case .blocked: told.append("\(agent) blocked")
                 case .unblocked: told.append("\(agent) unblocked")
                 case .renewalEnded: told.append("\(agent) ended")
+                case .loginFailed(let reason, _): told.append("\(agent) failed: \(reason)")
+                case .loginRecovered: told.append("\(agent) recovered")
+                case .notice(let text): told.append("\(agent) notice: \(text)")
                 }
             }
         }
@@ -117,17 +120,25 @@ final class World {
         absorb()
     }
 
-    func received(_ agent: String, guilds: [String] = ["g1"], lifetime: Double? = 900, stated: Int? = nil) -> Session {
+    func received(
+        _ agent: String, guilds: [String] = ["g1"], withoutToken: [String] = [], lifetime: Double? = 900,
+        stated: Int? = nil
+    ) -> Session {
         number += 1
-        let fabric = answer(agent, number: number, guilds: guilds, lifetime: lifetime, wall: wall, stated: stated)
+        let fabric = answer(
+            agent, number: number, guilds: guilds, withoutToken: withoutToken, lifetime: lifetime, wall: wall,
+            stated: stated)
         return Session(agent: agent, fabric: fabric, now: now, wall: wall, configuration: cache.configuration)
     }
 
     /// Answers the oldest open login.
-    func succeed(guilds: [String] = ["g1"], lifetime: Double? = 900, stated: Int? = nil) {
+    func succeed(
+        guilds: [String] = ["g1"], withoutToken: [String] = [], lifetime: Double? = 900, stated: Int? = nil
+    ) {
         guard !open.isEmpty else { return }
         let (agent, flight) = open.removeFirst()
-        let session = received(agent, guilds: guilds, lifetime: lifetime, stated: stated)
+        let session = received(
+            agent, guilds: guilds, withoutToken: withoutToken, lifetime: lifetime, stated: stated)
         cache.loginSucceeded(agent, flight: flight, session: session, now: now)
         absorb()
     }

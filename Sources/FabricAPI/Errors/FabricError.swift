@@ -32,8 +32,15 @@ public struct FabricError: Error, Sendable, Equatable, CustomStringConvertible {
     public var serverWords: String?
     /// What the operator can do.
     public var remedy: String
+    /// A refusal that says itself that it means the token or the key: Fabric's own error with `statusCode` 401, or words
+    /// about a key. False for what a firewall or a proxy answers in its place.
+    public var speaksOfCredential: Bool
 
-    public init(kind: Kind, operation: String, place: String, serverWords: String? = nil, remedy: String) {
+    public init(
+        kind: Kind, operation: String, place: String, serverWords: String? = nil, remedy: String,
+        speaksOfCredential: Bool = false
+    ) {
+        self.speaksOfCredential = speaksOfCredential
         self.kind = kind
         self.operation = operation
         self.place = place

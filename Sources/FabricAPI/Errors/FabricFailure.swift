@@ -30,7 +30,9 @@ struct FabricOperation: Sendable {
         let words = Self.words(body) ?? String(decoding: response.body.prefix(8 << 10), as: UTF8.self)
         switch response.status {
         case 401, 403:
-            return error(.refused(status: response.status), words, refusalRemedy)
+            var refusal = error(.refused(status: response.status), words, refusalRemedy)
+            refusal.speaksOfCredential = Self.speaksOfCredential(body, words)
+            return refusal
         case 408, 425, 429, 500...:
             let wait = response.retryAfter.map { " after \($0)" } ?? ""
             return error(
@@ -42,9 +44,18 @@ struct FabricOperation: Sendable {
                 .rejected(status: response.status, code: nil), to.map { "redirected to \($0)" } ?? words,
                 "Configure the address the server really has; API calls are not redirected.")
         default:
-            return error(
+            var rejection = error(
                 .rejected(status: response.status, code: Self.code(body)), words, Self.remedy(response.status))
+            rejection.speaksOfCredential = Self.speaksOfCredential(body, words)
+            return rejection
         }
+    }
+
+    private static func speaksOfCredential(_ body: JSONValue?, _ words: String) -> Bool {
+        guard case .object? = body else { return false }
+        if body?.whole(FabricSpelling.errorStatus) == 401 { return true }
+        let words = words.lowercased()
+        return FabricSpelling.credentialWords.contains(where: words.contains)
     }
 
     private static func remedy(_ status: Int) -> String {

@@ -75,6 +75,10 @@ extension Account {
             case .unblocked: unblock()
             case .renewalEnded(let reason):
                 logger.error("the session is no longer renewed ahead of time", metadata: ["reason": "\(reason)"])
+            case .loginFailed(let reason, let retryIn):
+                logger.warning("a login failed", metadata: ["reason": "\(reason)", "next try in": "\(retryIn)"])
+            case .loginRecovered: logger.notice("logins succeed again")
+            case .notice(let text): logger.warning("\(text)")
             }
         }
     }

@@ -2,6 +2,7 @@
 enum Alarm: Equatable {
     case renewal(agent: String, generation: UInt64)
     case loginDeadline(agent: String, flight: UInt64)
+    case blockRetry(agent: String, generation: UInt64)
     case sweep
 }
 

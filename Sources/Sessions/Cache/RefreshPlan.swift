@@ -13,12 +13,29 @@ struct RefreshPlan {
             wanted = min(soft, early)
         }
         let spread = 1 + configuration.refreshJitter * (2 * min(max(chance, 0), 1) - 1)
-        wanted = wanted * spread
+        // The jitter may shorten, but not below what the floor is there for.
+        let floor = session.lifetimeIsStated ? min(wanted, configuration.statedLifetimeFloor) : .zero
+        wanted = max(wanted * spread, floor)
         // Where a token is hard-limited by the soft lifetime, the jitter must not carry the renewal past its end.
         let hard = session.receivedAt.duration(to: session.hardDeadline)
         if !session.lifetimeIsStated { wanted = min(wanted, hard - min(.seconds(30), hard / 10)) }
         // Tokens of almost no lifetime must not make a spinning wheel of logins.
         return max(wanted, .seconds(1))
+    }
+
+    /// How long a block lasts until the next try.
+    /// - Parameters:
+    ///   - tries: how many tries it has outlasted.
+    ///   - chance: evenly drawn from 0 to 1.
+    func blockPause(tries: Int, chance: Double) -> Duration {
+        let range = configuration.blockRetry
+        let pause = min(range.upperBound, range.lowerBound * (1 << min(max(tries, 0), 20)))
+        return pause * (1 + configuration.blockJitter * (2 * min(max(chance, 0), 1) - 1))
+    }
+
+    /// How long until the next login for the sake of a guild whose token was lost.
+    func lostGuildPause(tries: Int) -> Duration {
+        min(configuration.softLifetime, configuration.lostGuildRetry * (1 << min(max(tries, 0), 20)))
     }
 
     /// The pause after the given number of failed logins in a row.

@@ -4,7 +4,8 @@ extension SessionCache {
         return SessionPeek(
             session: entry.session, isValid: entry.usable(nil, now) != nil, isLoggingIn: entry.flight != nil,
             subscriptions: entry.subscribers.count, nextRenewal: entry.plan?.at, failures: entry.failures,
-            lastFailure: entry.lastFailure, notBefore: entry.notBefore, blocked: entry.blocked?.reason)
+            lastFailure: entry.lastFailure, notBefore: entry.notBefore, blocked: entry.blocked?.reason,
+            blockRetryAt: entry.blocked?.retryAt)
     }
 
     func statistics(now: ContinuousClock.Instant) -> SessionStatistics {

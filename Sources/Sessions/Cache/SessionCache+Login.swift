@@ -54,12 +54,20 @@ extension SessionCache {
             return
         }
         entry.flight = nil
+        let session = carrying(session, into: &entry, now)
         entry.session = session
         entry.rejected = []
         entry.failures = 0
         entry.failedRenewals = 0
+        entry.refusals = 0
+        entry.refusedSince = nil
         entry.notBefore = nil
-        entry.missing = entry.missing.filter { now < $0.value.advanced(by: configuration.missingGuildMemory) }
+        if entry.blocked != nil { lift(&entry, agent) }
+        if entry.toldFailure {
+            entry.toldFailure = false
+            actions.append(.tell(agent: agent, .loginRecovered))
+        }
+        tellNotes(of: session, agent, now)
         if entry.isInUse { planRenewal(&entry, agent, session, now) }
         publish(entry, agent)
         actions.append(.tell(agent: agent, .renewed(session)))
@@ -68,8 +76,8 @@ extension SessionCache {
         for waiter in waiters {
             let result: Result<Session, SessionError>
             if let guild = waiter.guild, session.token(for: guild) == nil {
-                entry.missing[guild] = now
-                result = .failure(Self.missing(guild, agent, session))
+                noteMissing(guild, &entry, session, hadToken: false, now)
+                result = .failure(lacking(guild, agent, entry, session, now))
             } else if entry.usable(waiter.guild, now) != nil {
                 result = .success(session)
             } else {
@@ -94,6 +102,9 @@ extension SessionCache {
         entry.flight = nil
         switch failure {
         case .refused(let reason): block(&entry, agent, reason, now)
+        case .doubtful(let reason, let retryAfter):
+            doubt(&entry, agent, reason, retryAfter, wasRenewal: own.isRenewal, now)
+        case .passing(_, let retryAfter) where entry.blocked != nil: retryFailed(&entry, agent, retryAfter, now)
         case .passing(let reason, let retryAfter):
             count { $0.failed += 1 }
             pass(&entry, agent, reason, retryAfter, wasRenewal: own.isRenewal, now)
@@ -101,25 +112,7 @@ extension SessionCache {
         store(entry, agent, now)
     }
 
-    private mutating func block(
-        _ entry: inout SessionEntry, _ agent: String, _ reason: String, _ now: ContinuousClock.Instant
-    ) {
-        count { $0.refused += 1 }
-        entry.session = nil
-        entry.rejected = []
-        entry.plan = nil
-        entry.isRenewing = false
-        entry.blocked = (reason, now)
-        publish(entry, agent)
-        actions.append(.tell(agent: agent, .blocked(reason: reason)))
-        for waiter in entry.waiters {
-            let error = SessionError(kind: .blocked, agent: agent, reason: reason)
-            actions.append(.resume(waiter: waiter.id, .failure(error)))
-        }
-        entry.waiters = []
-    }
-
-    private mutating func pass(
+    mutating func pass(
         _ entry: inout SessionEntry, _ agent: String, _ reason: String, _ retryAfter: Duration?, wasRenewal: Bool,
         _ now: ContinuousClock.Instant
     ) {
@@ -129,6 +122,10 @@ extension SessionCache {
         // A server may ask for more patience than ours, within reason.
         if let retryAfter { pause = max(pause, min(retryAfter, .seconds(3600))) }
         entry.notBefore = now.advanced(by: pause)
+        if !entry.toldFailure {
+            entry.toldFailure = true
+            actions.append(.tell(agent: agent, .loginFailed(reason: reason, retryIn: pause)))
+        }
         for waiter in entry.waiters {
             if let session = entry.usable(waiter.guild, now) {
                 actions.append(.resume(waiter: waiter.id, .success(session)))

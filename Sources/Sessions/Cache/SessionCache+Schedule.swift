@@ -44,6 +44,7 @@ extension SessionCache {
                 let reason = "Center did not answer the login within \(configuration.loginDeadline)"
                 loginFailed(agent, flight: flight, failure: .passing(reason: reason, retryAfter: nil), now: now)
             case .renewal(let agent, let generation): renew(agent, generation, now)
+            case .blockRetry(let agent, let generation): retryBlocked(agent, generation, now)
             }
         }
         // Superseded alarms stay in the heap until their time; many of them mean that it is worth clearing them out.
@@ -71,6 +72,7 @@ extension SessionCache {
             case .sweep: true
             case .loginDeadline(_, let flight): running.contains(flight)
             case .renewal(let agent, let generation): entries[agent]?.plan?.generation == generation
+            case .blockRetry(let agent, let generation): entries[agent]?.blocked?.generation == generation
             }
         }
     }

@@ -27,6 +27,8 @@ struct SessionCache {
     /// Flights that hold one of the login slots.
     var running: Set<UInt64> = []
     var queue = LoginQueue()
+    /// Remarks that were made, without their numbers, and when.
+    var noticed: [String: ContinuousClock.Instant] = [:]
     private var lastNumber: UInt64 = 0
     private var sweepIsPlanned = false
 
@@ -74,10 +76,10 @@ struct SessionCache {
         }
         let usable = entry.usable(guild, now)
         if let usable, entry.isFresh(usable, now) { return .now(.success(usable)) }
-        if let guild, usable == nil, let session = entry.session, session.token(for: guild) == nil,
-            let since = entry.missing[guild], now < since.advanced(by: configuration.missingGuildMemory)
+        if entry.flight == nil, let guild, usable == nil, let session = entry.session, entry.lacks(guild),
+            entry.isFresh(session, now), !mayTry(guild, &entry, now)
         {
-            return .now(.failure(Self.missing(guild, agent, session)))
+            return .now(.failure(lacking(guild, agent, entry, session, now)))
         }
         if entry.flight == nil {
             if let pause = entry.pauseLeft(now) {
@@ -142,6 +144,7 @@ struct SessionCache {
             planRenewal(&entry, agent, session, now)
             publish(entry, agent)
         }
+        if isFirst { planBlockRetry(&entry, agent, now) }
         store(entry, agent, now)
     }
 
@@ -174,16 +177,6 @@ struct SessionCache {
         entry = fresh
         publish(entry, agent)
         if !entry.waiters.isEmpty { takeOff(&entry, agent, isRenewal: false, now) }
-        actions.append(.tell(agent: agent, .unblocked))
-        store(entry, agent, now)
-    }
-
-    /// The operator asks to try a blocked agent again.
-    mutating func unblock(_ agent: String, now: ContinuousClock.Instant) {
-        guard var entry = entries[agent], entry.blocked != nil else { return }
-        entry.blocked = nil
-        entry.failures = 0
-        entry.notBefore = nil
         actions.append(.tell(agent: agent, .unblocked))
         store(entry, agent, now)
     }
@@ -225,16 +218,6 @@ struct SessionCache {
 
     // MARK: Shared
 
-    static func missing(_ guild: String, _ agent: String, _ session: Session) -> SessionError {
-        let known = session.tokens.map(\.guild)
-        let has = known.isEmpty ? "none" : known.joined(separator: ", ")
-        let reason = """
-            Center gave no token for it at a new login (guilds with a token: \(has)); check that the agent is a member of \
-            that guild and that the node id is right
-            """
-        return SessionError(kind: .guildMissing(guild: guild), agent: agent, reason: reason)
-    }
-
     mutating func publish(_ entry: SessionEntry, _ agent: String) {
         actions.append(.publish(agent: agent, entry.published()))
     }
@@ -247,15 +230,26 @@ struct SessionCache {
         entry.waiters = []
     }
 
+    /// Tells remarks for the operator, each kind once in a long while: of a thousand accounts one is enough.
+    mutating func tellNotes(of session: Session, _ agent: String, _ now: ContinuousClock.Instant) {
+        for note in session.notes {
+            let kind = note.filter { !$0.isNumber }
+            if let last = noticed[kind], now < last.advanced(by: configuration.noticeMemory) { continue }
+            noticed[kind] = now
+            actions.append(.tell(agent: agent, .notice(note)))
+        }
+    }
+
     /// Forgets an entry that nobody uses or waits for, except for its block.
     mutating func drop(_ entry: inout SessionEntry, _ agent: String, _ now: ContinuousClock.Instant) {
         abandonFlight(&entry, now)
         actions.append(.publish(agent: agent, []))
-        guard let blocked = entry.blocked else {
+        guard var blocked = entry.blocked else {
             entries[agent] = nil
             return
         }
         var marker = SessionEntry()
+        blocked.generation = 0
         marker.blocked = blocked
         store(marker, agent, now)
     }
@@ -275,7 +269,11 @@ struct SessionCache {
             actions.append(.publish(agent: agent, []))
             entries[agent] = nil
         }
-        guard !entries.isEmpty else { return }
+        guard !entries.isEmpty else {
+            // What is left belongs to nobody: every alarm is about an entry.
+            alarms = DeadlineHeap()
+            return
+        }
         sweepIsPlanned = true
         alarms.add(.sweep, at: now.advanced(by: configuration.sweepPeriod))
     }

@@ -19,7 +19,32 @@ struct SessionEntry {
         var at: ContinuousClock.Instant
     }
 
+    /// The agent's credentials were refused.
+    struct Block {
+        var reason: String
+        /// When they were refused last.
+        var since: ContinuousClock.Instant
+        /// Tries that were refused since.
+        var tries = 0
+        var retryAt: ContinuousClock.Instant
+        /// The number of the alarm for it; 0 while there is none.
+        var generation: UInt64 = 0
+    }
+
+    /// A guild without a token in the session.
+    struct MissingGuild {
+        var since: ContinuousClock.Instant
+        /// Center lists the guild, or gave a token for it before: it may come back by itself.
+        var isKnown: Bool
+        /// Logins tried for its sake.
+        var tries = 0
+        /// When one may be tried again; nil: the next planned renewal will tell.
+        var nextTry: ContinuousClock.Instant?
+    }
+
     var session: Session?
+    /// Guilds whose token in the session is one of the session before: a new login did not bring one.
+    var carried: Set<String> = []
     /// Tokens that a server refused before their time.
     var rejected: Set<String> = []
     var flight: Flight?
@@ -32,9 +57,14 @@ struct SessionEntry {
     var failures = 0
     var notBefore: ContinuousClock.Instant?
     var lastFailure = ""
-    var blocked: (reason: String, since: ContinuousClock.Instant)?
-    /// Guilds that a forced login did not bring, and when.
-    var missing: [String: ContinuousClock.Instant] = [:]
+    /// Whether a failed login was told, and its end was not.
+    var toldFailure = false
+    /// Refusals without a word about the key since the last success, and when the first was.
+    var refusals = 0
+    var refusedSince: ContinuousClock.Instant?
+    var blocked: Block?
+    /// Guilds that the session has no token of its own for.
+    var missing: [String: MissingGuild] = [:]
     /// Logins in a row whose tokens a guild refused within seconds.
     var youngRejections = 0
 

@@ -48,6 +48,8 @@ public struct SessionPeek: Sendable {
     public var notBefore: ContinuousClock.Instant?
     /// Why the agent is blocked, if it is.
     public var blocked: String?
+    /// When a blocked agent that is in use is tried again.
+    public var blockRetryAt: ContinuousClock.Instant?
 }
 
 /// A session on its way from one instance to the next in the same process. It holds tokens in the clear and times that

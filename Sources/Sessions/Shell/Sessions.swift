@@ -90,6 +90,13 @@ public final class Sessions: Sendable {
         change { cache, now in cache.unblock(agent, now: now) }
     }
 
+    /// Lifts all blocks.
+    /// - Returns: the agents that were blocked.
+    @discardableResult
+    public func unblockAll() -> [String] {
+        change { cache, now in cache.unblockAll(now: now) }
+    }
+
     /// Drops everything about an agent whose account was removed, its block too.
     public func forget(_ agent: String) {
         change { cache, now in cache.forget(agent, now: now) }
