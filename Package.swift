@@ -143,7 +143,9 @@ let package = Package(
             name: "GatewayHostTests", dependencies: ["GatewayHost", "GatewayABI", "JSONBytes", "Locking", "gateway"],
             exclude: ["TestModule"]),
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
-        .testTarget(name: "FabricChannelTests", dependencies: ["FabricChannel", "ChannelStore", "FabricAPI"]),
+        .testTarget(
+            name: "FabricChannelTests",
+            dependencies: ["FabricChannel", "FabricAccounts", "ChannelStore", "FabricAPI", "JSONBytes"]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

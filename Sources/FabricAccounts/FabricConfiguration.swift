@@ -45,6 +45,8 @@ public struct FabricConfiguration: Sendable, Equatable {
     /// Where bound accounts stand, absolute or relative to the working directory. `fabric-identity.json` beside the
     /// configuration unless it is set.
     public var identityFile: String
+    /// Whether the configuration names it: then it must be there.
+    public var namesIdentityFile = false
     /// Whether the text segments of one turn are joined into one message.
     public var coalesce = true
     /// The period, in seconds, in which the channel list is fetched and deafness is looked for.
@@ -81,7 +83,10 @@ public struct FabricConfiguration: Sendable, Equatable {
         commandsSyncKey = section.value("commandsSyncKey").flatMap {
             SecretSource($0, directory: directory, findings: findings)
         }
-        if let path = section.string("identityFile") { identityFile = FileText.resolve(path, in: directory) }
+        if let path = section.string("identityFile") {
+            identityFile = FileText.resolve(path, in: directory)
+            namesIdentityFile = true
+        }
         coalesce = section.bool("coalesce") ?? coalesce
         channelSyncSeconds = section.number("channelSyncSeconds", in: 0.1...86_400) ?? channelSyncSeconds
         // Zero and less mean the default, as everywhere sessions are configured.
@@ -154,7 +159,7 @@ public struct FabricConfiguration: Sendable, Equatable {
 extension FabricConfiguration.Account {
     init(_ member: SettingsNode.Member, directory: String) {
         let findings = SettingsFindings()
-        accountId = member.name
+        accountId = Secret.masked(member.name)
         keyPath = member.node.keyPath
         let section = SettingsSection(member.node, findings: findings)
         enabled = section.bool("enabled") ?? enabled
@@ -175,6 +180,9 @@ public enum AccountName {
     public static func problem(_ name: String) -> String? {
         if !name.contains(where: { !$0.isWhitespace }) { return "the agent id is empty" }
         // Bounds the names of directories and keys that are made from it.
+        if Secret.masked(name) != name {
+            return "what stands in the place of the agent id looks like an API key"
+        }
         if name.utf8.count > 128 { return "the agent id is longer than 128 bytes" }
         if name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) || name.contains("/") {
             return "the agent id contains a slash or a control character"

@@ -52,6 +52,21 @@ public struct IdentityFile: Sendable, Equatable {
         parse(text)
     }
 
+    /// What is wrong with the file as a whole, if its accounts are to be relied on: a file that was named or was there before
+    /// and is gone counts too, or all its accounts would look removed.
+    /// - Parameters:
+    ///   - isNamed: the configuration names it.
+    ///   - wasThere: it was read before.
+    public func faults(isNamed: Bool, wasThere: Bool) -> [SettingsError] {
+        guard !exists, isNamed || wasThere else { return problems }
+        let why = isNamed ? "the identity file does not exist" : "the identity file was there and is gone"
+        return [
+            SettingsError(
+                file: path, keyPath: "", problem: why,
+                remedy: "Put it back, or bind an account (setup bind), which makes it; setup unbind removes accounts")
+        ]
+    }
+
     private mutating func parse(_ text: [UInt8]) {
         let findings = SettingsFindings()
         defer { problems = findings.errors }
@@ -79,23 +94,26 @@ extension IdentityFile.Entry {
         let findings = SettingsFindings()
         let section = SettingsSection(node, findings: findings)
         keyPath = node.keyPath
-        agentId = section.string("agentId") ?? ""
+        let name = section.string("agentId") ?? ""
+        agentId = Secret.masked(name)
         if section.value("agentId") == nil, node.members != nil {
             section.require("agentId", remedy: "Add the agent's id, or remove the entry")
         }
-        read(section, key: "fabricApiKey", user: "fabricUserId", email: "fabricEmail", directory, findings)
+        read(section, name, key: "fabricApiKey", user: "fabricUserId", email: "fabricEmail", directory, findings)
     }
 
     fileprivate init(second member: SettingsNode.Member, directory: String) {
         let findings = SettingsFindings()
         let section = SettingsSection(member.node, findings: findings)
         keyPath = member.node.keyPath
-        agentId = member.name
-        read(section, key: "fabric_api_key", user: "fabric_user_id", email: "fabric_email", directory, findings)
+        agentId = Secret.masked(member.name)
+        read(
+            section, member.name, key: "fabric_api_key", user: "fabric_user_id", email: "fabric_email", directory,
+            findings)
     }
 
     private mutating func read(
-        _ section: SettingsSection, key: String, user: String, email: String, _ directory: String,
+        _ section: SettingsSection, _ name: String, key: String, user: String, email: String, _ directory: String,
         _ findings: SettingsFindings
     ) {
         enabled = section.bool("enabled") ?? enabled
@@ -107,7 +125,7 @@ extension IdentityFile.Entry {
         // These two only inform: a strange value in them is no reason to refuse the account.
         userId = section.value(user)?.string
         self.email = section.value(email)?.string
-        if !agentId.isEmpty, let problem = AccountName.problem(agentId) {
+        if !name.isEmpty, let problem = AccountName.problem(name) {
             findings.add(section.node, problem, remedy: "Bind the account again under its proper id")
         }
         problems = findings.errors

@@ -19,6 +19,44 @@ public struct Secret: Sendable, Equatable {
     public var hint: String { text.isEmpty ? "(empty)" : text.prefix(min(8, text.count / 3)) + "…" }
 }
 
+extension Secret {
+    /// A text that is shown, such as a name, with whatever looks like an API key in it cut to its first characters: a key
+    /// that was put into the wrong place by mistake.
+    public static func masked(_ text: String) -> String {
+        let mark = Array("fak_".utf8)
+        let bytes = Array(text.utf8)
+        guard bytes.count > mark.count else { return text }
+        var result: [UInt8] = []
+        var at = 0
+        while at < bytes.count {
+            guard bytes[at...].prefix(mark.count).elementsEqual(mark, by: { $0 | 0x20 == $1 | 0x20 }) else {
+                result.append(bytes[at])
+                at += 1
+                continue
+            }
+            let end = bytes[at...].firstIndex { !isKeyByte($0) } ?? bytes.count
+            let key = bytes[at..<end]
+            // A word that only begins like one is none.
+            guard key.count >= 12 else {
+                result.append(contentsOf: key)
+                at = end
+                continue
+            }
+            result.append(contentsOf: key.prefix(min(8, key.count / 3)))
+            result.append(contentsOf: "…".utf8)
+            at = end
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func isKeyByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2D, 0x2E, 0x2B, 0x2F, 0x3D: true
+        default: byte >= 0x80
+        }
+    }
+}
+
 extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     public var description: String { hint }
     public var debugDescription: String { hint }
@@ -72,7 +110,14 @@ public enum SecretSource: Sendable, Equatable {
                     return nil
                 }
                 self = .environment(variable)
-            case (nil, let path?): self = .file(FileText.resolve(path, in: directory))
+            case (nil, let path?):
+                guard Secret.masked(path) == path else {
+                    findings.add(
+                        node, "\"file\" holds what looks like a key, not the path of a file",
+                        remedy: "Write the file's path there; put the key into that file")
+                    return nil
+                }
+                self = .file(FileText.resolve(path, in: directory))
             default:
                 findings.add(node, "exactly one of \"env\" and \"file\" is wanted", remedy: how)
                 return nil

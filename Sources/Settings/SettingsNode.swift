@@ -102,7 +102,9 @@ public struct SettingsNode: Sendable, Equatable {
                 default: byte >= 0x80
                 }
             }
-        let step = isPlain ? name : "\"\(name)\""
+        // Paths are shown: a key that was put into the place of a name must not be.
+        let shown = Secret.masked(name)
+        let step = isPlain ? shown : "\"\(shown)\""
         return parent.isEmpty ? step : parent + "." + step
     }
 }

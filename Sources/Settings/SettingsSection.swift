@@ -84,7 +84,7 @@ public final class SettingsSection {
         let near = Nearest.word(to: text, among: words).map { "Did you mean \"\($0)\"? " } ?? ""
         if let found = value(key) {
             findings.add(
-                found, "\"\(text)\" is not known here",
+                found, "\"\(Secret.masked(text))\" is not known here",
                 remedy: near + "Possible: " + words.map { "\"\($0)\"" }.joined(separator: ", "))
         }
         return nil

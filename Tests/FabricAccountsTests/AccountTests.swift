@@ -190,24 +190,97 @@ let center = "\"centerApiBase\": \"http://localhost:7001/api\""
         #expect(try JSONDecoder().decode(ChannelInspection.self, from: Data(text.utf8)) == found.inspection)
     }
 
-    @Test func changes() throws {
-        func setup(_ text: String) throws -> (configuration: FabricConfiguration, accounts: FabricAccounts) {
-            (try configuration(text), try decide(text))
+    /// A key that was put into the place of a name is a mistake, and must not be seen.
+    @Test func aKeyInThePlaceOfANameIsNotShown() throws {
+        let key = "fak_0123456789abcdef0123456789"
+        let found = try decide(
+            "{\(center), \"accounts\": {\"\(key)\": {\"fabricApiKey\": \"x\"}, \"a\": {\"\(key)\": 1}}}",
+            identities: """
+                {"entries": [{"agentId": "\(key)", "fabricApiKey": "x"}],
+                 "agents": {"\(key)": {"fabric_api_key": "x", "\(key)": 2}}}
+                """)
+        var text = "\(found.inspection) \(found.problems)"
+        dump(found, to: &text)
+        #expect(!text.contains("0123456789ab") && text.contains("fak_0123…"))
+        #expect(!found.configured && found.reason.contains("looks like an API key"))
+        for section in ["{\"\(key)\": 1}", "{\"catchUp\": {\"wake\": \"\(key)\"}}", "{\"\(key)\": 1, \"\(key)\": 2}"] {
+            do throws(SettingsErrors) {
+                _ = try configuration(section)
+                Issue.record("\(section)")
+            } catch {
+                #expect(!error.description.contains("0123456789ab") && error.description.contains("fak_0123…"))
+            }
         }
-        let accounts = #""a": {"fabricApiKey": "1"}, "b": {"fabricApiKey": "1"}"#
-        let old = try setup("{\(center), \"accounts\": {\(accounts)}}")
-        let first = AccountChanges(from: nil, to: old)
-        #expect(first.added == ["a", "b"] && first.changed.isEmpty && first.removed.isEmpty)
-        #expect(
-            AccountChanges(from: old, to: old)
-                == AccountChanges(from: old, to: try setup("{\(center), \"accounts\": {\(accounts)}}")))
-        let new = try setup(
-            "{\(center), \"accounts\": {\"a\": {\"fabricApiKey\": \"2\"}, \"c\": {\"fabricApiKey\": \"1\"}}}")
-        let second = AccountChanges(from: old, to: new)
-        #expect(second.added == ["c"] && second.changed == ["a"] && second.removed == ["b"])
-        let all = AccountChanges(
-            from: old, to: try setup("{\(center), \"coalesce\": false, \"accounts\": {\(accounts)}}"))
-        #expect(all.changed == ["a", "b"] && all.added.isEmpty && all.removed.isEmpty)
+        #expect(Secret.masked("fak_store") == "fak_store" && Secret.masked("FAK_0123456789abcdef x") == "FAK_01… x")
+        #expect(Secret.masked("ä fak_") == "ä fak_" && Secret.masked("") == "")
+    }
+
+    // MARK: The identity file as a whole
+
+    @Test(arguments: [
+        ("", true), ("{\"entries\": [{\"agentId\": \"a\", \"fabricApi", true), ("garbage", true), ("[1]", true),
+        ("7", true),
+        ("{\"entries\": 7}", true), ("{\"other\": []}", true), ("{\"entries\": []}", false), ("{}", false),
+    ])
+    func aBrokenIdentityFileIsAFault(_ text: String, _ isFault: Bool) {
+        let file = IdentityFile(path: "/etc/id.json", text: Array(text.utf8))
+        for (named, was) in [(false, false), (true, false), (false, true)] {
+            #expect(file.faults(isNamed: named, wasThere: was).isEmpty == !isFault)
+        }
+    }
+
+    @Test func aMissingIdentityFileIsAFaultIfItWasNamedOrThere() {
+        let file = IdentityFile.read(NSTemporaryDirectory() + "never-\(UUID())")
+        #expect(file.faults(isNamed: false, wasThere: false).isEmpty)
+        #expect(file.faults(isNamed: true, wasThere: false).first?.problem == "the identity file does not exist")
+        #expect(file.faults(isNamed: false, wasThere: true).first?.problem == "the identity file was there and is gone")
+        #expect(IdentityFile.read(NSTemporaryDirectory()).faults(isNamed: false, wasThere: false).count == 1)
+    }
+
+    // MARK: Authorities
+
+    private static let certificate = """
+        -----BEGIN CERTIFICATE-----
+        MIIBdDCCARqgAwIBAgIUHk5uBB2iLEnmDcsqH4+5i8dSkSAwCgYIKoZIzj0EAwIw
+        -----END CERTIFICATE-----
+        """
+
+    /// A sequence of 300 bytes, as a certificate's outside looks.
+    private static var sound: String {
+        let bytes: [UInt8] = [0x30, 0x82, 0x01, 0x2C] + [UInt8](repeating: 5, count: 300)
+        return "-----BEGIN CERTIFICATE-----\r\n" + Data(bytes).base64EncodedString(options: .lineLength64Characters)
+            + "\r\n-----END CERTIFICATE-----\r\n"
+    }
+
+    @Test func authoritiesAreLookedThrough() throws {
+        let sound = Self.sound
+        let good = [
+            sound, "# a comment\n\(sound)\n\(sound)",
+            "-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----\n" + sound,
+        ]
+        for text in good { _ = try CertificateAuthorities(path: "x", pem: Array(text.utf8)) }
+        let bad = [
+            "", "garbage", Self.certificate, String(sound.prefix(200)), sound.replacingOccurrences(of: "M", with: "*"),
+            sound + "-----BEGIN CERTIFICATE-----\nAAAA\n", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+        ]
+        for text in bad {
+            #expect(throws: SettingsError.self, "\(text)") {
+                try CertificateAuthorities(path: "x", pem: Array(text.utf8))
+            }
+        }
+        #expect(throws: SettingsError.self) { try CertificateAuthorities(path: "/nowhere/at/all") }
+        let one = try CertificateAuthorities(path: "x", pem: Array(sound.utf8))
+        let other = try CertificateAuthorities(path: "x", pem: Array((sound + "\n").utf8))
+        #expect(one.contentName.count == 16 && one.contentName != other.contentName)
+    }
+
+    @Test func credentialsAreComparedByTheirValue() {
+        let one = CredentialFingerprint(key: Secret("a"), center: "http://c")
+        #expect(one == CredentialFingerprint(key: Secret("a"), center: "http://c"))
+        #expect(one != CredentialFingerprint(key: Secret("b"), center: "http://c"))
+        #expect(one != CredentialFingerprint(key: Secret("a"), center: "http://d"))
+        #expect(!"\(one)".contains("\"a\""))
     }
 
     @Test func theWholeFileIsReadAndOtherSectionsAreNot() throws {

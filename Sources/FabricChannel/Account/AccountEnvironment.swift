@@ -29,7 +29,7 @@ struct AccountEnvironment: Sendable {
     var moment: Inbox.Moment { Inbox.Moment(instant: .now, wall: wallClock()) }
 }
 
-/// The settings an account runs with.
+/// The settings an account runs with. All but the authorities can be changed while it runs.
 struct AccountSettings: Sendable, Equatable {
     var coalesce = true
     var syncPeriod: Duration = .seconds(60)

@@ -32,12 +32,20 @@ struct ChannelSetup: Sendable {
     let configuration: FabricConfiguration
     let accounts: FabricAccounts
     let stateDirectory: String
-    /// The keys as they are now, to notice one that changed behind the same variable or file.
-    private let secrets: [String: Secret]
+    /// The request asks for the findings and the comparison only; it is not to be adopted.
+    let isTrial: Bool
+    /// The authorities to trust instead of the system's, as the file is now.
+    let authorities: CertificateAuthorities?
+    /// Each account's key and Center as they are now, to notice a key that changed behind the same variable or file. An
+    /// account whose key is not at hand has none.
+    let fingerprints: [String: CredentialFingerprint]
+    private let identityFileExists: Bool
 
-    /// Reads the request of `configure`.
+    /// Reads the request of `configure` and checks it whole: the settings, the identity file, the authorities. Nothing is
+    /// touched.
+    /// - Parameter old: the configuration in force, which it would replace.
     /// - Throws: `Findings`.
-    init(request: [UInt8]) throws(Findings) {
+    init(request: [UInt8], replacing old: ChannelSetup? = nil) throws(Findings) {
         let value: JSONValue
         do {
             value = try JSONValue(parsing: request)
@@ -50,6 +58,7 @@ struct ChannelSetup: Sendable {
         let file = value["file"]?.string ?? ""
         let directory = value["directory"]?.string ?? "."
         stateDirectory = value["stateDirectory"]?.string ?? directory
+        isTrial = value["trial"]?.bool ?? false
         let findings = SettingsFindings()
         guard
             let node = Self.section(
@@ -63,6 +72,12 @@ struct ChannelSetup: Sendable {
                 configuration.accounts[index].problems[problem].line = nil
             }
         }
+        let identities = IdentityFile.read(configuration.identityFile)
+        let wasThere = old.map { $0.identityFileExists && $0.configuration.identityFile == identities.path } ?? false
+        for fault in identities.faults(isNamed: configuration.namesIdentityFile, wasThere: wasThere) {
+            findings.add(fault)
+        }
+        authorities = Self.authorities(configuration, findings)
         guard findings.isEmpty else {
             throw Findings(
                 errors: findings.errors.map {
@@ -70,10 +85,37 @@ struct ChannelSetup: Sendable {
                 })
         }
         self.configuration = configuration
-        accounts = FabricAccounts(configuration: configuration)
-        var secrets: [String: Secret] = [:]
-        for account in accounts.accounts { secrets[account.accountId] = try? account.apiKey?.fetch() }
-        self.secrets = secrets
+        identityFileExists = identities.exists
+        accounts = FabricAccounts(configuration: configuration, identities: identities, presence: .system)
+        fingerprints = Self.fingerprints(accounts, configuration)
+    }
+
+    private static func authorities(
+        _ configuration: FabricConfiguration, _ findings: SettingsFindings
+    ) -> CertificateAuthorities? {
+        guard let path = configuration.certificateAuthorityFile else { return nil }
+        do throws(SettingsError) {
+            return try CertificateAuthorities(path: path)
+        } catch {
+            let keyPath = [configuration.keyPath, "certificateAuthorityFile"].filter { !$0.isEmpty }
+            findings.add(
+                SettingsError(
+                    file: configuration.file, keyPath: keyPath.joined(separator: "."),
+                    problem: "\(path): \(error.problem)", remedy: error.remedy))
+            return nil
+        }
+    }
+
+    private static func fingerprints(
+        _ accounts: FabricAccounts, _ configuration: FabricConfiguration
+    ) -> [String: CredentialFingerprint] {
+        guard let center = configuration.centerApiBase else { return [:] }
+        var result: [String: CredentialFingerprint] = [:]
+        for account in accounts.accounts {
+            guard let key = try? account.apiKey?.fetch() else { continue }
+            result[account.accountId] = CredentialFingerprint(key: key, center: center)
+        }
+        return result
     }
 
     /// The section as a node that knows where it stands in the operator's file.
@@ -88,24 +130,8 @@ struct ChannelSetup: Sendable {
         return node
     }
 
-    // MARK: Comparing
-
-    /// Which accounts must be started, restarted or stopped to go from `old` to this.
-    func changes(from old: ChannelSetup?) -> AccountChanges {
-        var changes = AccountChanges(
-            from: old.map { ($0.configuration, $0.accounts) }, to: (configuration, accounts))
-        guard let old else { return changes }
-        let known = Set(changes.added + changes.changed + changes.removed)
-        for account in accounts.accounts where !known.contains(account.accountId) {
-            if secrets[account.accountId] != old.secrets[account.accountId] {
-                changes.changed.append(account.accountId)
-            }
-        }
-        return changes
-    }
-
     /// The answer to `configure`.
-    func report(_ changes: AccountChanges) -> JSONValue {
+    func report(_ changes: Changes) -> JSONValue {
         let inspection = accounts.inspection
         return [
             "configured": .bool(inspection.configured), "reason": .string(inspection.reason),
@@ -113,6 +139,7 @@ struct ChannelSetup: Sendable {
             "added": .array(changes.added.map { .string($0) }),
             "changed": .array(changes.changed.map { .string($0) }),
             "removed": .array(changes.removed.map { .string($0) }),
+            "adopted": .array(changes.adopted.map { .string($0) }),
         ]
     }
 
@@ -141,7 +168,9 @@ struct ChannelSetup: Sendable {
 
     // MARK: For accounts
 
-    var certificateAuthorityFile: String? { configuration.certificateAuthorityFile }
+    /// Where the authorities are kept for transfers and sockets. Both remember a file by its name, so another content gets
+    /// another name; and a file that is being replaced is never read half.
+    var authoritiesPath: String? { authorities.map { "\(stateDirectory)/authorities-\($0.contentName).pem" } }
     var sessionSeconds: Double { configuration.sessionSeconds }
 
     /// What an account runs with.
@@ -157,6 +186,13 @@ struct ChannelSetup: Sendable {
                 .invalid, account.reason.isEmpty ? "the account cannot start" : account.reason, at: "account \(id)",
                 remedy: "run setup inspect")
         }
+        let facts = AccountFacts(
+            enabled: account.enabled, configured: account.configured, credential: account.credential.rawValue)
+        return (settings, facts)
+    }
+
+    /// The settings every account runs with.
+    var settings: AccountSettings {
         var settings = AccountSettings()
         settings.coalesce = configuration.coalesce
         settings.syncPeriod = .seconds(configuration.channelSyncSeconds)
@@ -166,10 +202,8 @@ struct ChannelSetup: Sendable {
         settings.attachmentBytes = Int64(configuration.attachmentMegabytes * 1_000_000)
         settings.allowsPrivateAddresses = configuration.allowsPrivateAddresses
         settings.turnTimeout = .seconds(configuration.turnTimeoutSeconds)
-        settings.certificateAuthorityFile = configuration.certificateAuthorityFile
-        let facts = AccountFacts(
-            enabled: account.enabled, configured: account.configured, credential: account.credential.rawValue)
-        return (settings, facts)
+        settings.certificateAuthorityFile = authoritiesPath
+        return settings
     }
 
     /// Who logs in where, and with what.
@@ -180,17 +214,5 @@ struct ChannelSetup: Sendable {
             if let key = account.apiKey { plans[account.accountId] = LoginPlan(center: center, key: key) }
         }
         return plans
-    }
-}
-
-/// One account's way to a session: where it logs in, and where its key is. The key is fetched at every login.
-struct LoginPlan: Sendable {
-    var center: String
-    var key: SecretSource
-
-    func login(over http: HTTPTransfer) async throws -> FabricSession {
-        // A key that is not at hand may come back (a file being replaced): a passing failure, with its reason.
-        let secret = try key.fetch()
-        return try await FabricCenter(base: center, http: http).login(apiKey: secret.reveal())
     }
 }

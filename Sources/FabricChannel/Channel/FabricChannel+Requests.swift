@@ -10,12 +10,14 @@ extension FabricChannel {
     /// Validates a configuration and adopts it, whole or not at all.
     public func configure(_ json: [UInt8], completion: @escaping Completion) {
         do throws(ChannelSetup.Findings) {
-            let next = try ChannelSetup(request: json)
+            let next = try ChannelSetup(request: json, replacing: setup)
             let changes = next.changes(from: setup)
-            setup = next
-            openStore(next.stateDirectory)
-            resources.adopt(next)
-            for id in changes.changed + changes.removed { resources.credentialsChanged(id) }
+            if !next.isTrial {
+                setup = next
+                openStore(next.stateDirectory)
+                resources.adopt(next)
+                for id in changes.adopted { adopt(next, by: id) }
+            }
             completion(ChannelResult(.ok, next.report(changes).serialized))
         } catch {
             completion(error.result)
@@ -56,6 +58,12 @@ extension FabricChannel {
         }
     }
 
+    /// A running account takes up what changed.
+    private func adopt(_ setup: ChannelSetup, by id: String) {
+        guard let account = accounts[id], let plan = try? setup.plan(for: id) else { return }
+        account.assumeIsolated { $0.adopt(plan.settings, facts: plan.facts) }
+    }
+
     private func makeAccount(_ id: String) throws(ChannelProblem) -> Account {
         guard let setup, let store else {
             throw ChannelProblem(
@@ -64,7 +72,7 @@ extension FabricChannel {
         let plan = try setup.plan(for: id)
         return Account(
             id: id, settings: plan.settings, facts: plan.facts,
-            environment: try resources.environment(for: setup, store: store, agents: agents))
+            environment: try resources.environment(for: setup, account: id, store: store, agents: agents))
     }
 
     /// Stops an account.
@@ -86,7 +94,11 @@ extension FabricChannel {
             stopping[id] = stop
             Task {
                 let handover = await stop.value
-                if wantsHandover { self.resources.handOver(media: handover.mediaDirectories) }
+                if wantsHandover {
+                    self.resources.handOver(media: handover.mediaDirectories)
+                } else {
+                    self.resources.keep(handover.session, of: id)
+                }
                 self.stopping[id] = nil
                 self.draining[id] = nil
                 let result: JSONValue = wantsHandover ? ["handover": handover.json] : [:]
@@ -146,6 +158,10 @@ extension FabricChannel {
             case "deadLetters.drop":
                 try changeDeadLetter(value) { $0.dropDeadLetter($1) }
                 completion(ChannelResult(.ok, Array("{}".utf8)))
+            case "account.unblock" where value["all"]?.bool == true:
+                let ids = resources.unblockAll()
+                let result: JSONValue = ["accounts": .array(ids.map { .string($0) })]
+                completion(ChannelResult(.ok, result.serialized))
             case "account.unblock":
                 let (id, _) = try accountID(in: json)
                 resources.unblock(id)

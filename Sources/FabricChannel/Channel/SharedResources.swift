@@ -1,5 +1,6 @@
 import ChannelStore
 import FabricAPI
+import FabricAccounts
 import Foundation
 import HTTPTransfer
 import Locking
@@ -9,24 +10,23 @@ import SocketIO
 
 /// What the accounts of an instance share: transfers, sessions, and where attachments go.
 ///
-/// Transfers and sessions depend on a few settings; a reload that changes one of these makes a new set for the accounts
-/// that start afterwards, and the old set serves those that still run.
+/// Sessions live as long as the instance. Transfers depend on the authorities; a reload that changes these makes a new one
+/// for the accounts that start afterwards, and the old one serves those that still run.
 final class SharedResources: Sendable {
-    private struct Key: Hashable {
-        var certificateAuthorityFile: String?
-        var sessionSeconds: Double
-    }
-
-    private struct Set {
-        var http: HTTPTransfer
-        var sessions: Sessions
+    /// A session of an account that stopped, for the case that it starts again at once.
+    private struct Kept {
+        var session: SessionSnapshot
+        var since: ContinuousClock.Instant
     }
 
     private let loop: RealtimeLoop
     private let gateway: any GatewayPort
     private let logger: Logger
-    private let logins: Locked<[String: LoginPlan]>
-    private let sets: Locked<[Key: Set]>
+    private let logins: Logins
+    private let sessions: Sessions
+    /// By the path of the authorities, empty for the system's.
+    private let transfers: Locked<[String: HTTPTransfer]>
+    private let kept: Locked<[String: Kept]>
     private let mediaRoot: Locked<String?>
     /// Directories of attachments that belong to another instance now.
     private let handedOverMedia: Locked<Swift.Set<String>>
@@ -36,27 +36,36 @@ final class SharedResources: Sendable {
         self.loop = loop
         self.gateway = gateway
         self.logger = logger
-        logins = Locked([:])
-        sets = Locked([:])
+        let logins = Logins()
+        self.logins = logins
+        sessions = Sessions { account in try await logins.login(account) }
+        transfers = Locked([:])
+        kept = Locked([:])
         mediaRoot = Locked(nil)
         handedOverMedia = Locked([])
     }
 
-    /// Takes over who logs in where, and with what.
+    /// Takes over who logs in where, and with what. It logs nobody in or out: an account whose credentials changed does
+    /// that when it starts, see ``environment(for:account:)``.
     func adopt(_ setup: ChannelSetup) {
-        logins.withLock { $0 = setup.logins }
+        logins.adopt(setup.logins)
+        sessions.setSoftLifetime(.seconds(setup.sessionSeconds))
+        let known = Swift.Set(setup.accounts.accounts.map(\.accountId))
+        kept.withLock { $0 = $0.filter { known.contains($0.key) } }
         mediaRoot.withLock { root in
             if root == nil { root = InstanceMedia.make(below: setup.stateDirectory) }
         }
     }
 
-    /// What an account needs, under the settings in force.
+    /// What an account that starts needs, under the settings in force.
     func environment(
-        for setup: ChannelSetup, store: any ChannelStore, agents: AgentDirectory
+        for setup: ChannelSetup, account: String, store: any ChannelStore, agents: AgentDirectory
     ) throws(ChannelProblem) -> AccountEnvironment {
-        let set = try resources(for: setup)
+        let transfer = try transfer(for: setup)
+        logins.use(transfer)
+        restoreSession(of: account, under: setup)
         return AccountEnvironment(
-            gateway: gateway, sessions: set.sessions, http: set.http, loop: loop, store: store, board: board,
+            gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, board: board,
             agents: agents, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.stateDirectory + "/outbox",
@@ -64,49 +73,71 @@ final class SharedResources: Sendable {
             seed: { UInt64.random(in: .min ... .max) })
     }
 
-    private func resources(for setup: ChannelSetup) throws(ChannelProblem) -> Set {
-        let key = Key(
-            certificateAuthorityFile: setup.certificateAuthorityFile, sessionSeconds: setup.sessionSeconds)
-        if let known = sets.withLock({ $0[key] }) { return known }
-        let http: HTTPTransfer
+    private func transfer(for setup: ChannelSetup) throws(ChannelProblem) -> HTTPTransfer {
+        let path = setup.authoritiesPath
+        if let known = transfers.withLock({ $0[path ?? ""] }) { return known }
+        let made: HTTPTransfer
         do {
+            if let path, let authorities = setup.authorities { try Self.keep(authorities, at: path) }
             var configuration = HTTPTransfer.Configuration()
-            configuration.certificateAuthorityFile = key.certificateAuthorityFile
-            http = try HTTPTransfer(configuration: configuration)
+            configuration.certificateAuthorityFile = path
+            made = try HTTPTransfer(configuration: configuration)
         } catch {
             throw ChannelProblem(
                 .unavailable, "HTTP transfers cannot start: \(error)", at: "channels.fabric",
-                remedy: "check certificateAuthorityFile and the limits of this process", retryable: true)
+                remedy: "check the state directory \(setup.stateDirectory) and the limits of this process",
+                retryable: true)
         }
-        let sessions = Sessions(
-            configuration: .init(softLifetime: .seconds(key.sessionSeconds)),
-            login: { [weak self] agent in
-                guard let plan = self?.logins.withLock({ $0[agent] }) else {
-                    throw LoginFailure.refused(reason: "the account is no longer configured")
-                }
-                return try await plan.login(over: http)
-            })
-        let made = Set(http: http, sessions: sessions)
-        sets.withLock { $0[key] = made }
+        transfers.withLock { $0[path ?? ""] = made }
         return made
     }
 
-    private var all: [Set] { sets.withLock { Array($0.values) } }
+    /// Writes the authorities where transfers and sockets find them.
+    private static func keep(_ authorities: CertificateAuthorities, at path: String) throws {
+        let url = URL(fileURLWithPath: path)
+        if let there = try? Data(contentsOf: url), there.elementsEqual(authorities.pem) { return }
+        try FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        try Data(authorities.pem).write(to: url, options: .atomic)
+    }
 
-    /// The account's key changed: what is cached for it is forgotten.
-    func credentialsChanged(_ account: String) {
-        for set in all { set.sessions.credentialsChanged(account) }
+    // MARK: Sessions
+
+    /// How long a session waits for its account to start again. A restart takes a few seconds.
+    private static let keeping: Duration = .seconds(120)
+
+    /// An account stopped; if it starts again soon with the same credentials, it need not log in.
+    func keep(_ session: SessionSnapshot?, of account: String) {
+        let now = ContinuousClock.now
+        kept.withLock { kept in
+            kept = kept.filter { now < $0.value.since.advanced(by: Self.keeping) }
+            kept[account] = session.map { Kept(session: $0, since: now) }
+        }
+    }
+
+    private func restoreSession(of account: String, under setup: ChannelSetup) {
+        let kept = kept.withLock { $0.removeValue(forKey: account) }
+        guard !logins.isOutdated(account, by: setup.fingerprints[account]) else {
+            // Whatever is left of the old credentials, a block above all, does not concern the new ones.
+            return sessions.credentialsChanged(account)
+        }
+        if let kept, ContinuousClock.now < kept.since.advanced(by: Self.keeping) {
+            sessions.importSnapshot(account, kept.session)
+        }
     }
 
     /// The operator asks to try a refused account again.
-    func unblock(_ account: String) {
-        for set in all { set.sessions.unblock(account) }
-    }
+    func unblock(_ account: String) { sessions.unblock(account) }
+
+    /// The same for all that are refused.
+    /// - Returns: which these are.
+    func unblockAll() -> [String] { sessions.unblockAll() }
 
     /// Logins begun since the start, and agents with a session.
     var statistics: (logins: Int, sessions: Int) {
-        let parts = all.map(\.sessions.statistics)
-        return (parts.reduce(0) { $0 + $1.logins }, parts.reduce(0) { $0 + $1.total })
+        let statistics = sessions.statistics
+        return (statistics.logins, statistics.total)
     }
 
     /// Another instance goes on with an account: what its turns and messages use stays when this one ends.
@@ -114,16 +145,16 @@ final class SharedResources: Sendable {
 
     /// Ends transfers and sessions, and removes the attachments, but for those that were handed over.
     func shutdown() async {
-        let ended = sets.withLock { sets in
-            defer { sets = [:] }
-            return Array(sets.values)
+        await sessions.shutdown()
+        let ended = transfers.withLock { transfers in
+            defer { transfers = [:] }
+            return Array(transfers.values)
         }
-        for set in ended {
-            await set.sessions.shutdown()
+        for transfer in ended {
             // It waits for its thread, which a thread of the pool must not do.
             await withCheckedContinuation { done in
                 Thread.detachNewThread {
-                    set.http.shutdown()
+                    transfer.shutdown()
                     done.resume()
                 }
             }

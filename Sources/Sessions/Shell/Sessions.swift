@@ -27,7 +27,8 @@ public final class Sessions: Sendable {
         }
     }
 
-    public let configuration: Configuration
+    /// The numbers in force.
+    public var configuration: Configuration { state.withLock { $0.cache.configuration } }
     let clock: SessionClock
     let login: @Sendable (_ agent: String) async throws -> FabricSession
     let state: Locked<State>
@@ -46,7 +47,6 @@ public final class Sessions: Sendable {
         random: @escaping @Sendable () -> Double = { .random(in: 0...1) },
         login: @escaping @Sendable (_ agent: String) async throws -> FabricSession
     ) {
-        self.configuration = configuration
         self.clock = clock
         self.login = login
         state = Locked(State(cache: SessionCache(configuration: configuration, chance: random)))
@@ -70,6 +70,12 @@ public final class Sessions: Sendable {
     /// The agent's token for a guild if it is cached and needs no login; takes a lock, a look-up and a clock reading.
     public func cachedGuildToken(for agent: String, guild: String) -> GuildToken? {
         quick.token(agent, guild, clock.ticks())
+    }
+
+    /// Changes how long a login counts as fresh, from the next login on; what is there keeps its time. Zero or less means the
+    /// default.
+    public func setSoftLifetime(_ lifetime: Duration) {
+        state.withLock { $0.cache.configuration.softLifetime = lifetime }
     }
 
     /// Says that a server refused `token` (401, or a socket dropped for it). Nothing happens unless it is one of the
