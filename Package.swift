@@ -36,7 +36,8 @@ let package = Package(
         .systemLibrary(
             name: "CLibWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
         .target(
-            name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"], linkerSettings: [.linkedLibrary("crypto")]),
+            name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"],
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking"]),
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking"]),
@@ -114,7 +115,7 @@ let package = Package(
             ], path: "Benchmarks/fabric-bench"),
 
         // Tests.
-        .executableTarget(name: "autobahn-client", dependencies: ["SocketIO"]),
+        .executableTarget(name: "autobahn-client", dependencies: ["SocketIO"], path: "Tests/Autobahn/Client"),
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),

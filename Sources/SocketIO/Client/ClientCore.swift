@@ -25,6 +25,8 @@ final class ClientCore {
     var acknowledgements = AcknowledgementBook()
     /// Events that came before the namespace's acceptance, which some servers send.
     var early = EarlyPackets()
+    /// Bounds the server's pings on this connection.
+    var pings = FloodGate()
     var attachmentTimer: UInt64?
     private var authTask: Task<Void, Never>?
     private var random = SystemRandomNumberGenerator()
@@ -128,6 +130,7 @@ final class ClientCore {
         authTask = nil
         decoder.reset()
         early = EarlyPackets()
+        pings = FloodGate()
         connectionNumber += 1
         var request = WebSocketRequest(
             host: configuration.host, port: configuration.port, isSecure: configuration.isSecure, path: requestPath)
@@ -171,7 +174,7 @@ final class ClientCore {
 
     private func dropTransport(gracefully: Bool) {
         cancelAttachmentTimer()
-        transport?.abandon(gracefully: gracefully)
+        transport?.abandon(code: gracefully ? 1000 : nil)
         transport = nil
     }
 
@@ -186,7 +189,7 @@ final class ClientCore {
 
     private func finish() {
         cancelAttachmentTimer()
-        transport?.abandon(gracefully: false)
+        transport?.abandon(code: nil)
         transport = nil
         failAcknowledgements(.notConnected)
         loop.confined?.closers[ObjectIdentifier(self)] = nil

@@ -18,6 +18,9 @@ extension ClientCore: WebSocketHandler {
         case .closed(let code, let reason):
             handle(.transportEnded(.transportClosed(code: code, reason: String(reason.prefix(300)))))
         case .messageTooLarge(let limit): handle(.transportEnded(.messageTooLarge(limit: limit)))
+        case .violated(let violation):
+            let text = "\(place): the server broke the WebSocket protocol: \(violation); look at what stands between"
+            handle(.transportEnded(.transportFailed(text, status: nil)))
         case .loopShutDown: handle(.loopShutDown)
         }
     }
@@ -102,7 +105,8 @@ extension ClientCore: WebSocketHandler {
         case .ping(let text):
             // The answer repeats what the ping carried; a long one is no ping.
             guard text.count <= 64 else { return }
-            _ = transport?.send([0x33] + Array(text), isBinary: false)
+            guard pings.admits(at: loop.confined?.now ?? .now), transport?.send([0x33] + text, isBinary: false) == true
+            else { return handle(.lost(.unexpectedPacket("a flood of pings"))) }
         case .pong, .upgrade, .noop, .message: return
         }
     }

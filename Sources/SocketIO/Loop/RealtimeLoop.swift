@@ -19,14 +19,11 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
     public struct Configuration: Sendable {
         /// Name of the thread, at most 15 bytes (the kernel's limit; the rest is cut off).
         public var threadName = "realtime"
-        /// Size of a read, and the largest piece of a message handed on without copying. Bytes.
-        /// 100 kB messages took 25 callbacks at 4096 and 2 at 65536, which is 9 % faster.
+        /// Size of a read, shared by all sockets of the loop; a message that lies in it whole is handed on without
+        /// copying. Bytes, 4 KiB to 16 MiB.
         public var receiveBufferBytes = 64 * 1024
         /// Names being looked up at the same time; each look-up has a thread of its own.
         public var maximumLookups = 4
-        /// Whether text messages are checked to be UTF-8 by the transport, before their content is
-        /// looked at. Off by default: the packet decoder checks what it is given.
-        public var validatesText = false
         /// Whether the library's own log lines are switched off. The switch is process-wide.
         public var silencesLibraryLog = true
 
@@ -39,12 +36,12 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
     }
 
     let configuration: Configuration
-    private let queue = Locked(LoopQueue())
+    let queue = Locked(LoopQueue())
     private let thread = Locked<pthread_t?>(nil)
-    private let current = Atomic<UInt>(0)
+    let current = Atomic<UInt>(0)
     private let identifiers = Atomic<UInt64>(0)
     // Only code on the loop's thread uses it; `isOnLoop` guards the ways in.
-    nonisolated(unsafe) private var state: LoopState?
+    nonisolated(unsafe) var state: LoopState?
 
     /// Starts the thread.
     /// - Throws: ``SetupError`` if libwebsockets or the thread cannot be set up (usually: no more file
@@ -52,17 +49,17 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
     public init(configuration: Configuration = .init()) throws {
         self.configuration = configuration
         var options = clws_options()
-        options.receive_buffer_bytes = Int32(clamping: max(4096, configuration.receiveBufferBytes))
-        options.validates_utf8 = configuration.validatesText ? 1 : 0
         options.silences_log = configuration.silencesLibraryLog ? 1 : 0
         options.keeps_tls = 1
         let owner = Unmanaged.passUnretained(self).toOpaque()
-        guard let library = clws_loop_create(&options, LWSWebSocket.handlers, owner) else {
+        guard let library = clws_loop_create(&options, Self.handlers, owner) else {
             throw SetupError(
                 description: "libwebsockets cannot start; check the limit of open files (ulimit -n) and memory")
         }
         let resolver = Resolver(maximumLookups: configuration.maximumLookups)
-        state = LoopState(library: library, resolver: resolver)
+        state = LoopState(
+            library: library, resolver: resolver,
+            receiveBufferBytes: min(max(4096, configuration.receiveBufferBytes), 16 << 20))
         resolver.loop = self
         guard let started = LoopThread.start(named: configuration.threadName, { self.run() }) else {
             clws_loop_destroy(library)
@@ -115,7 +112,7 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
 
     /// A WebSocket on this loop, not yet open; to be made and used on the loop only.
     public func makeWebSocket(_ request: WebSocketRequest, handler: any WebSocketHandler) -> any WebSocketTransport {
-        LWSWebSocket(request: request, loop: self, handler: handler)
+        WebSocket(request: request, loop: self, handler: handler)
     }
 
     /// Closes all connections (their clients are told), ends the thread and waits for its end.
@@ -141,7 +138,7 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
 
     /// Sees to it that the loop does not sleep before it has looked at its queue, timers and turn ends.
     /// The library runs timers of its own right before it sleeps, so even its callbacks need this.
-    private func ensureTurn() {
+    func ensureTurn() {
         queue.withLock { queue in
             if queue.wakeOnce() { wake() }
         }
@@ -171,143 +168,8 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
         }
     }
 
-    private func wake() {
+    func wake() {
         guard let state else { return }
         clws_loop_wake(state.library)
-    }
-}
-
-// MARK: - The loop's thread
-
-extension RealtimeLoop {
-    private func run() {
-        current.store(UInt(pthread_self()), ordering: .relaxed)
-        guard let state else { return }
-        while settle(state) {
-            if clws_loop_service(state.library) < 0 { break }
-            queue.withLock { $0.isAwake = true }
-        }
-        close(state)
-    }
-
-    /// The library's own timer fired, inside its service call: it would wait for sockets next, so
-    /// everything that is due must happen here.
-    func timerFired() {
-        guard let state else { return }
-        queue.withLock { $0.isAwake = true }
-        // The library sleeps next; if the loop is to stop it must not.
-        if !settle(state) { wake() }
-    }
-
-    /// Runs everything that is due, until there is nothing; then the loop may sleep until the next
-    /// timer. False: the loop is to stop.
-    private func settle(_ state: LoopState) -> Bool {
-        // Tasks that keep each other busy must not keep the sockets waiting.
-        for _ in 0..<16 {
-            turn(state)
-            arm(state)
-            let (stops, sleeps) = queue.withLock { queue in
-                if queue.isEmpty, !queue.isStopping { queue.isAwake = false }
-                return (queue.isStopping, !queue.isAwake)
-            }
-            if stops { return false }
-            if sleeps { return true }
-        }
-        wake()
-        return true
-    }
-
-    private func turn(_ state: LoopState) {
-        state.forgetTime()
-        runTurnEnds(state)
-        queue.withLock { $0.take(&state.batch) }
-        // Taken out while it runs, so that work which leads back here finds an empty one.
-        var batch = state.batch
-        state.batch = []
-        run(&batch)
-        state.batch = batch
-        let now = state.now
-        while let body = state.timers.popDue(now) { body() }
-        runTurnEnds(state)
-        state.forgetTime()
-    }
-
-    private func run(_ batch: inout [LoopWork]) {
-        for work in batch {
-            switch work {
-            case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
-            case .body(let body): body()
-            }
-        }
-        batch.removeAll(keepingCapacity: true)
-    }
-
-    private func runTurnEnds(_ state: LoopState) {
-        while !state.turnEnds.isEmpty {
-            let bodies = state.turnEnds
-            state.turnEnds = []
-            for body in bodies { body() }
-        }
-    }
-
-    private func arm(_ state: LoopState) {
-        var microseconds: Int64 = -1
-        if let deadline = state.timers.next() {
-            let wait = ContinuousClock.now.duration(to: deadline)
-            // Rounded up to the milliseconds poll counts in, or the last one would be spent spinning.
-            let parts = wait.components
-            let exact = parts.seconds.multipliedReportingOverflow(by: 1_000_000)
-            let rest = parts.attoseconds / 1_000_000_000_000
-            microseconds = exact.overflow ? 3_600_000_000 : max(0, exact.partialValue + rest + 999)
-        }
-        clws_loop_set_timer(state.library, microseconds)
-    }
-
-    private func close(_ state: LoopState) {
-        turn(state)
-        // Work that waited may still start a client.
-        while !state.closers.isEmpty || queue.withLock({ !$0.isEmpty }) {
-            let closers = state.closers
-            state.closers = [:]
-            for closer in closers.values { closer() }
-            turn(state)
-        }
-        queue.withLock { $0.mode = .closing }
-        state.resolver.abandonAll()
-        for socket in state.sockets.values { socket.abort() }
-        clws_loop_destroy(state.library)
-        state.timers.removeAll()
-        state.turnEnds = []
-        state.sockets = [:]
-        self.state = nil
-        var batch: [LoopWork] = []
-        while true {
-            let isDone = queue.withLock { queue in
-                queue.take(&batch)
-                guard batch.isEmpty else { return false }
-                queue.mode = .finished
-                return true
-            }
-            if isDone { break }
-            run(&batch)
-        }
-        current.store(0, ordering: .relaxed)
-    }
-
-    /// Runs what was enqueued after the end; one thread at a time.
-    private func drainAfterwards() {
-        current.store(UInt(pthread_self()), ordering: .relaxed)
-        var batch: [LoopWork] = []
-        while true {
-            let isDone = queue.withLock { queue in
-                queue.take(&batch)
-                guard batch.isEmpty else { return false }
-                current.store(0, ordering: .relaxed)
-                queue.isDraining = false
-                return true
-            }
-            if isDone { return }
-            run(&batch)
-        }
     }
 }

@@ -50,6 +50,8 @@ public enum WebSocketEnd: Error, Equatable, Sendable {
     case closed(code: UInt16?, reason: String)
     /// A message was longer than allowed (or announced to be).
     case messageTooLarge(limit: Int)
+    /// The server broke the protocol; it was told so with ``WebSocketViolation/closeCode``.
+    case violated(WebSocketViolation)
     /// The loop was shut down.
     case loopShutDown
 }
@@ -68,8 +70,7 @@ public protocol WebSocketHandler: AnyObject {
     func webSocketEnded(_ end: WebSocketEnd)
 }
 
-/// A client's WebSocket; used on the loop only. The seam where a faster transport than
-/// libwebsockets can take its place.
+/// A client's WebSocket; used on the loop only.
 public protocol WebSocketTransport: AnyObject {
     /// Starts; the handler hears of the outcome later, never inside this call.
     func open()
@@ -79,8 +80,8 @@ public protocol WebSocketTransport: AnyObject {
     /// Writes what waits, then a close frame. The handler's last call comes within the close deadline.
     func close(code: UInt16, reason: String)
     /// The handler hears nothing more, from this moment on; the connection ends as ``close(code:reason:)`` does,
-    /// or at once if it is not `gracefully`.
-    func abandon(gracefully: Bool)
-    /// Bytes waiting to be written.
+    /// or at once if `code` is nil.
+    func abandon(code: UInt16?)
+    /// Bytes waiting to be written, with what frames add to messages.
     var queuedBytes: Int { get }
 }

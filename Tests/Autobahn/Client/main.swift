@@ -62,9 +62,7 @@ guard CommandLine.arguments.count == 3, let port = Int(CommandLine.arguments[1])
     exit(2)
 }
 let agent = CommandLine.arguments[2]
-var configuration = RealtimeLoop.Configuration()
-configuration.validatesText = true
-let loop = try RealtimeLoop(configuration: configuration)
+let loop = try RealtimeLoop()
 let (ended, end) = AsyncStream<Void>.makeStream()
 loop.execute {
     let echo = Echo(loop: loop, port: port, agent: agent) { end.finish() }
