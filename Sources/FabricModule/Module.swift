@@ -26,19 +26,25 @@ public func gateway_channel_open(
         return refuse(
             "the host speaks ABI version \(host.pointee.abi_version), this module version \(GATEWAY_ABI_VERSION)")
     }
-    guard host.pointee.struct_size >= UInt32(MemoryLayout<gateway_host>.size) else {
-        return refuse("the host's function table is shorter than this module needs")
+    let (hostSize, place) = (Int(host.pointee.struct_size), Int(out.pointee.struct_size))
+    guard hostSize >= GATEWAY_HOST_SIZE_1 else {
+        return refuse("the host's function table has \(hostSize) bytes, version 1 began with \(GATEWAY_HOST_SIZE_1)")
     }
-    guard out.pointee.struct_size >= UInt32(MemoryLayout<gateway_channel>.size) else {
-        return refuse("the host's place for the module's function table is too small")
+    guard place >= GATEWAY_CHANNEL_SIZE_1 else {
+        return refuse(
+            "the host's place for the module's function table has \(place) bytes, "
+                + "version 1 began with \(GATEWAY_CHANNEL_SIZE_1)")
     }
-    let table = host.pointee
+    var table = gateway_host()
+    gateway_copy_table(&table, MemoryLayout<gateway_host>.size, host, hostSize)
     guard table.deliver != nil, table.complete != nil, table.account_changed != nil, table.log != nil else {
         return refuse("the host's function table lacks a function")
     }
     do {
         let instance = try ModuleInstance(host: table)
-        out.pointee = instance.table
+        var functions = instance.table
+        // Not by assignment: the host may have room for less than this module's table.
+        gateway_copy_table(out, place, &functions, MemoryLayout<gateway_channel>.size)
         return Int32(GATEWAY_OK)
     } catch {
         return refuse("the channel cannot start: \(error)")

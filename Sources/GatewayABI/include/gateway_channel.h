@@ -16,14 +16,18 @@
  *   Results    no function waits. A function that takes a `request` number reports later through
  *              host->complete with that number, exactly once per request, unless shutdown came first: requests
  *              still open when shutdown begins are completed with GATEWAY_SHUT_DOWN before it returns.
- *   Versions   both tables begin with abi_version and struct_size. A different abi_version is refused. A larger
- *              struct_size of the same version only adds fields at the end, which the other side ignores.
+ *   Versions   both tables begin with abi_version and struct_size. A different abi_version is refused. Within one
+ *              version tables only grow, at the end: each side requires the sizes that version began with
+ *              (GATEWAY_HOST_SIZE_1, GATEWAY_CHANNEL_SIZE_1), copies the smaller of both sizes, treats what the
+ *              other side does not have as absent (NULL), and never writes beyond what the other side has.
+ *              gateway_copy_table() does that.
  */
 #ifndef GATEWAY_CHANNEL_H
 #define GATEWAY_CHANNEL_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -147,9 +151,24 @@ typedef struct gateway_channel {
     void (*shutdown)(void *instance);
 } gateway_channel;
 
+/* What the tables of version 1 began with. These numbers never change: a table that grows keeps them. */
+enum {
+    GATEWAY_HOST_SIZE_1 = offsetof(gateway_host, log) + sizeof(((gateway_host *)0)->log),
+    GATEWAY_CHANNEL_SIZE_1 = offsetof(gateway_channel, shutdown) + sizeof(((gateway_channel *)0)->shutdown)
+};
+
+/* Copies a table of from_size bytes (the struct_size the other side states) into a place of to_size bytes: the
+ * smaller of both, and zero for the rest of the place, so that a field the other side does not have is NULL. */
+static inline void gateway_copy_table(void *to, size_t to_size, const void *from, size_t from_size) {
+    size_t both = to_size < from_size ? to_size : from_size;
+    memcpy(to, from, both);
+    memset((uint8_t *)to + both, 0, to_size - both);
+}
+
 /* Opens an instance: starts nothing but its own threads, needs configure before anything else is useful.
- * out->struct_size must be set by the host to sizeof(gateway_channel) before the call; the module writes no
- * more than that. Returns GATEWAY_OK, or GATEWAY_INVALID with a message copied into error (at most
+ * out->struct_size must be set by the host to the bytes it has there, sizeof(gateway_channel) as it was compiled;
+ * the module writes no more than that, and leaves its own size in struct_size: what lies beyond it the module does
+ * not have. Returns GATEWAY_OK, or GATEWAY_INVALID with a message copied into error (at most
  * error_capacity bytes, zero-terminated). May be called from any thread; returns within a second. */
 int32_t gateway_channel_open(const gateway_host *host, gateway_channel *out, char *error, size_t error_capacity);
 

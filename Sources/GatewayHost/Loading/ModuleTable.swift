@@ -8,17 +8,22 @@ import GatewayABI
 struct ModuleTable: @unchecked Sendable {
     let functions: gateway_channel
 
-    /// Refuses a table that the host cannot use.
-    init(_ functions: gateway_channel, path: String) throws(ModuleError) {
-        guard functions.abi_version == GATEWAY_ABI_VERSION else {
+    /// Refuses a table that the host cannot use. What a module of an earlier build does not have is absent.
+    /// - Parameter filled: the host's place as the module left it.
+    init(_ filled: gateway_channel, path: String) throws(ModuleError) {
+        let said = Int(filled.struct_size)
+        var (functions, source) = (gateway_channel(), filled)
+        let size = MemoryLayout<gateway_channel>.size
+        gateway_copy_table(&functions, size, &source, min(said, size))
+        guard filled.abi_version == GATEWAY_ABI_VERSION else {
             throw ModuleError(
-                .version, "the module speaks ABI version \(functions.abi_version), this gateway \(GATEWAY_ABI_VERSION)",
+                .version, "the module speaks ABI version \(filled.abi_version), this gateway \(GATEWAY_ABI_VERSION)",
                 place: path, remedy: "Install the module that belongs to this gateway, or the other way round")
         }
-        guard functions.struct_size >= UInt32(MemoryLayout<gateway_channel>.size) else {
+        guard said >= GATEWAY_CHANNEL_SIZE_1 else {
             throw ModuleError(
                 .version,
-                "the module's table has \(functions.struct_size) bytes, \(MemoryLayout<gateway_channel>.size) are needed",
+                "the module's table has \(said) bytes, version 1 began with \(GATEWAY_CHANNEL_SIZE_1)",
                 place: path, remedy: "Build the module against this gateway's gateway_channel.h")
         }
         guard functions.configure != nil, functions.start_account != nil, functions.stop_account != nil,

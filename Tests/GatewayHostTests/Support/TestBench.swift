@@ -28,11 +28,38 @@ enum TestModule {
         .deletingLastPathComponent().path
     static let package = URL(fileURLWithPath: tests).deletingLastPathComponent().path
 
-    static func build(_ flags: [String] = [], to path: String) throws {
+    /// - Parameter before: flags that stand before the folder of the header.
+    static func build(_ flags: [String] = [], before: [String] = [], to path: String) throws {
         try run(
             "/usr/bin/cc",
-            ["-shared", "-fPIC", "-O1", "-I", package + "/Sources/GatewayABI/include", "-o", path] + flags
+            ["-shared", "-fPIC", "-O1"] + before + ["-I", package + "/Sources/GatewayABI/include", "-o", path] + flags
                 + [tests + "/GatewayHostTests/TestModule/module.c", "-lpthread"])
+    }
+
+    /// The host in C that only opens a module.
+    static func buildHost(_ before: [String] = [], to path: String) throws {
+        try run(
+            "/usr/bin/cc",
+            ["-Wall", "-Wextra", "-Werror", "-O1"] + before
+                + [
+                    "-I", package + "/Sources/GatewayABI/include", "-o", path,
+                    tests + "/GatewayHostTests/TestModule/host.c", "-ldl",
+                ])
+    }
+
+    /// What a program that ends well printed, line by line.
+    static func output(_ program: String, _ arguments: [String]) throws -> [String] {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let text = String(decoding: bytes, as: UTF8.self)
+        try #require(process.terminationStatus == 0, "\(program) \(arguments): \(text)")
+        return text.split(separator: "\n").map(String.init)
     }
 
     /// Runs a program and requires it to end well.

@@ -1,6 +1,7 @@
 /* A channel module for the host's tests: no network, behaviour selected when compiled (-D…) and by its settings.
  *
- * Compiled: TEST_VERSION "1.0.0", TEST_ID "test", TEST_ABI 1, HANG_IN_OPEN, REFUSE_OPEN, NO_SYMBOL, SMALL_TABLE.
+ * Compiled: TEST_VERSION "1.0.0", TEST_ID "test", TEST_ABI 1, HANG_IN_OPEN, REFUSE_OPEN, NO_SYMBOL, SMALL_TABLE;
+ * GROWN: with a header whose tables have one function more (see TableGrowthTests).
  * Settings: {"refuse": true} configure is refused; "accounts": {id: mark}: a mark is any text without quotes; its first
  * letter may be 'd' disabled, 'u' unconfigured, 's' start refused, 'f' start fails, 'n' never connects, 'z' never stops, 'h' does not hand over.
  * Commands: {"command":"deliver","raw":"…"} delivers the text (escaped JSON) as it is; "crash" and "block" {accountId};
@@ -389,6 +390,10 @@ static void shutdown_instance(void *context) {
     free(self);
 }
 
+#ifdef GROWN
+static int32_t later(void *context) { return context ? 42 : 0; }
+#endif
+
 #ifdef NO_SYMBOL
 int32_t some_other_function(const gateway_host *host, gateway_channel *out, char *error, size_t error_capacity);
 int32_t some_other_function(const gateway_host *host, gateway_channel *out, char *error, size_t error_capacity) {
@@ -404,10 +409,18 @@ int32_t gateway_channel_open(const gateway_host *host, gateway_channel *out, cha
 #endif
     (void)error, (void)error_capacity;
     instance *self = calloc(1, sizeof *self);
-    self->host = *host;
+    if (host->struct_size < GATEWAY_HOST_SIZE_1 || out->struct_size < GATEWAY_CHANNEL_SIZE_1) return GATEWAY_INVALID;
+    gateway_copy_table(&self->host, sizeof self->host, host, host->struct_size);
     pthread_mutex_init(&self->lock, NULL);
-    *out = (gateway_channel){TEST_ABI, sizeof(gateway_channel), self, text(TEST_ID), text(TEST_VERSION), configure,
-                             start_account, stop_account, send_message, settle, status, command, shutdown_instance};
+    gateway_channel mine = {.abi_version = TEST_ABI, .struct_size = sizeof mine, .instance = self, .id = text(TEST_ID),
+                            .version = text(TEST_VERSION), .configure = configure, .start_account = start_account,
+                            .stop_account = stop_account, .send = send_message, .settle = settle, .status = status,
+                            .command = command, .shutdown = shutdown_instance};
+#ifdef GROWN
+    mine.later = later;
+    if (self->host.later) self->host.later(self->host.context, 7);
+#endif
+    gateway_copy_table(out, out->struct_size, &mine, sizeof mine);
 #ifdef SMALL_TABLE
     out->struct_size = 64;
 #endif
