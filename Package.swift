@@ -57,7 +57,8 @@ let package = Package(
             exclude: ["module.map"],
             linkerSettings: [
                 besideIt,
-                // One exported symbol, and a file that stays where it was loaded: see design.md, section 8.
+                // One exported symbol, so that two builds in one process do not mix; and a file that stays where it was
+                // loaded, for the Swift runtime cannot unload code.
                 .unsafeFlags([
                     "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/FabricModule/module.map",
                     "-Xlinker", "-z", "-Xlinker", "nodelete",
@@ -68,9 +69,11 @@ let package = Package(
 
         // The gateway.
         .target(name: "CGatewaySystem"),
+        // What a tool needs to know a gateway without being one: configuration, manifest, lock, control client.
+        .target(name: "GatewayControl", dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes"]),
         .target(
             name: "GatewayHost",
-            dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", log]),
+            dependencies: ["GatewayControl", "GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", log]),
         .executableTarget(
             name: "gateway", dependencies: ["GatewayHost", arguments, log],
             linkerSettings: [
@@ -88,7 +91,7 @@ let package = Package(
         .target(
             name: "FabricSetup",
             dependencies: [
-                "FabricAccounts", "FabricAPI", "HTTPTransfer", "SocketIO", "GatewayHost", "Settings", "JSONBytes",
+                "FabricAccounts", "FabricAPI", "HTTPTransfer", "SocketIO", "GatewayControl", "Settings", "JSONBytes",
                 "Locking", arguments,
             ]),
         .executableTarget(name: "fabric-setup", dependencies: ["FabricSetup"], linkerSettings: [besideIt]),
@@ -111,7 +114,7 @@ let package = Package(
             name: "fabric-bench",
             dependencies: [
                 "CBench", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator", "Locking",
-                "GatewayHost", "JSONBytes", "gateway", arguments,
+                "GatewayControl", "JSONBytes", "gateway", arguments,
             ], path: "Benchmarks/fabric-bench"),
 
         // Tests.
@@ -141,7 +144,8 @@ let package = Package(
             name: "FabricAPITests",
             dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer", "Locking"]),
         .testTarget(
-            name: "GatewayHostTests", dependencies: ["GatewayHost", "GatewayABI", "JSONBytes", "Locking", "gateway"],
+            name: "GatewayHostTests",
+            dependencies: ["GatewayHost", "GatewayControl", "GatewayABI", "JSONBytes", "Locking", "gateway"],
             exclude: ["TestModule"]),
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
         .testTarget(
@@ -155,7 +159,7 @@ let package = Package(
         .testTarget(
             name: "GatewayEndToEndTests",
             dependencies: [
-                "gateway", "GatewayHost", "CGatewaySystem", "FabricSimulator", "JSONBytes", "Locking",
+                "gateway", "GatewayHost", "GatewayControl", "CGatewaySystem", "FabricSimulator", "JSONBytes", "Locking",
             ]),
     ],
     swiftLanguageModes: [.v6]

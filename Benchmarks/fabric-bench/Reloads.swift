@@ -1,7 +1,7 @@
 import ArgumentParser
 import FabricSimulator
 import Foundation
-import GatewayHost
+import GatewayControl
 import JSONBytes
 
 /// What a module reload keeps in memory and how long it takes, in a gateway process of its own with agents at work: first

@@ -1,7 +1,7 @@
 import FabricAPI
 import FabricAccounts
 import Foundation
-import GatewayHost
+import GatewayControl
 import JSONBytes
 import Settings
 

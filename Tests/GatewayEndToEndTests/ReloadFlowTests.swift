@@ -1,5 +1,6 @@
 import FabricSimulator
 import Foundation
+import GatewayControl
 import JSONBytes
 import Testing
 

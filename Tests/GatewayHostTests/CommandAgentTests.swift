@@ -1,4 +1,5 @@
 import Foundation
+import GatewayControl
 import JSONBytes
 import Testing
 
@@ -19,7 +20,7 @@ import Testing
         _ script: String, timeout: Duration = .seconds(120), output: Int = 1 << 20, hidden: Set<String> = [],
         slots: CommandSlots = CommandSlots(8)
     ) -> CommandAgent {
-        var configuration = CommandAgent.Configuration(command: ["/bin/sh", "-c", script])
+        var configuration = CommandSettings(command: ["/bin/sh", "-c", script])
         configuration.timeout = timeout
         configuration.maximumOutput = output
         configuration.hiddenVariables = hidden

@@ -215,12 +215,17 @@ struct SeededRandom: RandomNumberGenerator {
         let first = bench.up()
         _ = bench.crash(first)
         let run = try #require(bench.restarted()).run
-        let movedRun = bench.supervisor.moved(account: "a", at: bench.now)
-        let moved = try #require(movedRun)
+        guard case .move("a", let number)? = bench.send(.moved(account: "a")).first else { return #expect(Bool(false)) }
+        let moved = try #require(number)
         #expect(bench.crash(run).isEmpty)
         _ = bench.send(.started(account: "a", run: moved))
         #expect(bench.supervisor.summary(of: "a")?.phase == "running")
         #expect(bench.supervisor.summary(of: "a")?.attempts == 1)
+        // One that does not run is only served by the new instance; one that nobody knows, too.
+        _ = bench.crash(moved)
+        #expect(bench.send(.moved(account: "a")) == [.move(account: "a", run: nil)])
+        #expect(bench.send(.moved(account: "x")) == [.move(account: "x", run: nil)])
+        #expect(bench.send(.stopAll).isEmpty && bench.send(.moved(account: "a")).isEmpty)
     }
 
     @Test func aRefusedStartWaitsForSettingsAPassingOneIsTriedAgain() throws {
@@ -245,7 +250,7 @@ struct SeededRandom: RandomNumberGenerator {
         var running: [String: UInt64] = [:]  // what a module would really run
         var oldRuns: [String: [UInt64]] = [:]
         var blocked: Set<String> = []
-        var healthRestarts: [String: [Duration]] = [:]
+        var healthRestarts: [String: Duration] = [:]
         var crashedAt: [String: Duration] = [:]
         func apply(_ actions: [Supervisor.Action], retry: String? = nil) {
             for action in actions {
@@ -263,18 +268,27 @@ struct SeededRandom: RandomNumberGenerator {
                     #expect(eligible[account] == true && running[account] != nil)
                     oldRuns[account, default: []].append(running[account] ?? 0)
                     running[account] = run
-                    if reason != "its settings changed" { healthRestarts[account, default: []].append(bench.elapsed) }
+                    guard reason != "its settings changed" else { continue }
+                    if let last = healthRestarts[account] {
+                        #expect(bench.elapsed - last >= .seconds(600), "the health check restarted it too soon again")
+                    }
+                    healthRestarts[account] = bench.elapsed
                 case .stop(let account):
                     #expect(running[account] != nil, "stopped what does not run")
                     oldRuns[account, default: []].append(running[account] ?? 0)
                     running[account] = nil
+                case .move(let account, let run):
+                    #expect((run == nil) == (running[account] == nil), "moved what does not run, or left what does")
+                    guard let run else { continue }
+                    oldRuns[account, default: []].append(running[account] ?? 0)
+                    running[account] = run
                 case .pollStatus, .notice: break
                 }
             }
         }
         for _ in 0..<400 {
             let account = accounts[Int(choice.next() % 3)]
-            switch choice.next() % 12 {
+            switch choice.next() % 13 {
             case 0:
                 let now = choice.next() % 4 != 0
                 let changed = choice.next() % 2 == 0
@@ -285,9 +299,11 @@ struct SeededRandom: RandomNumberGenerator {
                     bench.send(.configured(account: account, now ? .eligible : .disabled, changed: changed)),
                     retry: account)
             case 1:
+                // An account that comes again is a new one, with no history.
                 eligible[account] = nil
                 blocked.remove(account)
                 crashedAt[account] = nil
+                healthRestarts[account] = nil
                 apply(bench.send(.removed(account: account)))
             case 2, 3:
                 if let run = running[account] { apply(bench.send(.started(account: account, run: run))) }
@@ -326,11 +342,9 @@ struct SeededRandom: RandomNumberGenerator {
                 apply(bench.send(.reported(account: account, run: run, report)))
             case 9: apply(bench.send(.checkHealth))
             case 10: apply(bench.next())
+            case 11: apply(bench.send(.moved(account: account)))
             default: bench.pass(.seconds(Int(choice.next() % 400)))
             }
-        }
-        for times in healthRestarts.values {
-            for (earlier, later) in zip(times, times.dropFirst()) { #expect(later - earlier >= .seconds(600)) }
         }
     }
 }

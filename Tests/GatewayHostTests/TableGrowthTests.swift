@@ -1,5 +1,6 @@
 import Foundation
 import GatewayABI
+import GatewayControl
 import Testing
 
 @testable import GatewayHost

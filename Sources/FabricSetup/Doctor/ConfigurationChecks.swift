@@ -1,5 +1,5 @@
 import Foundation
-import GatewayHost
+import GatewayControl
 import Settings
 
 /// What a gateway would say to its configuration file, and to the plugin named in it.

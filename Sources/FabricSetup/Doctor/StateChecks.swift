@@ -1,5 +1,5 @@
 import Foundation
-import GatewayHost
+import GatewayControl
 import JSONBytes
 import Settings
 

@@ -1,6 +1,6 @@
 import FabricAPI
 import Foundation
-import GatewayHost
+import GatewayControl
 import HTTPTransfer
 import JSONBytes
 import Settings

@@ -1,3 +1,5 @@
+import GatewayControl
+
 /// Something that answers wake deliveries.
 protocol Agent: Sendable {
     /// Takes one turn. `nil` means that there is nothing to say. Cancelled when the gateway stops.

@@ -1,26 +1,15 @@
+import GatewayControl
 import Logging
 
 /// Runs a command once per wake delivery: the delivery as JSON on standard input, the answer's text on standard
 /// output. Nothing (or only white space) is no answer; an exit code other than 0 is a failed turn.
 struct CommandAgent: Agent {
-    struct Configuration: Sendable, Equatable {
-        /// The program and its arguments. A name without a slash is looked up in `PATH`.
-        var command: [String]
-        /// How long one turn may take; then the command's whole process group is killed.
-        var timeout: Duration = .seconds(600)
-        /// Bytes of standard output that are taken; more is a failed turn.
-        var maximumOutput: Int = 1 << 20
-        /// Variables of the gateway's environment that the command must not see: the channel's secrets.
-        var hiddenVariables: Set<String> = []
-        init(command: [String]) { self.command = command }
-    }
-
     private let name: String
-    private let configuration: Configuration
+    private let configuration: CommandSettings
     private let slots: CommandSlots
     private let logger: Logger
 
-    init(name: String, configuration: Configuration, slots: CommandSlots, logger: Logger) {
+    init(name: String, configuration: CommandSettings, slots: CommandSlots, logger: Logger) {
         self.name = name
         self.configuration = configuration
         self.slots = slots

@@ -1,4 +1,5 @@
 import CGatewaySystem
+import GatewayControl
 import Glibc
 
 /// The three pipes of a command. −1 stands for a closed end.

@@ -66,13 +66,13 @@ extension Gateway {
     /// Stops; the second time without draining.
     func signalled(_ number: Int32) async {
         if stopping {
-            await hurry()
+            hurry()
         } else {
             await stop()
         }
     }
 
-    private func hurry() async {
-        for channel in channels.values { await channel.router.end(drain: .zero) }
+    private func hurry() {
+        for channel in channels.values { channel.router.end() }
     }
 }

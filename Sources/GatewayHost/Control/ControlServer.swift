@@ -1,4 +1,5 @@
 import CGatewaySystem
+import GatewayControl
 import Glibc
 import JSONBytes
 import Locking

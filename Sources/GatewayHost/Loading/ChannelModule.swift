@@ -1,4 +1,5 @@
 import GatewayABI
+import GatewayControl
 import JSONBytes
 
 /// One open instance of a channel module: the C table as async Swift.
@@ -122,9 +123,32 @@ public final class ChannelModule: Sendable {
     /// A command of the module's own, such as `deadLetters.list`.
     public func command(_ name: String, _ arguments: [String: JSONValue] = [:]) async throws(ModuleRefusal) -> JSONValue
     {
+        try await begin(command: name, arguments).result()
+    }
+
+    /// Hands over a command. The module has it when this returns, so that whatever is asked later comes after it.
+    func begin(command name: String, _ arguments: [String: JSONValue]) -> CommandReceipt {
         var request = arguments
         request["command"] = .string(name)
-        return try await ask(name, .object(request), deadlines.command, table.functions.command)
+        let bytes = JSONValue.object(request).serialized
+        let (number, answer) = requests.begin { number in
+            ModuleTable.lend(bytes) { table.functions.command(table.functions.instance, number, $0) }
+        }
+        return CommandReceipt(name: name, number: number, answer: answer, module: self)
+    }
+
+    /// What will become of a command.
+    struct CommandReceipt: Sendable {
+        let name: String
+        let number: UInt64
+        let answer: Once<ModuleRequests.Answer>
+        let module: ChannelModule
+
+        /// Waits for the answer, for as long as a command may take.
+        func result() async throws(ModuleRefusal) -> JSONValue {
+            try module.tree(
+                of: await module.requests.answer(to: name, number, answer, within: module.deadlines.command), name)
+        }
     }
 
     /// Ends the instance: no callback, no thread of it afterwards. Idempotent. The code stays mapped for ever.
@@ -162,6 +186,10 @@ public final class ChannelModule: Sendable {
         let answer = await requests.perform(name, within: limit) { number in
             ModuleTable.lend(bytes) { function(table.functions.instance, number, $0) }
         }
+        return try tree(of: answer, name)
+    }
+
+    private func tree(of answer: ModuleRequests.Answer, _ name: String) throws(ModuleRefusal) -> JSONValue {
         let result = try answer.get()
         guard !result.isEmpty else { return [:] }
         guard let tree = JSONValue.parsed(result) else {

@@ -1,4 +1,5 @@
 import CGatewaySystem
+import GatewayControl
 import Glibc
 
 /// The folder of private copies. A module is never loaded from where the operator installed it: the same path again

@@ -1,4 +1,5 @@
 import GatewayABI
+import GatewayControl
 
 /// What a module tells the host. Called on threads of the module's; must return promptly.
 public protocol ModuleEvents: AnyObject, Sendable {

@@ -1,3 +1,4 @@
+import GatewayControl
 import Glibc
 
 /// The check of a shared library before the loader sees it. The loader maps segments and touches them; a file that

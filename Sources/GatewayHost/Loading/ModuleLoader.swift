@@ -1,5 +1,6 @@
 import CGatewaySystem
 import GatewayABI
+import GatewayControl
 import Glibc
 import Logging
 

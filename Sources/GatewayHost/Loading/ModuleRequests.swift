@@ -1,4 +1,5 @@
 import GatewayABI
+import GatewayControl
 import JSONBytes
 import Locking
 
@@ -39,7 +40,12 @@ final class ModuleRequests: Sendable {
 
     /// Makes one call into the module with a fresh request number and waits for its completion.
     func perform(_ name: String, within limit: Duration, _ call: (UInt64) -> Void) async -> Answer {
-        let (number, answer) = begin(call)
+        let (number, once) = begin(call)
+        return await answer(to: name, number, once, within: limit)
+    }
+
+    /// Waits for the completion of a call that was begun.
+    func answer(to name: String, _ number: UInt64, _ answer: Once<Answer>, within limit: Duration) async -> Answer {
         let result = await answer.value(
             within: limit,
             or: .failure(

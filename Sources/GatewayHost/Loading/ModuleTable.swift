@@ -1,4 +1,5 @@
 import GatewayABI
+import GatewayControl
 
 /// The function table of one open instance.
 ///

@@ -1,4 +1,5 @@
 import GatewayABI
+import GatewayControl
 import JSONBytes
 import Logging
 

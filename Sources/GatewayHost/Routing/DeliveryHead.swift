@@ -1,6 +1,7 @@
+import GatewayControl
 import JSONBytes
 
-/// The parts of a delivery (design, section 9) that the host looks at.
+/// The parts of a delivery that the host looks at.
 struct DeliveryHead: Equatable, Sendable {
     struct Media: Equatable, Sendable {
         /// Where the file lies; `nil` if its download failed.

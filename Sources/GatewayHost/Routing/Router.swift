@@ -1,3 +1,4 @@
+import GatewayControl
 import JSONBytes
 import Locking
 import Logging
@@ -15,17 +16,16 @@ final class Router: Sendable {
         var lastTurn: UInt64 = 0
         var unrouted: Set<String> = []
         var ended = false
-        var idle: Once<Void>?
     }
 
     private let channel: String
-    private let gates: AccountGates
+    private let slots: AccountSlots
     private let logger: Logger
     private let state: Locked<State>
 
-    init(channel: String, gates: AccountGates, table: RoutingTable, logger: Logger) {
+    init(channel: String, slots: AccountSlots, table: RoutingTable, logger: Logger) {
         self.channel = channel
-        self.gates = gates
+        self.slots = slots
         self.logger = logger
         self.state = Locked(State(table: table))
     }
@@ -73,14 +73,8 @@ final class Router: Sendable {
     /// Turns that are not over.
     var activeTurns: Int { state.withLock { $0.turns.count } }
 
-    /// Takes no more turns, waits at most `drain` for those that run, and cancels the rest; these stay unsettled, so
-    /// that they are delivered again.
-    func end(drain: Duration) async {
-        let idle = Once<Void>()
-        state.withLock { state in
-            if state.turns.isEmpty { idle.decide(()) } else { state.idle = idle }
-        }
-        if drain > .zero { await idle.value(within: drain, or: ()) }
+    /// Takes no more turns and cancels those that run; they stay unsettled, so that they are delivered again.
+    func end() {
         let turns = state.withLock { state in
             state.ended = true
             return Array(state.turns.values)
@@ -88,7 +82,7 @@ final class Router: Sendable {
         for turn in turns { turn.cancel() }
     }
 
-    /// Waits for the cancelled turns to be gone. The gates must have ended, or a turn might wait for one.
+    /// Waits for the cancelled turns to be gone. The slots must have ended, or a turn might wait for a gate.
     func finish() async {
         let turns = state.withLock { Array($0.turns.values) }
         for turn in turns { await turn.value }
@@ -99,11 +93,7 @@ final class Router: Sendable {
         let number = state.lastTurn
         state.turns[number] = Task {
             await body()
-            let idle: Once<Void>? = self.state.withLock { state in
-                state.turns[number] = nil
-                return state.turns.isEmpty ? state.idle : nil
-            }
-            idle?.decide(())
+            self.state.withLock { $0.turns[number] = nil }
         }
     }
 
@@ -125,14 +115,14 @@ final class Router: Sendable {
 
     private func settle(_ head: DeliveryHead, _ outcome: DeliveryOutcome) async {
         state.withLock { _ = $0.ledger.finish(head.id) }
-        _ = await gates.use(head.account) { $0.settle(head.id, outcome) }
+        _ = await slots.use(head.account) { $0.settle(head.id, outcome) }
     }
 
     private func send(_ first: AgentReply, for head: DeliveryHead) async {
         var next: AgentReply? = first
         while let reply = next {
             let message = Self.message(reply, for: head)
-            let receipt = await gates.use(head.account) { module in
+            let receipt = await slots.use(head.account) { module in
                 let receipt = module.send(message)
                 module.settle(head.id, .finished)
                 return receipt
@@ -141,7 +131,7 @@ final class Router: Sendable {
                 guard let receipt else { throw ModuleRefusal(.shutDown, "the gateway is stopping") }
                 _ = try await receipt.result()
                 let again = state.withLock { $0.ledger.finish(head.id) }
-                if again { _ = await gates.use(head.account) { $0.settle(head.id, .finished) } }
+                if again { _ = await slots.use(head.account) { $0.settle(head.id, .finished) } }
                 next = nil
             } catch {
                 next = await failed(error, head)

@@ -1,22 +1,11 @@
+import GatewayControl
+
 /// Which agent answers for which account.
 struct RoutingTable: Sendable {
-    /// One entry of `bindings`.
-    struct Binding: Equatable, Hashable, Sendable {
-        var agent: String
-        var channel: String
-        /// `nil`: every account of the channel.
-        var account: String?
-        init(agent: String, channel: String, account: String? = nil) {
-            self.agent = agent
-            self.channel = channel
-            self.account = account
-        }
-    }
-
     private var agents: [String: any Agent]
-    private var bindings: [Binding]
+    private var bindings: [AgentBinding]
 
-    init(agents: [String: any Agent] = [:], bindings: [Binding] = []) {
+    init(agents: [String: any Agent] = [:], bindings: [AgentBinding] = []) {
         self.agents = agents
         self.bindings = bindings
     }

@@ -1,3 +1,5 @@
+import GatewayControl
+
 /// Remembers turns by delivery id, so that a delivery that comes again (after a crash or a reload of the module) is
 /// neither run twice nor forgotten. Bounded: the oldest are forgotten first.
 struct TurnLedger: Sendable {

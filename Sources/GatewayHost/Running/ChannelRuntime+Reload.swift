@@ -1,3 +1,4 @@
+import GatewayControl
 import JSONBytes
 import Logging
 
@@ -15,8 +16,7 @@ extension ChannelRuntime {
     /// Opens the first instance and gives it its settings. Starts no account.
     func open(settings: JSONValue) async throws {
         let opened = try await load(manifest, settings: settings)
-        module = opened.module
-        gates.rebase(on: opened.module)
+        slots.rebase(on: opened.module)
         self.settings = settings
         adoptedAtOpen = opened.adopted
         listen()
@@ -35,7 +35,8 @@ extension ChannelRuntime {
 
     /// Makes the accounts follow an adopted configuration.
     func apply(_ adopted: Adopted) {
-        described = Self.describe(adopted)
+        let described = Self.describe(adopted)
+        slots.describe(described)
         unconfigured = adopted.unconfigured
         for account in adopted.removed { handle(.removed(account: account)) }
         for account in supervisor.accounts where described[account] == nil { handle(.removed(account: account)) }
@@ -60,19 +61,18 @@ extension ChannelRuntime {
             throw ModuleRefusal(.shutDown, "the gateway is stopping")
         }
         self.manifest = manifest
-        module = new
         let accounts = supervisor.runningAccounts
-        gates.rebase(on: new, keeping: accounts)
-        let stuck = await move(accounts, from: old, to: new)
+        slots.rebase(on: new, keeping: accounts)
+        await move(accounts)
         if !(await old.shutdown()) {
             logger.error(
                 "the old instance of the module did not shut down in time", metadata: ["version": "\(old.version)"])
         }
         guard !Task.isCancelled else { throw ModuleRefusal(.cancelled, "the gateway is stopping") }
         // Only now is it certain that the old instance no longer runs them.
-        for (account, run) in stuck {
-            await start(account, on: new, run: run)
-            gates.open(account, on: new)
+        for (account, run) in slots.takeStranded() {
+            if supervisor.isCurrent(account, run: run) { await start(account, on: new, run: run) }
+            slots.open(account, on: new)
         }
         // To the new instance everything was new; here nothing is.
         apply(Adopted(accounts: opened.adopted.accounts, unconfigured: opened.adopted.unconfigured))
@@ -87,12 +87,8 @@ extension ChannelRuntime {
         return new.version
     }
 
-    /// Moves accounts, each in its own chain, a few at a time.
-    /// - Returns: those that the old instance did not let go of.
-    private func move(
-        _ accounts: [String], from old: ChannelModule, to new: ChannelModule
-    ) async -> [(account: String, run: UInt64)] {
-        var left: [(String, UInt64)] = []
+    /// Moves accounts to the present instance, a few at a time.
+    private func move(_ accounts: [String]) async {
         // Moving takes a few milliseconds each; the bound keeps a thousand hand-overs from being in memory at once.
         let width = 16
         var next = accounts[...]
@@ -100,58 +96,32 @@ extension ChannelRuntime {
         while !next.isEmpty, !Task.isCancelled {
             let batch = next.prefix(width)
             next = next.dropFirst(width)
-            var moves: [(String, Once<UInt64?>, Task<Void, Never>)] = []
-            for account in batch {
-                let late = Once<UInt64?>()
-                let task = enqueue(account) { runtime in
-                    late.decide(await runtime.move(account, from: old, to: new))
-                }
-                moves.append((account, late, task))
-            }
-            for (account, late, task) in moves {
-                await task.value
-                if let run = late.decided ?? nil { left.append((account, run)) }
-            }
+            for account in batch { handle(.moved(account: account)) }
+            for account in batch { await slots.settled(account) }
         }
-        return left
     }
 
-    /// Moves one account. The two instances never run it together.
-    /// - Returns: the run to start later, if the old instance did not let go of it; its gate is then still closed.
-    private func move(_ account: String, from old: ChannelModule, to new: ChannelModule) async -> UInt64? {
-        await gates.close(account)
-        guard let run = supervisor.moved(account: account, at: .now) else {
-            gates.open(account, on: new)
-            return nil
+    /// Moves one account to the present instance. The two never run it together. If the old one does not let go of it,
+    /// its gate stays closed, and the run is started when that instance is gone.
+    /// - Parameter run: the run it continues as; `nil` if it does not run.
+    func move(_ account: String, run: UInt64?) async {
+        await slots.close(account)
+        guard let new = module, let old = slots.module(for: account), old !== new, let run else {
+            return slots.open(account, on: module)
         }
-        tags.remove(account, on: old.generation)
-        let handover: JSONValue?
+        slots.reporting(account, nil)
         do throws(ModuleRefusal) {
-            handover = try await old.stop(account: account, handover: true)
+            let handover = try await old.stop(account: account, handover: true)
+            // Whatever was decided meanwhile stands behind this in the account's operations.
+            if supervisor.isCurrent(account, run: run) {
+                await start(account, on: new, run: run, handover: handover)
+            }
+            slots.open(account, on: new)
         } catch {
             logger.error(
                 "the old instance did not hand over the account: \(error)", metadata: ["account": "\(account)"])
-            return run
+            slots.strand(account, run: run)
         }
-        tags.set(account, on: new.generation, run: run)
-        do throws(ModuleRefusal) {
-            do throws(ModuleRefusal) {
-                try await new.start(account: account, handover: handover)
-            } catch  where error.kind == .invalid && handover != nil {
-                logger.warning(
-                    "the new module refused what the old one handed over (\(error)); starting from its store",
-                    metadata: ["account": "\(account)"])
-                try await new.start(account: account)
-            }
-            handle(.started(account: account, run: run))
-        } catch {
-            tags.remove(account, on: new.generation)
-            handle(
-                .startFailed(
-                    account: account, run: run, error.kind == .invalid ? .refused("\(error)") : .passing("\(error)")))
-        }
-        gates.open(account, on: new)
-        return nil
     }
 
     private func load(

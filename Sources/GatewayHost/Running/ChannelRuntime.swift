@@ -1,3 +1,4 @@
+import GatewayControl
 import JSONBytes
 import Logging
 
@@ -20,25 +21,19 @@ actor ChannelRuntime {
 
     let setup: Setup
     let logger: Logger
-    let gates = AccountGates()
-    let tags = RunTags()
-    let reports = ReportBox()
+    let slots = AccountSlots()
     nonisolated let router: Router
     let events: ChannelEvents
     var supervisor: Supervisor
-    var module: ChannelModule?
+    /// The present instance of the module.
+    nonisolated var module: ChannelModule? { slots.present }
     var manifest: ChannelManifest
     var settings: JSONValue = [:]
-    /// Reasons of accounts that cannot run, from the last `configure`.
-    var described: [String: JSONValue] = [:]
     /// Why the channel as a whole has nothing to run, in the module's words; `nil` if it is configured.
     var unconfigured: String?
     var adoptedAtOpen = Adopted()
     var lastGeneration: UInt64 = 0
     private var random = SystemRandomNumberGenerator()
-    private var chains: [String: Task<Void, Never>] = [:]
-    private var chainNumbers: [String: UInt64] = [:]
-    private var lastChain: UInt64 = 0
     private var timer: Task<Void, Never>?
     private var timerDeadline: ContinuousClock.Instant?
     private var listener: Task<Void, Never>?
@@ -50,8 +45,8 @@ actor ChannelRuntime {
         var logger = setup.logger
         logger[metadataKey: "channel"] = "\(setup.channel)"
         self.logger = logger
-        router = Router(channel: setup.channel, gates: gates, table: table, logger: logger)
-        events = ChannelEvents(router: router, tags: tags, reports: reports, moduleLog: ModuleLog(logger: logger))
+        router = Router(channel: setup.channel, slots: slots, table: table, logger: logger)
+        events = ChannelEvents(router: router, slots: slots, moduleLog: ModuleLog(logger: logger))
         supervisor = Supervisor(configuration: setup.supervisor)
     }
 
@@ -73,6 +68,8 @@ actor ChannelRuntime {
             enqueue(account) { await $0.restart(account, run: run) }
         case .stop(let account):
             enqueue(account) { await $0.stop(account) }
+        case .move(let account, let run):
+            enqueue(account) { await $0.move(account, run: run) }
         case .pollStatus:
             // Not tied to an account; the name cannot be one, for ids are not empty.
             enqueue("") { await $0.pollStatus() }
@@ -81,40 +78,37 @@ actor ChannelRuntime {
         }
     }
 
-    /// Puts an operation at the end of the account's chain.
-    @discardableResult
-    func enqueue(_ account: String, _ body: @escaping @Sendable (isolated ChannelRuntime) async -> Void) -> Task<
-        Void, Never
-    > {
-        let previous = chains[account]
-        lastChain += 1
-        let number = lastChain
-        let task = Task {
-            await previous?.value
-            if !stopping { await body(self) }
-            if chainNumbers[account] == number {
-                chains[account] = nil
-                chainNumbers[account] = nil
+    /// Puts an operation behind those of the account.
+    private func enqueue(_ account: String, _ body: @escaping @Sendable (isolated ChannelRuntime) async -> Void) {
+        slots.append(account) { previous in
+            Task {
+                await previous?.value
+                if !stopping { await body(self) }
+                slots.finished(account)
             }
         }
-        chains[account] = task
-        chainNumbers[account] = number
-        return task
     }
 
     private func start(_ account: String, run: UInt64) async {
-        guard supervisor.isCurrent(account, run: run), let module = gates.module(for: account) else { return }
+        guard supervisor.isCurrent(account, run: run), let module = slots.module(for: account) else { return }
         await start(account, on: module, run: run)
     }
 
     /// Starts the account on an instance and tells the supervisor how that went.
     func start(_ account: String, on module: ChannelModule, run: UInt64, handover: JSONValue? = nil) async {
-        tags.set(account, on: module.generation, run: run)
-        do {
-            try await module.start(account: account, handover: handover)
+        slots.reporting(account, .init(generation: module.generation, number: run))
+        do throws(ModuleRefusal) {
+            do throws(ModuleRefusal) {
+                try await module.start(account: account, handover: handover)
+            } catch  where error.kind == .invalid && handover != nil {
+                logger.warning(
+                    "the new module refused what the old one handed over (\(error)); starting from its store",
+                    metadata: ["account": "\(account)"])
+                try await module.start(account: account)
+            }
             handle(.started(account: account, run: run))
         } catch {
-            tags.remove(account, on: module.generation)
+            slots.reporting(account, nil)
             handle(
                 .startFailed(
                     account: account, run: run, error.kind == .invalid ? .refused("\(error)") : .passing("\(error)")))
@@ -122,17 +116,17 @@ actor ChannelRuntime {
     }
 
     private func restart(_ account: String, run: UInt64) async {
-        guard supervisor.isCurrent(account, run: run), let module = gates.module(for: account) else { return }
+        guard supervisor.isCurrent(account, run: run), let module = slots.module(for: account) else { return }
         // The gate is open while the account drains: that is what the drain is for.
         await stop(account)
-        await gates.close(account)
+        await slots.close(account)
         await start(account, on: module, run: run)
-        gates.open(account)
+        slots.open(account)
     }
 
     private func stop(_ account: String) async {
-        guard let module = gates.module(for: account) else { return }
-        tags.remove(account, on: module.generation)
+        guard let module = slots.module(for: account) else { return }
+        slots.reporting(account, nil)
         do {
             try await module.stop(account: account, drain: setup.restartDrain)
         } catch {
@@ -145,7 +139,7 @@ actor ChannelRuntime {
         do {
             let status = try await module.status()
             for entry in status["accounts"]?.elements ?? [] {
-                guard let account = entry["accountId"]?.text, let run = tags.run(of: account, on: module.generation)
+                guard let account = entry["accountId"]?.text, let run = slots.run(of: account, on: module.generation)
                 else { continue }
                 let report = AccountReport(status: entry, takenAt: WallTime.now())
                 handle(.reported(account: account, run: run, report))
@@ -162,14 +156,14 @@ actor ChannelRuntime {
     /// Starts listening to the module's reports.
     func listen() {
         guard listener == nil else { return }
-        let signals = reports.signals
+        let signals = slots.signals
         listener = Task { [weak self] in
             for await _ in signals { await self?.takeReports() }
         }
     }
 
     private func takeReports() {
-        for report in reports.take() {
+        for report in slots.takeReports() {
             handle(
                 .reported(
                     account: report.account, run: report.run,
@@ -206,11 +200,11 @@ actor ChannelRuntime {
         let running = supervisor.runningAccounts
         handle(.stopAll)
         // The accounts are stopped here, all at once; operations under way are given up.
-        for chain in chains.values { chain.cancel() }
+        slots.cancelOperations()
         let logger = logger
         await withTaskGroup(of: Void.self) { group in
             for account in running {
-                guard let module = gates.module(for: account) else { continue }
+                guard let module = slots.module(for: account) else { continue }
                 group.addTask {
                     do throws(ModuleRefusal) {
                         // The contract wants it within 5 s; what is late is ended by the shutdown below.
@@ -221,9 +215,9 @@ actor ChannelRuntime {
                 }
             }
         }
-        await router.end(drain: .zero)
-        gates.end()
-        reports.end()
+        router.end()
+        let module = module
+        slots.end()
         listener?.cancel()
         if let module, !(await module.shutdown()) {
             logger.error("the module did not shut down in time; the process should end now")

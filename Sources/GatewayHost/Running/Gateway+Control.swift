@@ -1,3 +1,4 @@
+import GatewayControl
 import Glibc
 import JSONBytes
 import Logging
@@ -36,7 +37,7 @@ extension Gateway {
         }
         let channel = try self.channel(String(to.prefix { $0 != ":" }))
         do throws(ModuleRefusal) {
-            guard let receipt = await channel.gates.use(account, { $0.send(message) }) else {
+            guard let receipt = await channel.slots.use(account, { $0.send(message) }) else {
                 throw ModuleRefusal(.shutDown, "the gateway is stopping")
             }
             return try await receipt.result()
@@ -50,14 +51,14 @@ extension Gateway {
         }
     }
 
-    /// A command of a module's own, such as `deadLetters.list`; asked of the only channel, or the one named.
+    /// A command of a module's own, such as `deadLetters.list`; asked of the only channel, or the one named. One that
+    /// names an account waits while that moves from one instance to another, and goes to the one that serves it.
     public func command(
         _ name: String, channel: String?, _ arguments: [String: JSONValue]
     ) async throws(GatewayError) -> JSONValue {
         let runtime = try self.channel(channel ?? "")
         do {
-            guard let module = await runtime.module else { throw ModuleRefusal(.unavailable, "the module is not open") }
-            return try await module.command(name, arguments)
+            return try await runtime.command(name, arguments)
         } catch {
             throw GatewayError(error)
         }
@@ -78,7 +79,7 @@ extension Gateway {
             return try await command("account.unblock", channel: channel, ["accountId": .string(account)])
         default:
             do throws(ModuleRefusal) {
-                _ = try await runtime.module?.command("account.unblock", ["accountId": .string(account)])
+                _ = try await runtime.command("account.unblock", ["accountId": .string(account)])
             } catch {
                 // It has nothing running to unblock; the start that follows is what counts.
                 logger.debug("unblocking: \(error)", metadata: ["account": "\(account)"])
@@ -132,7 +133,7 @@ extension ChannelRuntime {
     /// The plugin, and its accounts with the module's status and the supervisor's word.
     func status() async -> (plugin: JSONValue, accounts: [JSONValue]) {
         var plugin: [String: JSONValue] = ["id": .string(setup.channel), "module": .string(manifest.modulePath)]
-        var known = described
+        var known = slots.descriptions
         if let unconfigured { plugin["unconfigured"] = .string(unconfigured) }
         if let module {
             plugin["version"] = .string(module.version)

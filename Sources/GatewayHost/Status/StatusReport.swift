@@ -1,3 +1,4 @@
+import GatewayControl
 import JSONBytes
 
 /// The status as a person reads it: one line per account, problems first, each with its reason and remedy.

@@ -1,3 +1,4 @@
+import GatewayControl
 import JSONBytes
 
 /// What an account's status says, as far as the supervisor cares. Every field may be absent, and absent is never read
@@ -37,7 +38,7 @@ struct AccountReport: Equatable, Sendable {
         self.takenAt = takenAt
     }
 
-    /// Reads the status object of design section 9. Times may be ISO 8601 text or seconds or milliseconds since 1970.
+    /// Reads a status object as the contract has it. Times may be ISO 8601 text or seconds or milliseconds since 1970.
     init(status: JSONValue, takenAt: Double) {
         running = status["running"]?.flag
         connected = status["connected"]?.flag

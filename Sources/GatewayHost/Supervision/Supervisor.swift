@@ -1,3 +1,5 @@
+import GatewayControl
+
 /// Decides which accounts run: events and the time in, actions out. It has no clock, no randomness and no effects of
 /// its own.
 ///
@@ -29,11 +31,13 @@ public struct Supervisor: Sendable {
         case reported(account: String, run: UInt64, AccountReport)
         /// The operator asks for a blocked, refused or exhausted account to be tried again.
         case retry(account: String)
+        /// Another instance of the module takes over the accounts; this one's turn has come.
+        case moved(account: String)
         /// The time has come that `nextDeadline` named.
         case tick
         /// The status that `pollStatus` asked for has been reported; judge it.
         case checkHealth
-        /// Nothing is to run any more.
+        /// Nothing is to be decided any more: the owner stops everything at once.
         case stopAll
     }
 
@@ -42,6 +46,9 @@ public struct Supervisor: Sendable {
         /// Stop the account, then start it as this run.
         case restart(account: String, run: UInt64, reason: String)
         case stop(account: String)
+        /// Hand the account over to the new instance, and go on there as this run; its history stays. `nil`: it does
+        /// not run, and is only served by the new one from now on.
+        case move(account: String, run: UInt64?)
         /// Ask the module for the status of all accounts, report it, then send `checkHealth`.
         case pollStatus
         /// Something the operator should read in the log.
@@ -110,21 +117,15 @@ public struct Supervisor: Sendable {
             return tick(at: now)
         case .checkHealth:
             return checkHealth(at: now)
+        case .moved(let account):
+            guard var record = records[account], record.state.mayRun else { return [.move(account: account, run: nil)] }
+            _ = start(account, &record, at: now)
+            records[account] = record
+            return [.move(account: account, run: record.run)]
         case .stopAll:
             stopped = true
-            return records.filter(\.value.state.mayRun).keys.sorted().map { .stop(account: $0) }
+            return []
         }
-    }
-
-    /// The account was moved to another instance of the module and runs there as a new run; its history stays.
-    /// - Returns: the number of the new run, or `nil` if the account is not one that runs.
-    mutating func moved(account: String, at now: Instant) -> UInt64? {
-        guard var record = records[account], record.state.mayRun, !stopped else { return nil }
-        lastRun += 1
-        record.run = lastRun
-        record.state = .starting(since: now)
-        records[account] = record
-        return lastRun
     }
 
     /// The accounts that run or are being started.

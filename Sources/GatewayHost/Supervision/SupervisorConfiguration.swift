@@ -1,5 +1,5 @@
 extension Supervisor {
-    /// The numbers of the most used gateway's supervisor (peers.md, section 4).
+    /// When accounts are restarted. The numbers are what a widely used gateway runs with.
     public struct Configuration: Sendable {
         /// Wait before the first restart after a crash; doubled for each further one.
         public var firstRestart: Duration = .seconds(5)

@@ -1,3 +1,5 @@
+import GatewayControl
+
 extension Supervisor {
     /// What is known of one account.
     struct Record: Sendable {
@@ -124,14 +126,4 @@ extension Supervisor {
 
     /// All accounts known, sorted.
     var accounts: [String] { records.keys.sorted() }
-}
-
-extension Duration {
-    /// `1.5 s`, `5 min`: for people.
-    var brief: String {
-        let seconds = self / .seconds(1)
-        if seconds >= 120 { return "\(Int((seconds / 60).rounded())) min" }
-        if seconds >= 10 { return "\(Int(seconds.rounded())) s" }
-        return "\((seconds * 10).rounded() / 10) s"
-    }
 }

@@ -1,4 +1,5 @@
 import CGatewaySystem
+import GatewayControl
 import Glibc
 
 /// Threads of our own for calls that may block: a module's open and shutdown, a command's pipes, the control socket.

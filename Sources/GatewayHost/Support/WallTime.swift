@@ -1,3 +1,4 @@
+import GatewayControl
 import Glibc
 import JSONBytes
 

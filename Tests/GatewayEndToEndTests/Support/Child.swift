@@ -1,5 +1,6 @@
 import CGatewaySystem
 import Foundation
+import GatewayControl
 
 @testable import GatewayHost
 

@@ -3,9 +3,11 @@
  * Compiled: TEST_VERSION "1.0.0", TEST_ID "test", TEST_ABI 1, HANG_IN_OPEN, REFUSE_OPEN, NO_SYMBOL, SMALL_TABLE;
  * GROWN: with a header whose tables have one function more (see TableGrowthTests).
  * Settings: {"refuse": true} configure is refused; "accounts": {id: mark}: a mark is any text without quotes; its first
- * letter may be 'd' disabled, 'u' unconfigured, 's' start refused, 'f' start fails, 'n' never connects, 'z' never stops, 'h' does not hand over.
+ * letter may be 'd' disabled, 'u' unconfigured, 's' start refused, 'f' start fails, 'n' never connects, 'z' never stops,
+ * 'h' does not hand over, 'w' hands over when the file exists whose path follows the letter.
  * Commands: {"command":"deliver","raw":"…"} delivers the text (escaped JSON) as it is; "crash" and "block" {accountId};
- * "late" {accountId} reports running:true for an account that does not run; "journal" lists all calls. */
+ * "late" {accountId} reports running:true for an account that does not run; "journal" lists all calls.
+ * Every running account has the dead letter "L-<account>": "deadLetters.list" {accountId?}, "deadLetters.drop" {id}. */
 #define _GNU_SOURCE
 #include "gateway_channel.h"
 
@@ -29,7 +31,7 @@
 enum { MAX_ACCOUNTS = 1200, MAX_HELD = 256 };
 
 typedef struct account {
-    char id[64], mark[64];
+    char id[64], mark[256];
     bool running, known;
     int inherited; /* what the hand-over said */
 } account;
@@ -133,8 +135,8 @@ static void configure(void *context, uint64_t request, gateway_bytes bytes) {
     if (p) {
         p += strlen("\"accounts\":{");
         while (*p == '"') {
-            char id[64], mark[64];
-            if (sscanf(p, "\"%63[^\"]\":\"%63[^\"]\"", id, mark) != 2) break;
+            char id[64], mark[256];
+            if (sscanf(p, "\"%63[^\"]\":\"%255[^\"]\"", id, mark) != 2) break;
             account *a = find(self, id);
             char quoted[80];
             if (!a && self->count < MAX_ACCOUNTS) {
@@ -209,6 +211,25 @@ static void start_account(void *context, uint64_t request, gateway_bytes bytes) 
     free(json);
 }
 
+typedef struct patience {
+    instance *self;
+    uint64_t request;
+    char id[64], file[256];
+} patience;
+
+/* Lets go of the account when its file is there. */
+static void *hand_over_later(void *context) {
+    patience *p = context;
+    while (access(p->file, F_OK) != 0) usleep(1000);
+    pthread_mutex_lock(&p->self->lock);
+    account *a = find(p->self, p->id);
+    if (a) a->running = false;
+    pthread_mutex_unlock(&p->self->lock);
+    complete(p->self, p->request, GATEWAY_OK, "{\"handover\":{\"token\":\"secret\"}}");
+    free(p);
+    return NULL;
+}
+
 static void stop_account(void *context, uint64_t request, gateway_bytes bytes) {
     instance *self = context;
     char *json = copy(bytes), id[64];
@@ -219,6 +240,16 @@ static void stop_account(void *context, uint64_t request, gateway_bytes bytes) {
     note(self, handover ? "stop+handover" : "stop", id);
     if (a && a->mark[0] == 'z') { /* never completes */
         pthread_mutex_unlock(&self->lock);
+        free(json);
+        return;
+    }
+    if (a && handover && a->mark[0] == 'w') {
+        patience *p = malloc(sizeof *p);
+        *p = (patience){.self = self, .request = request};
+        snprintf(p->id, sizeof p->id, "%s", id), snprintf(p->file, sizeof p->file, "%s", a->mark + 1);
+        pthread_mutex_unlock(&self->lock);
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, hand_over_later, p) == 0) pthread_detach(thread);
         free(json);
         return;
     }
@@ -357,6 +388,35 @@ static void command(void *context, uint64_t request, gateway_bytes bytes) {
         pthread_mutex_unlock(&self->lock);
         complete(self, request, GATEWAY_OK, out);
         free(out), free(json);
+        return;
+    }
+    if (strcmp(name, "deadLetters.list") == 0) {
+        pthread_mutex_lock(&self->lock);
+        size_t capacity = 200 * (size_t)(self->count + 2);
+        char *out = malloc(capacity);
+        size_t n = (size_t)snprintf(out, capacity, "{\"deadLetters\":["), first = n;
+        for (int i = 0; i < self->count; i++) {
+            account *a = &self->accounts[i];
+            if (!a->running || (id[0] && strcmp(id, a->id) != 0)) continue;
+            n += (size_t)snprintf(out + n, capacity - n, "%s{\"id\":\"L-%s\",\"accountId\":\"%s\"}", n > first ? "," : "", a->id, a->id);
+        }
+        snprintf(out + n, capacity - n, "]}");
+        pthread_mutex_unlock(&self->lock);
+        complete(self, request, GATEWAY_OK, out);
+        free(out), free(json);
+        return;
+    }
+    if (strcmp(name, "deadLetters.drop") == 0) {
+        char letter[80];
+        field(json, "id", letter, sizeof letter);
+        pthread_mutex_lock(&self->lock);
+        account *a = strncmp(letter, "L-", 2) == 0 ? find(self, letter + 2) : NULL;
+        bool there = a && a->running;
+        if (there) note(self, "drop", letter);
+        pthread_mutex_unlock(&self->lock);
+        if (there) complete(self, request, GATEWAY_OK, "{}");
+        else complete(self, request, GATEWAY_INVALID, "{\"error\":\"there is no such dead letter\"}");
+        free(json);
         return;
     }
     char report_json[300];

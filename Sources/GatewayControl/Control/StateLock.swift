@@ -47,7 +47,7 @@ public final class StateLock: Sendable {
 
     /// Waits until nobody holds the directory, without taking it. Blocks.
     /// - Returns: `false` if somebody still does after `limit`.
-    static func waitUntilFree(directory: String, within limit: Duration) -> Bool {
+    package static func waitUntilFree(directory: String, within limit: Duration) -> Bool {
         let descriptor = gateway_open(directory + "/gateway.lock", O_RDONLY, 0)
         guard descriptor >= 0 else { return errno == ENOENT }
         defer { close(descriptor) }

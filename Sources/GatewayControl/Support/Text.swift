@@ -1,6 +1,6 @@
 extension String {
     /// Without the white space at the end; empty if there is nothing else.
-    func trimmingEnd() -> String {
+    package func trimmingEnd() -> String {
         guard let last = lastIndex(where: { !$0.isWhitespace }) else { return "" }
         return String(self[...last])
     }
@@ -10,7 +10,7 @@ extension String {
     /// Without control characters, so that text from elsewhere cannot drive a terminal.
     /// - Parameter lineBreak: what stands for a line break; further lines should be indented, or they could pass for
     ///   lines of our own.
-    func printable(lineBreak: String) -> String {
+    package func printable(lineBreak: String) -> String {
         guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
         var text = ""
         for scalar in unicodeScalars {
@@ -23,5 +23,15 @@ extension String {
             }
         }
         return text
+    }
+}
+
+extension Duration {
+    /// `1.5 s`, `5 min`: for people.
+    package var brief: String {
+        let seconds = self / .seconds(1)
+        if seconds >= 120 { return "\(Int((seconds / 60).rounded())) min" }
+        if seconds >= 10 { return "\(Int(seconds.rounded())) s" }
+        return "\((seconds * 10).rounded() / 10) s"
     }
 }

@@ -2,10 +2,10 @@ import JSONBytes
 
 /// The form of the answers on the control socket: `{"ok":true,"result":…}` or `{"ok":false,"error":…,"where":…,
 /// "remedy":…,"findings":[…]}`.
-enum ControlAnswer {
-    static func success(_ result: JSONValue) -> JSONValue { ["ok": true, "result": result] }
+package enum ControlAnswer {
+    package static func success(_ result: JSONValue) -> JSONValue { ["ok": true, "result": result] }
 
-    static func failure(_ error: GatewayError) -> JSONValue {
+    package static func failure(_ error: GatewayError) -> JSONValue {
         [
             "ok": false, "error": .string(error.problem), "where": .string(error.place),
             "remedy": .string(error.remedy),
@@ -14,7 +14,7 @@ enum ControlAnswer {
     }
 
     /// The result, or the error, of an answer.
-    static func read(_ answer: JSONValue) throws(GatewayError) -> JSONValue {
+    package static func read(_ answer: JSONValue) throws(GatewayError) -> JSONValue {
         if answer["ok"]?.flag == true { return answer["result"] ?? [:] }
         throw GatewayError(
             answer["error"]?.text ?? "the gateway gave an answer that makes no sense",

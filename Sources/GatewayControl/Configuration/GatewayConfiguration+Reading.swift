@@ -5,7 +5,7 @@ extension GatewayConfiguration {
     /// Reads a configuration file (JSON with comments).
     /// - Parameter file: absolute.
     /// - Throws: `GatewayError` with every finding, each with its place and remedy.
-    init(file: String) throws(GatewayError) {
+    package init(file: String) throws(GatewayError) {
         let findings = SettingsFindings()
         let read = SettingsDocument.read(file: file, findings: findings).map {
             GatewayConfiguration(root: $0, file: file, findings: findings)
@@ -16,7 +16,7 @@ extension GatewayConfiguration {
 
     /// Only where the state directory is: all that a command for a running gateway needs, so that a mistake elsewhere in
     /// the file does not get in its way.
-    static func stateDirectory(file: String) throws(GatewayError) -> String {
+    package static func stateDirectory(file: String) throws(GatewayError) -> String {
         let findings = SettingsFindings()
         guard let root = SettingsDocument.read(file: file, findings: findings) else { throw failure(file, findings) }
         let section = SettingsSection(root, findings: SettingsFindings())
@@ -109,7 +109,7 @@ extension GatewayConfiguration {
                     continue
                 }
                 if program.contains("/") { words[0] = path(program, file) }
-                var settings = CommandAgent.Configuration(command: words)
+                var settings = CommandSettings(command: words)
                 if let timeout { settings.timeout = .seconds(timeout) }
                 if let output { settings.maximumOutput = output }
                 settings.hiddenVariables = hidden
@@ -126,8 +126,8 @@ extension GatewayConfiguration {
 
     private static func bindings(
         _ root: SettingsSection, agents: [String: AgentSettings], plugins: [Plugin]
-    ) -> [RoutingTable.Binding] {
-        var bindings: [RoutingTable.Binding] = []
+    ) -> [AgentBinding] {
+        var bindings: [AgentBinding] = []
         for node in root.elements("bindings") ?? [] {
             let section = SettingsSection(node, findings: root.findings)
             let agent = section.string("agentId")
@@ -148,7 +148,7 @@ extension GatewayConfiguration {
                     node, "there is a binding for this before", remedy: "Remove one of them; an account has one agent")
                 continue
             }
-            bindings.append(RoutingTable.Binding(agent: agent, channel: channel, account: account))
+            bindings.append(AgentBinding(agent: agent, channel: channel, account: account))
         }
         return bindings
     }

@@ -5,15 +5,15 @@ import Glibc
 ///
 /// A socket's path may have 107 bytes. A longer one is reached through `/proc/self/fd/<descriptor of the directory>`,
 /// which is always short and, unlike changing the working directory, concerns nobody else in the process.
-struct ControlAddress: ~Copyable {
-    static let fileName = "gateway.sock"
+package struct ControlAddress: ~Copyable {
+    package static let fileName = "gateway.sock"
 
     /// The path as people know it.
-    let path: String
+    package let path: String
     private var address = sockaddr_un()
     private var directory: Int32 = -1
 
-    init(stateDirectory: String) throws(POSIXFailure) {
+    package init(stateDirectory: String) throws(POSIXFailure) {
         path = stateDirectory + "/" + Self.fileName
         var short = path
         if path.utf8.count >= MemoryLayout.size(ofValue: address.sun_path) {
@@ -28,7 +28,7 @@ struct ControlAddress: ~Copyable {
     deinit { if directory >= 0 { close(directory) } }
 
     /// Lends the address to `bind` or `connect`.
-    func lend<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
+    package func lend<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
         withUnsafePointer(to: address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -37,7 +37,7 @@ struct ControlAddress: ~Copyable {
     }
 
     /// A stream socket that the commands of agents do not inherit.
-    static func socket() throws(POSIXFailure) -> Int32 {
+    package static func socket() throws(POSIXFailure) -> Int32 {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = Glibc.socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { throw POSIXFailure(operation: "making a socket") }

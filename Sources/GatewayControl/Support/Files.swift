@@ -2,9 +2,9 @@ import CGatewaySystem
 import Glibc
 
 /// Small whole-file operations with errors that name the path.
-enum Files {
+package enum Files {
     /// The bytes of a regular file of at most `limit` bytes.
-    static func read(_ path: String, limit: Int = 16 << 20) throws(POSIXFailure) -> [UInt8] {
+    package static func read(_ path: String, limit: Int = 16 << 20) throws(POSIXFailure) -> [UInt8] {
         let descriptor = gateway_open(path, O_RDONLY, 0)
         guard descriptor >= 0 else { throw POSIXFailure(operation: "opening \(path)") }
         defer { close(descriptor) }
@@ -26,7 +26,7 @@ enum Files {
     }
 
     /// Creates a directory and its parents, the last one with `mode`; an existing one is left as it is.
-    static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws(POSIXFailure) {
+    package static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws(POSIXFailure) {
         if mkdir(path, mode) == 0 { return }
         switch errno {
         case EEXIST:
@@ -45,7 +45,7 @@ enum Files {
     }
 
     /// Names in a directory, without `.` and `..`; empty if it cannot be read.
-    static func names(in directory: String) -> [String] {
+    package static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
@@ -59,18 +59,18 @@ enum Files {
     }
 
     /// The path with everything after the last slash removed; `.` if there is none.
-    static func parent(of path: String) -> String {
+    package static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// The part after the last slash.
-    static func name(of path: String) -> String {
+    package static func name(of path: String) -> String {
         path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
     }
 
     /// `path` if it is absolute, else joined to `directory`; `.` and `..` parts are resolved by text.
-    static func resolve(_ path: String, in directory: String) -> String {
+    package static func resolve(_ path: String, in directory: String) -> String {
         let joined = path.hasPrefix("/") ? path : directory + "/" + path
         var parts: [Substring] = []
         for part in joined.split(separator: "/") where part != "." {
@@ -80,7 +80,7 @@ enum Files {
     }
 
     /// The process's working directory.
-    static func workingDirectory() -> String {
+    package static func workingDirectory() -> String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         guard getcwd(&buffer, buffer.count) != nil else { return "/" }
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

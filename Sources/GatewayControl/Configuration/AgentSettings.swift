@@ -1,0 +1,25 @@
+/// An agent that is a command: run once per turn.
+package struct CommandSettings: Sendable, Equatable {
+    /// The program and its arguments. A name without a slash is looked up in `PATH`.
+    package var command: [String]
+    /// How long one turn may take; then the command's whole process group is killed.
+    package var timeout: Duration = .seconds(600)
+    /// Bytes of standard output that are taken; more is a failed turn.
+    package var maximumOutput: Int = 1 << 20
+    /// Variables of the gateway's environment that the command must not see: the channel's secrets.
+    package var hiddenVariables: Set<String> = []
+    package init(command: [String]) { self.command = command }
+}
+
+/// One entry of `bindings`.
+package struct AgentBinding: Equatable, Hashable, Sendable {
+    package var agent: String
+    package var channel: String
+    /// `nil`: every account of the channel.
+    package var account: String?
+    package init(agent: String, channel: String, account: String? = nil) {
+        self.agent = agent
+        self.channel = channel
+        self.account = account
+    }
+}

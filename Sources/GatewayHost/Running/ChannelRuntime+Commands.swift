@@ -1,0 +1,43 @@
+import GatewayControl
+import JSONBytes
+
+extension ChannelRuntime {
+    /// A command of the module's own. One about an account goes to the instance that serves it; one about all dead
+    /// letters to every instance that serves accounts; anything else to the present instance.
+    nonisolated func command(
+        _ name: String, _ arguments: [String: JSONValue]
+    ) async throws(ModuleRefusal) -> JSONValue {
+        let account = arguments["accountId"]?.text ?? arguments["account"]?.text ?? ""
+        let receipts: [ChannelModule.CommandReceipt]
+        if !account.isEmpty {
+            receipts = [await slots.use(account) { $0.begin(command: name, arguments) }].compactMap(\.self)
+        } else if name.hasPrefix("deadLetters.") {
+            receipts = await slots.useAll { $0.begin(command: name, arguments) }
+        } else {
+            receipts = [module?.begin(command: name, arguments)].compactMap(\.self)
+        }
+        guard let first = receipts.first else { throw ModuleRefusal(.unavailable, "the module is not open") }
+        guard receipts.count > 1 else { return try await first.result() }
+        var answers: [JSONValue] = []
+        var refusals: [ModuleRefusal] = []
+        for receipt in receipts {
+            do throws(ModuleRefusal) { answers.append(try await receipt.result()) } catch { refusals.append(error) }
+        }
+        // “Invalid” is what an instance says that does not have the dead letter; anything else leaves the answer open.
+        if let refusal = refusals.first(where: { $0.kind != .invalid }) ?? (answers.isEmpty ? refusals.first : nil) {
+            throw refusal
+        }
+        return Self.joined(answers)
+    }
+
+    /// One answer of several: lists of one name become one list.
+    private static func joined(_ answers: [JSONValue]) -> JSONValue {
+        .object(
+            answers.reduce(into: [:]) { all, answer in
+                all.merge(answer.members ?? [:]) { old, new in
+                    guard case .array(let before) = old, case .array(let more) = new else { return new }
+                    return .array(before + more)
+                }
+            })
+    }
+}
