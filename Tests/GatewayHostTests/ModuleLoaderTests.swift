@@ -160,12 +160,12 @@ final class SilentEvents: ModuleEvents {
     @Test func aHostInPlainCNeedsNoSwift() async throws {
         try TestModule.build(["-DDELIVER_ON_START"], to: scratch.path + "/module.so")
         let section = try scratch.write(#"{"accounts":{"a":"1"}}"#, to: "section.json")
-        let source = TestModule.tests + "/CHost/host.c"
+        let source = TestModule.package + "/Examples/CHost/host.c"
         let include = TestModule.package + "/Sources/GatewayABI/include"
         let program = scratch.path + "/host"
         try TestModule.run(
             "/usr/bin/cc", ["-Wall", "-Wextra", "-Werror", "-I", include, "-o", program, source, "-ldl", "-lpthread"])
-        try TestModule.run(program, [scratch.path + "/module.so", section, scratch.path, "a"])
+        try TestModule.run(program, [scratch.path + "/module.so", section, scratch.path, "a", "1"])
     }
 
     @Test func copiesOfDeadProcessesAreSwept() throws {

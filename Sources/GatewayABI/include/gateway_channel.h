@@ -1,26 +1,109 @@
 /*
  * gateway_channel.h - the contract between a gateway and a channel module.
  *
- * A channel module is a shared library that exports exactly one function, gateway_channel_open(). The host
- * (gateway) calls it once per instance it wants, handing over its own function table, and receives the
- * module's. Nothing is global: any number of instances, of one build or of several, live side by side.
+ * A channel module is a shared library that makes accounts of a chat system work: it hears messages and hands them
+ * to the host (the gateway) as deliveries, and posts what the host sends. It exports exactly one function,
+ * gateway_channel_open(). The host calls it once per instance it wants, handing over its own function table, and
+ * receives the module's. Nothing is global: any number of instances, of one build or of several, live side by side.
+ * This header is the whole contract; Examples/ has a host in C and one in Python.
  *
- * Conventions that hold for every function here
- *   Strings    are pointer + length, UTF-8, not zero-terminated. Structured values are one JSON object.
+ * 1. Conventions that hold for every function here
+ *
+ *   Strings    are pointer + length, UTF-8, not zero-terminated. Structured values are one JSON object. Fields that
+ *              are not named here may appear in any object, and are ignored by who does not know them. A field that
+ *              is absent says nothing: neither good nor bad.
  *   Ownership  bytes passed to a function belong to the caller and are valid only until the function returns;
  *              whoever needs them longer copies them.
  *   Threads    the host may call the module from any thread, also from several at once, and from inside one of
- *              its own callbacks (except shutdown). The module calls the host from threads of its own; the
- *              host's callbacks must return promptly (they run on the thread that serves the sockets) and must
- *              not throw or unwind.
- *   Results    no function waits. A function that takes a `request` number reports later through
- *              host->complete with that number, exactly once per request, unless shutdown came first: requests
- *              still open when shutdown begins are completed with GATEWAY_SHUT_DOWN before it returns.
+ *              its own callbacks (except shutdown). The module calls the host from threads of its own; complete and
+ *              log may also come inside a call of the host's, so hold no lock there that they take. The host's
+ *              callbacks must return promptly (deliver runs on the thread that serves all sockets) and must not
+ *              throw or unwind.
+ *   Results    no function waits, but open and shutdown. A function that takes a `request` number (any number the
+ *              host likes) reports later through host->complete with that number, exactly once per request; it may
+ *              do so before the function returned. Requests that are open when shutdown begins are completed with
+ *              GATEWAY_SHUT_DOWN before shutdown returns.
+ *   Order      the module takes requests and settles in the order of the calls where these are made one after the
+ *              other (by one thread, or by several that see to it). They may complete in any order.
+ *   Accounts   an account is named by "accountId" in every object; requests may also call it "account", as
+ *              deliveries do. If both are given they must be equal.
  *   Versions   both tables begin with abi_version and struct_size. A different abi_version is refused. Within one
  *              version tables only grow, at the end: each side requires the sizes that version began with
  *              (GATEWAY_HOST_SIZE_1, GATEWAY_CHANNEL_SIZE_1), copies the smaller of both sizes, treats what the
  *              other side does not have as absent (NULL), and never writes beyond what the other side has.
  *              gateway_copy_table() does that.
+ *   Secrets    are in the configuration and in hand-overs, and in nothing else: not in results, status or log records.
+ *
+ * 2. The life of an instance
+ *
+ *     gateway_channel_open -> configure -> start_account ... stop_account -> shutdown
+ *
+ *   configure may be called again at any time, with the same instance's accounts running. After stop_account
+ *   completed, nothing more comes of that account: no delivery, no account_changed. After shutdown returned, nothing
+ *   comes at all. One account must never run in two instances, or two processes, at once.
+ *   The library itself must stay loaded: dlclose() of a module written in Swift is not possible. To load another
+ *   build, load a copy of it under a path that was not loaded before, open an instance of that, move the accounts one
+ *   by one (stop_account with "handover" in the old, start_account with it in the new), shut the old one down.
+ *
+ * 3. The life of a delivery
+ *
+ *   deliver hands a message to the host: {
+ *     "delivery": id, unique, and the same whenever this message is delivered again to this account,
+ *     "account": id, "channel": the module's id,
+ *     "wake": true: an agent is meant to take a turn; false: only for the record,
+ *     "caughtUp": true: it was posted while the account was away, and read from history,
+ *     "redelivered": true: it may have been delivered before (a crash, a hand-over); the same id came, or may have come,
+ *     "attempt": 1 for the first delivery, one more each time it is delivered again; absent: unknown,
+ *     "conversation": {"id": what send takes as "to", "guild", "channel", "name", "type": "direct" | "group",
+ *                      "xType": the chat system's own word},
+ *     "message": {"id", "seq": its position in the conversation, absent if the chat system has none, "text",
+ *                 "author": {"id", "isAgent": true for an author known to be an agent}, "createdAt": ISO 8601,
+ *                 "replyTo": id of the message it answers, absent if none, "mentions": [user id...]},
+ *     "media": [{"path", "name", "mediaType", "bytes"}]   files of a delivery that wakes, already on this machine,
+ *     "mediaFailed": [{"name", "error"}]   files that could not be fetched; absent if none,
+ *     "attachments": the chat system's own list, of a delivery for the record; its files are not fetched }
+ *
+ *   Deliveries of one account and conversation come one after the other in the order of the conversation; different
+ *   conversations are independent. One that wakes ("a turn") holds its conversation: the next comes when it is
+ *   settled FINISHED or FAILED, or when the turn's deadline passes (half an hour, unless the channel's settings say
+ *   otherwise). The host answers:
+ *     TAKEN      received, settle will follow. Until it is settled ADOPTED or more it is delivered again after a crash.
+ *     ADOPTED    safe with the host: it is never delivered again, not even after a crash. A turn goes on until it is
+ *                settled; for the record there is nothing more to say.
+ *     FINISHED   adopted, and its turn is over.
+ *   settle reports the same later, and FAILED. Unknown ids, and ids settled before, are ignored.
+ *
+ *   The host must be ready for the same id again at any time, and not run its agent twice for it: while the turn is
+ *   under way it answers TAKEN and settles once at the end, as always; if it is over it answers FINISHED.
+ *
+ *   The files of "media" belong to the module. They stay until the turn is settled FINISHED or FAILED, or until its
+ *   deadline passed, also across a hand-over; who wants one longer copies it. They may be named in a send of that turn.
+ *
+ * 4. Sending, and the answer of a turn
+ *
+ *   send without "delivery" posts one message, and completes when it was posted or never will be. That may take as
+ *   long as the chat system is away: there is no time limit.
+ *
+ *   send WITH "delivery" DOES NOT COMPLETE BEFORE THE TURN IS SETTLED, if the channel joins the texts of a turn (the
+ *   usual setting). Do not wait for it and then settle: that waits for ever. To answer:
+ *
+ *       channel.send(instance, request, {"account", "to", "text", "delivery"});   any number of them, in order
+ *       channel.settle(instance, delivery, GATEWAY_DELIVERY_FINISHED);            at once, not in complete()
+ *
+ *   The texts of a turn to one conversation become one message, with an empty line between them, posted when the turn
+ *   is settled FINISHED. All its sends then complete with the same result. A turn that is settled FAILED discards
+ *   what was not yet posted; these sends complete with GATEWAY_FAILED. A turn whose deadline passes counts as FINISHED
+ *   with what was said so far; a send that names it later is posted by itself. A turn that says nothing posts
+ *   nothing, but what the conversation needs to go on (in a rotation, that it passes).
+ *   The message of a turn is posted once, however often the turn is delivered and answered again with the same texts.
+ *
+ *   Files named in "media" are linked or copied by the module before it accepts the send, so that an upload may take
+ *   its time. Keep them unchanged until complete came for that send, then remove them; the turn's own files need
+ *   nothing. A file that cannot be read: GATEWAY_INVALID at once.
+ *
+ *   An accepted message survives a stop, a hand-over and a crash, and is posted when its account runs again. Its send
+ *   then completes with GATEWAY_UNAVAILABLE or GATEWAY_SHUT_DOWN and "retryable": false: do not send it again. What
+ *   can be sent again says "retryable": true. What the chat system refuses for good is kept as a dead letter.
  */
 #ifndef GATEWAY_CHANNEL_H
 #define GATEWAY_CHANNEL_H
@@ -46,40 +129,37 @@ typedef struct gateway_bytes {
 
 /* How a request ended (the `code` of complete). On anything but GATEWAY_OK the JSON is
  * {"error": what happened, "where": account/guild/channel/file and key path, "remedy": what to do,
- *  "retryable": bool}. */
+ *  "retryable": whether the same request may succeed if made again}. */
 enum {
     GATEWAY_OK = 0,
     GATEWAY_INVALID = 1,     /* the request itself is wrong: configuration, JSON, unknown account, missing file */
-    GATEWAY_FAILED = 2,      /* tried, and finally refused by the chat system */
-    GATEWAY_UNAVAILABLE = 3, /* not now (not running, not connected); the same request may succeed later */
+    GATEWAY_FAILED = 2,      /* tried, and finally refused by the chat system; or of a turn that failed */
+    GATEWAY_UNAVAILABLE = 3, /* not now (not running, not connected); "retryable" says whether to ask again */
     GATEWAY_SHUT_DOWN = 4    /* the instance is shutting down */
 };
 
-/* What deliver answers, and what settle reports, about a delivery. */
+/* What deliver answers, and what settle reports, about a delivery: see 3. */
 enum {
     GATEWAY_DELIVERY_TAKEN = 0,    /* deliver only: received; settle will follow */
     GATEWAY_DELIVERY_ADOPTED = 1,  /* safe with the host: never to be delivered again, even after a crash */
-    GATEWAY_DELIVERY_FINISHED = 2, /* adopted, and its turn is over: the lane may go on */
-    GATEWAY_DELIVERY_FAILED = 3    /* adopted, and its turn ended in failure: the lane may go on */
+    GATEWAY_DELIVERY_FINISHED = 2, /* adopted, and its turn is over: the conversation goes on */
+    GATEWAY_DELIVERY_FAILED = 3    /* settle only: adopted, its turn failed and says nothing; the conversation goes on */
 };
 
 enum { GATEWAY_LOG_TRACE = 0, GATEWAY_LOG_DEBUG = 1, GATEWAY_LOG_INFO = 2, GATEWAY_LOG_NOTICE = 3,
        GATEWAY_LOG_WARNING = 4, GATEWAY_LOG_ERROR = 5 };
 
-/* The host's side. The module copies the table when it opens. */
+/* The host's side. The module copies the table when it opens. None of the functions of version 1 may be NULL. */
 typedef struct gateway_host {
     uint32_t abi_version; /* GATEWAY_ABI_VERSION */
     uint32_t struct_size; /* sizeof(gateway_host) as the host was compiled */
     void *context;        /* passed back as the first argument of every callback */
 
-    /* A message for an agent: the delivery JSON of the design, section 9. Called on the module's realtime
-     * thread, in order per (account, conversation). Answers TAKEN, ADOPTED or FINISHED. A delivery with
-     * "wake": true holds its lane until it is settled FINISHED or FAILED, or its deadline passes. A record-only
-     * delivery ("wake": false) needs no more than ADOPTED. Calling any module function but shutdown from inside
-     * is allowed. */
+    /* A message: the object of 3. Called on the module's realtime thread. Answers TAKEN, ADOPTED or FINISHED. Calling
+     * any module function but shutdown from inside is allowed. May come before complete does for start_account. */
     int32_t (*deliver)(void *context, gateway_bytes delivery);
 
-    /* The result of a request. Called on a thread of the module's. */
+    /* The result of a request. Called on a thread of the module's, or inside the call that made the request. */
     void (*complete)(void *context, uint64_t request, int32_t code, gateway_bytes result);
 
     /* The status of one account changed in a way an operator would care about (lifecycle, connected, reason).
@@ -88,7 +168,7 @@ typedef struct gateway_host {
      * operator asks, anything else counts as a crash. */
     void (*account_changed)(void *context, gateway_bytes status);
 
-    /* One log record: {"message": ..., "metadata": {...}}. Never contains a secret. Any thread. */
+    /* One log record: {"message": ..., "metadata": {name: text...}}. Any thread. */
     void (*log)(void *context, int32_t level, gateway_bytes record);
 } gateway_host;
 
@@ -100,54 +180,67 @@ typedef struct gateway_channel {
     gateway_bytes id;      /* "fabric"; lives as long as the instance */
     gateway_bytes version; /* semantic version of the build; lives as long as the instance */
 
-    /* Validates and adopts a configuration, whole or not at all. No network. Accounts that run are not touched:
-     * the result says which must be restarted to pick up their change. Request:
-     *   {"channel":"fabric", "file": absolute path of the configuration file (for messages; "" if none),
-     *    "keyPath":"channels.fabric", "directory": base of relative paths, "stateDirectory": absolute path,
+    /* Validates and adopts a configuration, whole or not at all. No network. It stops and starts no account, and
+     * touches no session of one that did not change; the result says which accounts must be restarted (stop_account,
+     * start_account) to pick up their change, and which have picked it up already. Request:
+     *   {"channel": the module's id, "file": absolute path of the configuration file (for messages; "" if none),
+     *    "keyPath": where in it the section stands (for messages), "directory": base of relative paths,
+     *    "stateDirectory": absolute path of a private directory (mode 0700) that is this gateway's alone: what must
+     *    survive a restart lies there, and the files of turns,
      *    "settings": the channel's section}
-     * Result: {"configured": bool, "reason": string, "accounts": [{"accountId","enabled","configured",
-     *    "credential":"available"|"unavailable"|"missing","source","reason"}],
-     *    "added": [id...], "changed": [id...], "removed": [id...]}   (compared with the configuration before)
-     * GATEWAY_INVALID: nothing changed; "errors":[...] beside "error" lists every finding. A finding about one
-     * account only is not an error: that account is reported configured:false with the reason. */
+     * Result: {"configured": whether any account is, "reason": why not, "accounts": [{"accountId", "enabled",
+     *    "configured", "credential": "available" | "unavailable" | "missing", "source": where it stands, "reason"}],
+     *    "added": [id...], "changed": [id...] (to be restarted), "adopted": [id...] (took up their change; may be
+     *    absent), "removed": [id...]}   compared with the configuration before
+     * GATEWAY_INVALID: nothing changed; "errors": [{"file", "keyPath", "problem", "remedy"}...] beside "error"
+     * lists every finding. A finding about one account only is not an error: that account is reported configured: false with the
+     * reason. */
     void (*configure)(void *instance, uint64_t request, gateway_bytes configuration);
 
     /* Starts an account and keeps it running until stop_account. Completes when it has been started (not when
-     * it is connected: see account_changed). Request: {"accountId": ..., "handover": object from stop_account of
+     * it is connected: see account_changed). Request: {"accountId", "handover": the string from stop_account of
      * another instance, optional}. Starting a running account: GATEWAY_OK, nothing happens. An account that is
-     * unconfigured or disabled: GATEWAY_INVALID with the reason. */
+     * unconfigured or disabled, or a hand-over of a form this module does not know: GATEWAY_INVALID with the reason;
+     * after the latter start it without. */
     void (*start_account)(void *instance, uint64_t request, gateway_bytes account);
 
     /* Stops an account within 5 s in every state; nothing of it survives: no socket, timer, callback. Request:
-     * {"accountId": ..., "drainSeconds": how long running turns and queued sends may still finish (default 0,
-     * at most 5), "handover": bool}. Result: {} or, with handover, {"handover": {...}}: an opaque object for
-     * start_account of another instance in the same process, holding sessions, cursors, unsettled deliveries and
-     * unsent messages. It contains credentials: keep it in memory, never log or write it. Stopping an account
-     * that does not run: GATEWAY_OK. */
+     * {"accountId", "drainSeconds": how long running turns and messages on their way may still finish, while no new
+     * turn begins (default 0; more than 4 counts as 4), "handover": true: the result has {"handover": string}, for
+     * start_account of another instance in this process; it holds tokens: memory only, never disk, never a log}.
+     * Sends that are open complete first. Stopping an account that does not run: GATEWAY_OK. */
     void (*stop_account)(void *instance, uint64_t request, gateway_bytes account);
 
-    /* Sends a message as an account. Request: {"account","to","text","media":[{"path","name","mediaType"}],
-     * "replyTo", "delivery"}; to is "fabric:<guild>/<channel>" or "fabric:<channel>"; replyTo, media and delivery
-     * are optional. With "delivery" (the id of a wake delivery that is not finished) the message belongs to that
-     * turn: with coalescing on its texts become one message, posted when the turn is settled, and a turn that is
-     * delivered again after a crash cannot be answered twice. Result: {"messageId","seq"}. */
+    /* Sends a message as an account: see 4 before using "delivery". Request: {"accountId", "to": a conversation's id,
+     * "fabric:<guild>/<channel>", or "fabric:<channel>" where that is unambiguous, "text", "media": [{"path":
+     * absolute, "name", "mediaType"}], "replyTo": id of the message it answers, "delivery": id of the turn it belongs
+     * to}; text or media must be there, the others are optional. Result: {"messageId", "seq"}. */
     void (*send)(void *instance, uint64_t request, gateway_bytes message);
 
     /* Reports what became of a delivery: delivery is its id, outcome one of GATEWAY_DELIVERY_ADOPTED, FINISHED,
      * FAILED. Unknown ids are ignored (a late report of a turn whose deadline passed). */
     void (*settle)(void *instance, gateway_bytes delivery, int32_t outcome);
 
-    /* Request: {} or {"accountId": ...}. Result: {"version": ..., "accounts": [status...]} as in the design,
-     * section 9. */
+    /* Request: {} or {"accountId"}. Result: {"version": of the module, "accounts": [{
+     *    "accountId", "enabled", "configured", "credential" (as in configure), "running",
+     *    "connected": true only if every guild's connection is authenticated and has joined its channels,
+     *    "lifecycle": "starting" | "ready" | "recovering" | "blocked" | "stopped", "reason": "" if all is well,
+     *    "guilds": [{"nodeId", "connected", "channels": number, "reconnectAttempts": in a row,
+     *                "lastTransportActivityAt": when bytes last moved, "lastConnectedAt", "lastDisconnect": why}],
+     *    "lastInboundAt", "lastOutboundAt", "tokenExpiresAt": ISO 8601 or null,
+     *    "lanes": conversations with something in them, "waiting": deliveries behind turns,
+     *    "outbox": messages on their way, "deadLetters": number }]} */
     void (*status)(void *instance, uint64_t request, gateway_bytes query);
 
-    /* Room to grow without a new ABI. Request: {"command": name, ...}. Known: "deadLetters.list" {accountId?},
-     * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, "account.unblock" {accountId}. Unknown:
-     * GATEWAY_INVALID. */
+    /* Room to grow without a new ABI. Request: {"command": name, ...}. Known: "deadLetters.list" {accountId?} gives
+     * {"deadLetters": [{"id", "accountId", "to", "text": its beginning, "files": number, "reason"}]},
+     * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, "account.unblock" {accountId}: these know the accounts
+     * that run in this instance. Unknown: GATEWAY_INVALID. */
     void (*command)(void *instance, uint64_t request, gateway_bytes command);
 
     /* Stops everything and frees the instance. Blocks, at most 5 s; afterwards no callback runs, no thread of
-     * the instance exists, and the table must not be used. Not from inside a callback. */
+     * the instance exists, and the table must not be used. Not from inside a callback. No other call may be under way
+     * or follow. */
     void (*shutdown)(void *instance);
 } gateway_channel;
 
