@@ -30,7 +30,7 @@ extension Account {
         DeliveryWriter.write(
             view, text: link.text(of: slot, in: inbox),
             facts: DeliveryFacts(wake: false, caughtUp: false, redelivered: false, isFromAgent: isFromAgent),
-            media: [], failed: [], to: buffer)
+            to: buffer)
         if environment.gateway.deliver(buffer.bytes) == .taken {
             handle(.recordTaken(link.number, slot: slot, argument))
         }
@@ -74,7 +74,8 @@ extension Account {
             guard let view = FabricMessageView(JSONView(validated: bytes, start: 0, end: bytes.count)) else {
                 return .finished
             }
-            DeliveryWriter.write(view, text: text, facts: facts, media: files.media, failed: files.failed, to: buffer)
+            DeliveryWriter.write(
+                view, id: message.id, text: text, facts: facts, media: files.media, failed: files.failed, to: buffer)
             return environment.gateway.deliver(buffer.bytes)
         }
     }

@@ -55,8 +55,8 @@ struct ChannelSlot: Sendable {
     var broughtSinceList = false
     /// Where we were when a list first had a head below our position.
     var behindAt: Int64?
-    /// A message came that is newer than all before, at a position that was used before.
-    var reuseSeen = false
+    /// A message came that is newer than all before, at a position that was used before: which, and where we were.
+    var reuse: (position: Int64, intake: Int64)?
     /// Counts how often the log went back: positions, and so delivery ids, are used again after that.
     var era = 0
     /// The creation time of the newest message taken in, by the guild's clock.

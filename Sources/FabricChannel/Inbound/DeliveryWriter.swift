@@ -74,10 +74,10 @@ enum DeliveryWriter {
         sequence.map(String.init) ?? "id:\(messageID)"
     }
 
+    /// A delivery of a message in hand; its id follows from the message.
     @inline(__always)
     static func write(
-        _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
-        failed: [FailedMedia], to buffer: DeliveryBuffer
+        _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, to buffer: DeliveryBuffer
     ) {
         buffer.removeAll()
         buffer.append(text.opening)
@@ -88,6 +88,27 @@ enum DeliveryWriter {
             buffer.append(view.id.stringBytes ?? view.id.rawBytes)
         }
         buffer.append("\"")
+        writeRest(view, text: text, facts: facts, media: [], failed: [], to: buffer)
+    }
+
+    /// A delivery that got its id before.
+    static func write(
+        _ view: FabricMessageView, id: String, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
+        failed: [FailedMedia], to buffer: DeliveryBuffer
+    ) {
+        buffer.removeAll()
+        buffer.append("{\"delivery\":")
+        var writer = JSONWriter()
+        writer.string(id)
+        buffer.append(writer.bytes)
+        writeRest(view, text: text, facts: facts, media: media, failed: failed, to: buffer)
+    }
+
+    @inline(__always)
+    private static func writeRest(
+        _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
+        failed: [FailedMedia], to buffer: DeliveryBuffer
+    ) {
         buffer.append(text.account)
         buffer.append(facts.wake ? ",\"wake\":true" : ",\"wake\":false")
         buffer.append(facts.caughtUp ? ",\"caughtUp\":true" : ",\"caughtUp\":false")

@@ -203,7 +203,7 @@ extension GuildFeed {
         slots[slot].position.believe(head: head)
         if head < intake { return behind(slot, head: head, intake: intake, purpose: purpose) }
         slots[slot].behindAt = nil
-        slots[slot].reuseSeen = false
+        slots[slot].reuse = nil
         guard head > slots[slot].position.brought else {
             slots[slot].missedHead = nil
             // The socket brought it, but an overflow or a failed read left it for later.
@@ -223,13 +223,14 @@ extension GuildFeed {
     /// we were a period ago, or when a newer message came at a position that was used before: the guild was restored from
     /// a backup. What is newer than all that was taken in before is then read again.
     private mutating func behind(_ slot: Int, head: Int64, intake: Int64, purpose: ListPurpose) -> [Action] {
-        let isBelieved = slots[slot].reuseSeen || (purpose == .sync && slots[slot].behindAt.map { head < $0 } ?? false)
+        let isReused = slots[slot].reuse.map { head >= $0.position && head < $0.intake } ?? false
+        let isBelieved = isReused || (purpose == .sync && slots[slot].behindAt.map { head < $0 } ?? false)
         guard isBelieved else {
             if slots[slot].behindAt == nil { slots[slot].behindAt = intake }
             return []
         }
         slots[slot].behindAt = nil
-        slots[slot].reuseSeen = false
+        slots[slot].reuse = nil
         slots[slot].missedHead = nil
         slots[slot].era += 1
         var actions: [Action] = [.report(.rewound(channel: slots[slot].id, from: intake, to: head))]

@@ -110,11 +110,12 @@ extension Inbox {
     private mutating func positionUsedAgain(
         _ view: FabricMessageView, _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
     ) {
-        guard !guilds[guild].feed.slots[slot].reuseSeen,
+        guard guilds[guild].feed.slots[slot].reuse == nil, !isOwn(view), let position = view.seq,
+            let intake = guilds[guild].feed.slots[slot].position.intake,
             let newest = guilds[guild].feed.slots[slot].newest.seconds,
             let created = view.createdAt.flatMap({ FabricTime.seconds($0) }), created > newest
         else { return }
-        guilds[guild].feed.slots[slot].reuseSeen = true
+        guilds[guild].feed.slots[slot].reuse = (position, intake)
         feed(guild, &actions) { $0.wantList(now: now.instant) }
     }
 

@@ -140,15 +140,23 @@ final class Stage: Sendable {
         return (ContinuousClock.now - begun, code)
     }
 
-    /// Every file below the state directory, by relative path.
+    /// Every file below the state directory that a stop should not leave, by relative path. What is kept for the next run
+    /// is none: the store, and the files of messages that are not sent.
     func leftovers() -> [String] {
+        files().filter { $0 != "gateway.lock" && !$0.hasPrefix("channel.db") && !$0.hasPrefix("outbox/") }
+    }
+
+    /// The files of messages that are not sent yet.
+    func unsent() -> [String] { files().filter { $0.hasPrefix("outbox/") } }
+
+    private func files() -> [String] {
         let all = FileManager.default.enumerator(atPath: stateDirectory)?.allObjects.compactMap { $0 as? String } ?? []
-        // The lock's file stays for ever, and empty folders are not what a stop leaves behind.
+        // Empty folders are not what a stop leaves behind.
         return all.filter { name in
             var isDirectory: ObjCBool = false
             let exists = FileManager.default.fileExists(
                 atPath: stateDirectory + "/" + name, isDirectory: &isDirectory)
-            return exists && name != "gateway.lock" && !isDirectory.boolValue
+            return exists && !isDirectory.boolValue
         }
     }
 }
