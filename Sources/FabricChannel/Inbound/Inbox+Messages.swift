@@ -10,6 +10,8 @@ extension Inbox {
         _ view: FabricMessageView, _ json: JSONView, _ guild: Int, now: @autoclosure () -> Moment,
         _ actions: inout [Action]
     ) {
+        // A socket that is being closed may still bring what the next run will read.
+        guard !isStopped, guilds[guild].isOpen else { return }
         guard let channel = view.channelId?.stringBytes else {
             return implausible(guild, channel: "", what: "a message without a channel", &actions)
         }
