@@ -1,7 +1,8 @@
-import ChannelStore
 import Foundation
 import Locking
 import Testing
+
+@testable import ChannelStore
 
 /// What comes back is what the changes mean, whatever was batched with what and whenever the file was closed.
 @Suite struct EquivalenceTests {
@@ -11,7 +12,9 @@ import Testing
             var random = RandomChanges(seed: UInt64(shard * 10_000 + seed))
             let memory = InMemoryChannelStore()
             try? FileManager.default.removeItem(atPath: scene.directory + "/state")
-            var store = scene.store()
+            // Few: what waits is compacted in between.
+            let compactAt = [2, 7, 20, 4096][random.number(0...3)]
+            var store = scene.store(compactAt: compactAt)
             for step in 0..<random.number(5...25) {
                 let account = random.account()
                 let changes = random.changes()
@@ -31,12 +34,12 @@ import Testing
                 }
                 if random.chance(8) {
                     store.close(within: .seconds(20))
-                    store = scene.store()
+                    store = scene.store(compactAt: compactAt)
                 }
             }
             if random.chance(50) {
                 store.close(within: .seconds(20))
-                store = scene.store()
+                store = scene.store(compactAt: compactAt)
             }
             #expect(try await store.accounts() == memory.accounts())
             for account in ["a", "b", "agent 'three'\u{0}x", "never seen"] {
@@ -73,6 +76,34 @@ import Testing
             for store in stores { store.close(within: .seconds(20)) }
             #expect(scene.log(.error).isEmpty && scene.log(.warning).isEmpty)
         }
+    }
+
+    /// Dropping what others have overtaken changes nothing in what is left behind, and leaves no more than is kept.
+    @Test func compactedChangesLeaveTheSameBehind() {
+        for seed in 0..<4000 {
+            var random = RandomChanges(seed: UInt64(90_000 + seed))
+            var stored = StoredAccount()
+            for change in random.changes() + random.changes() { stored.apply(change) }
+            var expected = stored
+            var folded = AccountChanges()
+            if random.chance(10) {
+                folded.forgetAll()
+                expected = StoredAccount()
+            }
+            for _ in 0..<random.number(1...12) {
+                let changes = random.changes()
+                for change in changes { expected.apply(change) }
+                folded.add(changes)
+            }
+            if folded.forgetsAll { stored = StoredAccount() }
+            for change in folded.changes { stored.apply(change) }
+            #expect(stored == expected, "seed \(seed)")
+        }
+        var folded = AccountChanges()
+        for number in 0..<10_000 {
+            folded.add([.cursor(general, sequence: Int64(number)), .delivery(delivery("d")), .settled(delivery: "d")])
+        }
+        #expect(folded.changes.count == 2)
     }
 
     @Test func completionsComeOnceAndInOrder() async throws {

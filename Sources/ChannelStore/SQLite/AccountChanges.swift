@@ -1,45 +1,27 @@
-/// The net effect of changes to one channel's cursor and what is marked above it.
-struct ChannelChanges: Sendable {
-    enum Cursor: Sendable {
-        case unchanged
-        case set(Int64)
-        case gone
-    }
-
-    var cursor: Cursor = .unchanged
-    /// Marks kept before that go: all, or those up to a position.
-    var dropsAllMarks = false
-    var dropsMarksUpTo: Int64?
-    var wakeups: Set<Int64> = []
-    var taken: Set<Int64> = []
-}
-
-/// The net effect of changes to what is kept of one account, in the size of what they leave behind: a cursor that moves a
-/// thousand times is one change.
-struct AccountChanges: Sendable {
+/// Finds the fewest changes that leave behind what given changes of one account do: a cursor that moves a thousand times
+/// is one change.
+struct AccountChanges {
     /// Everything kept before goes first.
     private(set) var forgetsAll = false
-    /// Whether anything is kept of the account afterwards.
-    private(set) var keepsAnything = false
-    private(set) var forgetsChannels = false
-    private(set) var running: Bool?
-    private(set) var listed: [String: Double] = [:]
-    private(set) var channels: [ChannelKey: ChannelChanges] = [:]
-    private(set) var deliveries = KeyedChanges<StoredDelivery>()
-    private(set) var outbox = KeyedChanges<OutboxEntry>()
+    private var running: Bool?
+    private var listed: [String: Double] = [:]
+    private var channels: [ChannelKey: ChannelChanges] = [:]
+    private var deliveries = KeyedChanges<StoredDelivery>()
+    private var outbox = KeyedChanges<OutboxEntry>()
 
     mutating func forgetAll() {
         self = AccountChanges()
         forgetsAll = true
     }
 
-    mutating func add(_ change: StoreChange) {
-        keepsAnything = true
+    mutating func add(_ changes: [StoreChange]) {
+        for change in changes { add(change) }
+    }
+
+    private mutating func add(_ change: StoreChange) {
         switch change {
         case .cursor(let key, let sequence): channels[key, default: ChannelChanges()].move(to: sequence)
-        case .forgetChannel(let key):
-            channels[key] = ChannelChanges(cursor: .gone, dropsAllMarks: true)
-            forgetsChannels = true
+        case .forgetChannel(let key): channels[key] = ChannelChanges(forgets: true)
         case .wakeup(let key, let sequence): channels[key, default: ChannelChanges()].wakeups.insert(sequence)
         case .taken(let key, let sequence): channels[key, default: ChannelChanges()].taken.insert(sequence)
         case .delivery(let delivery): deliveries.put(delivery, id: delivery.id)
@@ -51,36 +33,46 @@ struct AccountChanges: Sendable {
         }
     }
 
-    /// Applies the changes to an account in memory.
-    func apply(to account: inout StoredAccount) {
-        if forgetsAll { account = StoredAccount() }
-        if let running { account.isRunning = running }
-        for (guild, at) in listed { account.listedAt[guild] = at }
-        for (key, changes) in channels {
-            switch changes.cursor {
-            case .unchanged: break
-            case .set(let sequence): account.cursors[key] = sequence
-            case .gone: account.cursors[key] = nil
-            }
-            var wakeups = changes.dropsAllMarks ? [] : account.wakeups[key] ?? []
-            if let end = changes.dropsMarksUpTo { wakeups = wakeups.filter { $0 > end } }
-            wakeups.formUnion(changes.wakeups)
-            account.wakeups[key] = wakeups.isEmpty ? nil : wakeups
-            var taken = changes.dropsAllMarks ? [] : account.taken[key] ?? []
-            if let end = changes.dropsMarksUpTo { taken = taken.filter { $0 > end } }
-            taken.formUnion(changes.taken)
-            account.taken[key] = taken.isEmpty ? nil : taken
+    var changes: [StoreChange] {
+        var result: [StoreChange] = []
+        if let running { result.append(.running(running)) }
+        for (guild, at) in listed { result.append(.listed(guild: guild, at: at)) }
+        for (key, channel) in channels { channel.append(to: &result, key: key) }
+        for entry in deliveries.entries {
+            if entry.dropsKept { result.append(.settled(delivery: entry.id)) }
+            if let delivery = entry.element { result.append(.delivery(delivery)) }
         }
-        deliveries.apply(to: &account.deliveries) { $0.id }
-        outbox.apply(to: &account.outbox) { $0.id }
+        for entry in outbox.entries {
+            if entry.dropsKept { result.append(.outboxRemoved(id: entry.id)) }
+            if let message = entry.element { result.append(.outbox(message)) }
+        }
+        return result
     }
 }
 
-extension ChannelChanges {
+/// The net effect of changes to one channel's cursor and what is marked above it.
+private struct ChannelChanges {
+    var forgets = false
+    var cursor: Int64?
+    /// The farthest the cursor was: marks kept before are dropped up to there.
+    var farthest: Int64?
+    var wakeups: Set<Int64> = []
+    var taken: Set<Int64> = []
+
     mutating func move(to sequence: Int64) {
-        cursor = .set(sequence)
-        dropsMarksUpTo = max(dropsMarksUpTo ?? sequence, sequence)
+        cursor = sequence
+        farthest = max(farthest ?? sequence, sequence)
         if !wakeups.isEmpty { wakeups = wakeups.filter { $0 > sequence } }
         if !taken.isEmpty { taken = taken.filter { $0 > sequence } }
+    }
+
+    func append(to changes: inout [StoreChange], key: ChannelKey) {
+        if forgets { changes.append(.forgetChannel(key)) }
+        if let cursor {
+            if let farthest, farthest > cursor { changes.append(.cursor(key, sequence: farthest)) }
+            changes.append(.cursor(key, sequence: cursor))
+        }
+        for sequence in wakeups { changes.append(.wakeup(key, sequence: sequence)) }
+        for sequence in taken { changes.append(.taken(key, sequence: sequence)) }
     }
 }

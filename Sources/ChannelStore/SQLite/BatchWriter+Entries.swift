@@ -1,13 +1,8 @@
-/// Deliveries and outgoing messages, row by row.
+/// Deliveries, outgoing messages and wake-ups, row by row.
 extension BatchWriter {
-    func write(_ entry: KeyedChanges<StoredDelivery>.Entry, in index: AccountIndex) throws(SQLiteFailure) {
-        if entry.dropsKept, let row = index.deliveries.removeValue(forKey: entry.id) {
-            try statements.dropDelivery.bind(1, row)
-            try statements.dropDelivery.run()
-        }
-        guard let delivery = entry.element else { return }
-        let channel = try row(of: delivery.key, in: index)
-        let kept = index.deliveries[entry.id]
+    func write(_ delivery: StoredDelivery, in index: AccountIndex) throws(SQLiteFailure) {
+        let channel = try channel(delivery.key, in: index).row
+        let kept = index.deliveries[delivery.id]
         let statement = kept == nil ? statements.addDelivery : statements.changeDelivery
         try statement.bind(1, kept ?? index.row)
         try statement.bind(2, delivery.id)
@@ -18,34 +13,25 @@ extension BatchWriter {
         try statement.bind(7, delivery.mediaDirectory)
         try statement.bind(8, delivery.deadReason)
         try statement.run(9, borrowing: delivery.message)
-        if kept == nil { index.deliveries[entry.id] = connection.lastInsertedRow }
+        if kept == nil { index.deliveries[delivery.id] = connection.lastInsertedRow }
     }
 
-    func write(_ entry: KeyedChanges<OutboxEntry>.Entry, in index: AccountIndex) throws(SQLiteFailure) {
-        if entry.dropsKept, let row = index.outbox.removeValue(forKey: entry.id) {
-            try dropMedia(of: row)
-            try statements.dropOutbox.bind(1, row)
-            try statements.dropOutbox.run()
-        }
-        guard let message = entry.element else { return }
-        let channel = try row(of: message.key, in: index)
+    func write(_ entry: OutboxEntry, in index: AccountIndex) throws(SQLiteFailure) {
+        let channel = try channel(entry.key, in: index).row
         let kept = index.outbox[entry.id]
         let statement = kept == nil ? statements.addOutbox : statements.changeOutbox
         try statement.bind(1, kept ?? index.row)
-        try statement.bind(2, message.id)
+        try statement.bind(2, entry.id)
         try statement.bind(3, channel)
-        try statement.bind(4, message.replyTo)
-        try statement.bind(5, message.floor)
-        try statement.bind(6, Int64(bitPattern: message.order))
-        try statement.bind(7, message.deadReason)
-        try statement.bind(8, message.text)
+        try statement.bind(4, entry.replyTo)
+        try statement.bind(5, entry.floor)
+        try statement.bind(6, Int64(bitPattern: entry.order))
+        try statement.bind(7, entry.deadReason)
+        try statement.bind(8, entry.text)
         try statement.run()
-        if let kept {
-            try dropMedia(of: kept)
-        }
         let row = kept ?? connection.lastInsertedRow
-        index.outbox[entry.id] = row
-        for (number, media) in message.media.enumerated() {
+        if kept == nil { index.outbox[entry.id] = row } else { try dropMedia(of: row) }
+        for (number, media) in entry.media.enumerated() {
             try statements.addMedia.bind(1, row)
             try statements.addMedia.bind(2, Int64(number))
             try statements.addMedia.bind(3, media.path)
@@ -56,7 +42,32 @@ extension BatchWriter {
         }
     }
 
-    private func dropMedia(of row: Int64) throws(SQLiteFailure) {
+    func addMark(
+        _ kind: PositionMark, _ sequence: Int64, to channel: ChannelIndex, in index: AccountIndex
+    ) throws(SQLiteFailure) {
+        try statements.addMark.bind(1, index.row)
+        try statements.addMark.bind(2, channel.row)
+        try statements.addMark.bind(3, sequence)
+        try statements.addMark.bind(4, kind.rawValue)
+        try statements.addMark.run()
+        channel.mayHaveMarks = true
+        index.channelsWithMarks.insert(channel.row)
+    }
+
+    /// nil: all of them.
+    func dropMarks(of channel: ChannelIndex, upTo end: Int64?, in index: AccountIndex) throws(SQLiteFailure) {
+        try statements.dropMarks.bind(1, index.row)
+        try statements.dropMarks.bind(2, channel.row)
+        try statements.dropMarks.bind(3, end ?? .max)
+        try statements.dropMarks.run()
+        try statements.hasMarks.bind(1, index.row)
+        try statements.hasMarks.bind(2, channel.row)
+        guard try statements.hasMarks.firstInt64() == nil else { return }
+        channel.mayHaveMarks = false
+        index.channelsWithMarks.remove(channel.row)
+    }
+
+    func dropMedia(of row: Int64) throws(SQLiteFailure) {
         try statements.dropMedia.bind(1, row)
         try statements.dropMedia.run()
     }

@@ -8,6 +8,9 @@ final class BatchWriter {
     private var channelsRemembered = 0
     private var version: Int64 = 0
     private var outlivesPower = false
+    /// Of this batch: the channels whose cursors moved, the accounts that forgot channels.
+    private var moved: [ChannelIndex] = []
+    private var toSweep: [AccountIndex] = []
 
     /// More are looked up again.
     private static let mostChannelsRemembered = 16_384
@@ -20,7 +23,7 @@ final class BatchWriter {
 
     /// Writes all of it or nothing.
     func write(_ batch: StoreBatch) throws(SQLiteFailure) {
-        guard !batch.accounts.isEmpty else { return }
+        guard !batch.items.isEmpty else { return }
         if batch.mustOutlivePower != outlivesPower {
             // A synced commit covers the commits before it that were not.
             try connection.run(batch.mustOutlivePower ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
@@ -30,77 +33,89 @@ final class BatchWriter {
             try statements.begin.run()
             // Changes when another connection has written.
             version = try statements.dataVersion.firstInt64() ?? 0
-            for (name, changes) in batch.accounts { try write(changes, of: name) }
+            for item in batch.items {
+                if item.removes { try remove(item.account) }
+                guard !item.changes.isEmpty else { continue }
+                let index = try index(of: item.account)
+                for change in item.changes { try write(change, in: index) }
+            }
+            try writeCursors()
+            for index in toSweep where index.needsSweep { try sweepChannels(of: index) }
+            toSweep.removeAll(keepingCapacity: true)
             try statements.commit.run()
         } catch {
             connection.rollBack()
             // They speak of rows that were taken back.
             indexes = [:]
+            moved = []
+            toSweep = []
             channelsRemembered = 0
             throw error
         }
+        if channelsRemembered > Self.mostChannelsRemembered { forgetChannels() }
     }
 
-    private func write(_ changes: AccountChanges, of name: String) throws(SQLiteFailure) {
-        if changes.forgetsAll { try remove(name) }
-        guard changes.keepsAnything else { return }
-        let index = try self.index(of: name)
-        if let running = changes.running {
-            try statements.setRunning.bind(1, index.row)
-            try statements.setRunning.bind(2, Int64(running ? 1 : 0))
-            try statements.setRunning.run()
-        }
-        for (guild, at) in changes.listed {
+    private func write(_ change: StoreChange, in index: AccountIndex) throws(SQLiteFailure) {
+        switch change {
+        case .cursor(let key, let sequence):
+            let channel = try channel(key, in: index)
+            move(channel, .set(sequence))
+            if channel.mayHaveMarks { try dropMarks(of: channel, upTo: sequence, in: index) }
+        case .forgetChannel(let key):
+            let channel = try channel(key, in: index)
+            move(channel, .gone)
+            if channel.mayHaveMarks { try dropMarks(of: channel, upTo: nil, in: index) }
+            if !index.needsSweep { toSweep.append(index) }
+            index.needsSweep = true
+        case .wakeup(let key, let sequence):
+            try addMark(.wakeup, sequence, to: try channel(key, in: index), in: index)
+        case .taken(let key, let sequence):
+            try addMark(.taken, sequence, to: try channel(key, in: index), in: index)
+        case .delivery(let delivery): try write(delivery, in: index)
+        case .settled(let id):
+            guard let row = index.deliveries.removeValue(forKey: id) else { return }
+            try statements.dropDelivery.bind(1, row)
+            try statements.dropDelivery.run()
+        case .outbox(let entry): try write(entry, in: index)
+        case .outboxRemoved(let id):
+            guard let row = index.outbox.removeValue(forKey: id) else { return }
+            try dropMedia(of: row)
+            try statements.dropOutbox.bind(1, row)
+            try statements.dropOutbox.run()
+        case .listed(let guild, let at):
             try statements.setListed.bind(1, try row(ofGuild: guild, in: index))
             try statements.setListed.bind(2, at)
             try statements.setListed.run()
+        case .running(let value):
+            try statements.setRunning.bind(1, index.row)
+            try statements.setRunning.bind(2, Int64(value ? 1 : 0))
+            try statements.setRunning.run()
         }
-        for (key, channel) in changes.channels { try write(channel, of: key, in: index) }
-        for entry in changes.deliveries.entries { try write(entry, in: index) }
-        for entry in changes.outbox.entries { try write(entry, in: index) }
-        if changes.forgetsChannels { try sweepChannels(of: index) }
     }
 
-    private func write(_ changes: ChannelChanges, of key: ChannelKey, in index: AccountIndex) throws(SQLiteFailure) {
-        let channel = try row(of: key, in: index)
-        switch changes.cursor {
-        case .unchanged: break
-        case .set(let sequence):
-            try statements.setCursor.bind(1, channel)
-            try statements.setCursor.bind(2, sequence)
-            try statements.setCursor.run()
-        case .gone:
-            try statements.dropCursor.bind(1, channel)
-            try statements.dropCursor.run()
-        }
-        if index.channelsWithMarks.contains(channel) {
-            if changes.dropsAllMarks {
-                try statements.dropMarks.bind(1, index.row)
-                try statements.dropMarks.bind(2, channel)
-                try statements.dropMarks.run()
-                index.channelsWithMarks.remove(channel)
-            } else if let end = changes.dropsMarksUpTo {
-                try statements.dropMarksUpTo.bind(1, index.row)
-                try statements.dropMarksUpTo.bind(2, channel)
-                try statements.dropMarksUpTo.bind(3, end)
-                try statements.dropMarksUpTo.run()
+    // MARK: Cursors
+
+    /// Written when the batch is through: only where they end up matters.
+    private func move(_ channel: ChannelIndex, _ cursor: ChannelIndex.Cursor) {
+        if case .unchanged = channel.cursor { moved.append(channel) }
+        channel.cursor = cursor
+    }
+
+    private func writeCursors() throws(SQLiteFailure) {
+        for channel in moved {
+            switch channel.cursor {
+            case .unchanged: continue
+            case .set(let sequence):
+                try statements.setCursor.bind(1, channel.row)
+                try statements.setCursor.bind(2, sequence)
+                try statements.setCursor.run()
+            case .gone:
+                try statements.dropCursor.bind(1, channel.row)
+                try statements.dropCursor.run()
             }
+            channel.cursor = .unchanged
         }
-        try mark(changes.wakeups, .wakeup, channel, in: index)
-        try mark(changes.taken, .taken, channel, in: index)
-    }
-
-    private func mark(
-        _ sequences: Set<Int64>, _ kind: PositionMark, _ channel: Int64, in index: AccountIndex
-    ) throws(SQLiteFailure) {
-        for sequence in sequences {
-            try statements.addMark.bind(1, index.row)
-            try statements.addMark.bind(2, channel)
-            try statements.addMark.bind(3, sequence)
-            try statements.addMark.bind(4, kind.rawValue)
-            try statements.addMark.run()
-            index.channelsWithMarks.insert(channel)
-        }
+        moved.removeAll(keepingCapacity: true)
     }
 
     // MARK: Rows
@@ -152,7 +167,18 @@ final class BatchWriter {
 
     private func forget(_ name: String) {
         guard let index = indexes.removeValue(forKey: name) else { return }
+        forgetChannels(of: index)
+    }
+
+    private func forgetChannels(of index: AccountIndex) {
+        for channel in index.channels.values { channel.cursor = .unchanged }
         channelsRemembered -= index.channels.count
+        index.channels = [:]
+        index.latest = nil
+    }
+
+    private func forgetChannels() {
+        for index in indexes.values { forgetChannels(of: index) }
     }
 
     private func row(ofGuild guild: String, in index: AccountIndex) throws(SQLiteFailure) -> Int64 {
@@ -162,18 +188,19 @@ final class BatchWriter {
         return row
     }
 
-    func row(of key: ChannelKey, in index: AccountIndex) throws(SQLiteFailure) -> Int64 {
-        if let row = index.channels[key] { return row }
+    func channel(_ key: ChannelKey, in index: AccountIndex) throws(SQLiteFailure) -> ChannelIndex {
+        if let latest = index.latest, latest.key == key { return latest.channel }
+        if let channel = index.channels[key] {
+            index.latest = (key, channel)
+            return channel
+        }
         let guild = try row(ofGuild: key.guild, in: index)
         let row = try row(of: key.channel, below: guild, find: statements.findChannel, add: statements.addChannel)
-        if channelsRemembered >= Self.mostChannelsRemembered {
-            for index in indexes.values { index.channels = [:] }
-            channelsRemembered = 0
-        }
-        // Counted after the index is known to `indexes`: a new one is put there before it is written to.
+        let channel = ChannelIndex(row: row, mayHaveMarks: index.channelsWithMarks.contains(row))
         channelsRemembered += 1
-        index.channels[key] = row
-        return row
+        index.channels[key] = channel
+        index.latest = (key, channel)
+        return channel
     }
 
     private func row(
@@ -191,6 +218,7 @@ final class BatchWriter {
     // MARK: Removing
 
     private func remove(_ name: String) throws(SQLiteFailure) {
+        indexes[name]?.needsSweep = false
         forget(name)
         try statements.findAccount.bind(1, name)
         guard let row = try statements.findAccount.firstInt64() else { return }
@@ -204,7 +232,7 @@ final class BatchWriter {
     private func sweepChannels(of index: AccountIndex) throws(SQLiteFailure) {
         try statements.sweepChannels.bind(1, index.row)
         try statements.sweepChannels.run()
-        channelsRemembered -= index.channels.count
-        index.channels = [:]
+        forgetChannels(of: index)
+        index.needsSweep = false
     }
 }

@@ -24,7 +24,9 @@ struct EngineState {
 
     var phase = Phase.open
     /// Committed since the batch that is being written was taken.
-    var pending = StoreBatch()
+    var pending: StoreBatch
+    /// From how many waiting changes on they are compacted.
+    let compactAt: Int
     /// Being written, or to be tried again.
     var current: StoreBatch?
     var jobs: [Job] = []
@@ -39,6 +41,11 @@ struct EngineState {
     var observers: [UInt64: @Sendable (StoreHealth) -> Void] = [:]
     var observed: UInt64 = 0
 
+    init(compactAt: Int) {
+        self.compactAt = compactAt
+        pending = StoreBatch(compactAt: compactAt)
+    }
+
     static let shortestDelay: Int64 = 250_000_000
     static let longestDelay: Int64 = 5_000_000_000
 
@@ -49,14 +56,14 @@ struct EngineState {
 
     /// Whether changes of the account are not in the file yet.
     func isWaiting(_ account: String) -> Bool {
-        pending.accounts[account] != nil || current?.accounts[account] != nil
+        pending.concerns(account) || current?.concerns(account) == true
     }
 
     /// Adds to what the file holds of an account what is still to be written; not while that is being done.
     func completed(_ stored: StoredAccount, of account: String) -> StoredAccount {
         var stored = stored
-        current?.accounts[account]?.apply(to: &stored)
-        pending.accounts[account]?.apply(to: &stored)
+        current?.apply(to: &stored, of: account)
+        pending.apply(to: &stored, of: account)
         return stored
     }
 
@@ -64,8 +71,9 @@ struct EngineState {
     func completed(_ names: [String]) -> [String] {
         var names = Set(names)
         for batch in [current, pending] {
-            for (name, changes) in batch?.accounts ?? [:] {
-                if changes.keepsAnything { names.insert(name) } else { names.remove(name) }
+            for item in batch?.items ?? [] {
+                if item.removes { names.remove(item.account) }
+                if !item.changes.isEmpty { names.insert(item.account) }
             }
         }
         return names.sorted()
@@ -86,7 +94,7 @@ struct EngineState {
         if let current { return .result(.write(current)) }
         if !pending.isEmpty {
             let batch = pending
-            pending = StoreBatch()
+            pending = StoreBatch(compactAt: compactAt)
             current = batch
             return .result(.write(batch))
         }

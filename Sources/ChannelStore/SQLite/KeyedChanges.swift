@@ -1,7 +1,7 @@
 /// The net effect of changes to a list whose elements have ids: what is new goes to the end, what is there keeps its
 /// place.
-struct KeyedChanges<Element: Sendable>: Sendable {
-    struct Entry: Sendable {
+struct KeyedChanges<Element> {
+    struct Entry {
         let id: String
         /// The one kept before goes first, so that this one takes its place at the end.
         var dropsKept: Bool
@@ -13,9 +13,6 @@ struct KeyedChanges<Element: Sendable>: Sendable {
     /// has a later entry.
     private(set) var entries: [Entry] = []
     private var places: [String: Int] = [:]
-    private var leftOver = 0
-
-    var isEmpty: Bool { entries.isEmpty }
 
     mutating func put(_ element: Element, id: String) {
         guard let place = places[id] else {
@@ -27,10 +24,8 @@ struct KeyedChanges<Element: Sendable>: Sendable {
             entries[place].element = element
         } else {
             entries[place].dropsKept = false
-            leftOver += 1
             places[id] = entries.count
             entries.append(Entry(id: id, dropsKept: true, element: element))
-            compactIfWorthwhile()
         }
     }
 
@@ -42,26 +37,5 @@ struct KeyedChanges<Element: Sendable>: Sendable {
         }
         entries[place].dropsKept = true
         entries[place].element = nil
-    }
-
-    /// Applies the changes to a list in memory.
-    func apply(to list: inout [Element], id: (Element) -> String) {
-        for entry in entries {
-            if entry.dropsKept { list.removeAll { id($0) == entry.id } }
-            guard let element = entry.element else { continue }
-            if let index = list.firstIndex(where: { id($0) == entry.id }) {
-                list[index] = element
-            } else {
-                list.append(element)
-            }
-        }
-    }
-
-    // An id that comes and goes again and again while nothing can be written takes no more room each time.
-    private mutating func compactIfWorthwhile() {
-        guard leftOver >= 32, leftOver > entries.count / 2 else { return }
-        entries.removeAll { $0.element == nil && !$0.dropsKept }
-        leftOver = 0
-        for (place, entry) in entries.enumerated() { places[entry.id] = place }
     }
 }

@@ -21,8 +21,11 @@ public final class SQLiteChannelStore: ChannelStore {
         self.init(path: path, schema: .current, log: log)
     }
 
-    init(path: String, schema: StoreSchema, log: @escaping @Sendable (StoreLogLevel, String) -> Void) {
-        engine = StoreEngine(path: path, schema: schema, log: log)
+    init(
+        path: String, schema: StoreSchema, compactAt: Int = 4096,
+        log: @escaping @Sendable (StoreLogLevel, String) -> Void
+    ) {
+        engine = StoreEngine(path: path, schema: schema, compactAt: compactAt, log: log)
     }
 
     // A store that nobody closed writes what waits and ends by itself.

@@ -3,10 +3,13 @@ final class StoreEngine: Sendable {
     let file: StoreFile
     let schema: StoreSchema
     let log: @Sendable (StoreLogLevel, String) -> Void
-    let state = StoreMonitor(EngineState())
+    let state: StoreMonitor<EngineState>
     private let reader: StoreReader
 
-    init(path: String, schema: StoreSchema, log: @escaping @Sendable (StoreLogLevel, String) -> Void) {
+    init(
+        path: String, schema: StoreSchema, compactAt: Int, log: @escaping @Sendable (StoreLogLevel, String) -> Void
+    ) {
+        state = StoreMonitor(EngineState(compactAt: compactAt))
         file = StoreFile(path: path)
         self.schema = schema
         self.log = log
@@ -18,7 +21,7 @@ final class StoreEngine: Sendable {
     func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable () -> Void) {
         let isDone = enqueue { batch in
             batch.add(changes, account: account)
-            batch.completions.append(StoreBatch.Completion(body: { _ in completion() }, wantsFailure: false))
+            batch.completions.append(.commit(completion))
         } unless: {
             changes.isEmpty && $0.pending.isEmpty && $0.current == nil
         }
@@ -30,10 +33,9 @@ final class StoreEngine: Sendable {
             let isDone = enqueue { batch in
                 batch.remove(account: account)
                 batch.completions.append(
-                    StoreBatch.Completion(
-                        body: { error in
-                            if let error { continuation.resume(throwing: error) } else { continuation.resume() }
-                        }, wantsFailure: true))
+                    .removal { error in
+                        if let error { continuation.resume(throwing: error) } else { continuation.resume() }
+                    })
             } unless: { _ in
                 false
             }
@@ -174,7 +176,7 @@ final class StoreEngine: Sendable {
             defer { state.pending = StoreBatch() }
             return state.pending
         }
-        for completion in waiting.completions { completion.body(nil) }
+        waiting.complete()
     }
 
     private static func time(after limit: Duration) -> Int64 {

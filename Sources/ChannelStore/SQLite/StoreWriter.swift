@@ -30,7 +30,7 @@ final class StoreWriter {
             state.resume()
         }
         engine.report(.good)
-        for completion in batch.completions { completion.body(nil) }
+        batch.complete()
     }
 
     private func write(_ batch: StoreBatch, to database: StoreDatabase) throws(SQLiteFailure) {
@@ -54,14 +54,12 @@ final class StoreWriter {
 
     private func postpone(_ failure: SQLiteFailure) {
         let error = failure.error(for: engine.file.path)
-        let impatient = engine.state.withLock { state -> [StoreBatch.Completion] in
+        let impatient = engine.state.withLock { state in
             state.postpone(StoreMonitor<EngineState>.now)
-            let impatient = state.current?.completions.filter(\.wantsFailure) ?? []
-            if !impatient.isEmpty { state.current?.completions.removeAll(where: \.wantsFailure) }
-            return impatient
+            return state.current?.takeRemovals() ?? []
         }
         engine.report(.failing(reason: error.description))
-        for completion in impatient { completion.body(error) }
+        for body in impatient { body(error) }
     }
 
     // MARK: Answering
@@ -164,12 +162,12 @@ final class StoreWriter {
             return ([state.current, state.pending].compactMap { $0 }.filter { !$0.isEmpty }, state.jobs)
         }
         if !left.isEmpty {
-            let accounts = left.reduce(into: Set<String>()) { $0.formUnion($1.accounts.keys) }
+            let accounts = left.reduce(into: Set<String>()) { $0.formUnion($1.items.map(\.account)) }
             engine.log(
                 .error,
                 "\(engine.file.path) was closed with changes of \(accounts.count) accounts that could not be written")
         }
-        for batch in left { for completion in batch.completions { completion.body(nil) } }
+        for batch in left { batch.complete() }
         for job in jobs { job.fail(engine.closed) }
         engine.state.wakeAll()
     }

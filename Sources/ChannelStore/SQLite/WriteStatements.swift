@@ -4,7 +4,7 @@ struct WriteStatements {
     let findAccount, addAccount, claim, isOurs, setRunning: SQLiteStatement
     let findGuild, addGuild, setListed, findChannel, addChannel, sweepChannels: SQLiteStatement
     let setCursor, dropCursor: SQLiteStatement
-    let addMark, dropMarks, dropMarksUpTo, channelsWithMarks: SQLiteStatement
+    let addMark, hasMarks, dropMarks, channelsWithMarks: SQLiteStatement
     let deliveries, addDelivery, changeDelivery, dropDelivery: SQLiteStatement
     let outbox, addOutbox, changeOutbox, dropOutbox, addMedia, dropMedia: SQLiteStatement
     let removals: [SQLiteStatement]
@@ -38,8 +38,8 @@ struct WriteStatements {
         dropCursor = try connection.prepare("DELETE FROM cursor WHERE channel = ?1")
         addMark = try connection.prepare(
             "INSERT OR IGNORE INTO mark (account, channel, sequence, kind) VALUES (?1, ?2, ?3, ?4)")
-        dropMarks = try connection.prepare("DELETE FROM mark WHERE account = ?1 AND channel = ?2")
-        dropMarksUpTo = try connection.prepare(
+        hasMarks = try connection.prepare("SELECT 1 FROM mark WHERE account = ?1 AND channel = ?2 LIMIT 1")
+        dropMarks = try connection.prepare(
             "DELETE FROM mark WHERE account = ?1 AND channel = ?2 AND sequence <= ?3")
         channelsWithMarks = try connection.prepare("SELECT DISTINCT channel FROM mark WHERE account = ?1")
 

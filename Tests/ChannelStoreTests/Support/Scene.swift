@@ -1,7 +1,8 @@
-import ChannelStore
 import Foundation
 import Locking
 import Testing
+
+@testable import ChannelStore
 
 /// A directory of a test's own, with a store in it.
 final class Scene: Sendable {
@@ -19,8 +20,8 @@ final class Scene: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
-    func store() -> SQLiteChannelStore {
-        SQLiteChannelStore(path: path) { [weak self] level, text in
+    func store(schema: StoreSchema = .current, compactAt: Int = 4096) -> SQLiteChannelStore {
+        SQLiteChannelStore(path: path, schema: schema, compactAt: compactAt) { [weak self] level, text in
             self?.lines.withLock { $0.append((level, text)) }
         }
     }
