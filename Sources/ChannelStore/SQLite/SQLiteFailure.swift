@@ -90,7 +90,8 @@ struct SQLiteFailure: Error, Equatable {
         case .full: return "free space on the disk of \(path), or raise its quota"
         case .readOnly: return "make \(path) and its directory writable for this process"
         case .cannotOpen: return "check that the directory of \(path) exists and belongs to this process' user"
-        case .inputOutput: return "check the disk of \(path) (dmesg, smartctl)"
+        case .inputOutput:
+            return "check the disk of \(path): free space, quota and file size limit (ulimit -f) first, then dmesg"
         case .busy: return "end the other program that writes \(path)"
         case .corrupt: return "move \(path) away; it is started afresh"
         case .foreign, .other: return "look at \(path) with the sqlite3 command, or move it away to start afresh"

@@ -49,7 +49,9 @@ struct StoreFile {
     func prepare() throws(SQLiteFailure) {
         try makeDirectory(directory)
         try makeFile()
-        for suffix in ["", "-wal", "-shm"] { try restrict(path + suffix) }
+        try restrict(path, hasOwnersMode: false)
+        // SQLite gives these the file's mode at the time; if that was wrong once, they have kept it.
+        for suffix in ["-wal", "-shm"] { try restrict(path + suffix, hasOwnersMode: true) }
     }
 
     private func makeDirectory(_ path: String) throws(SQLiteFailure) {
@@ -78,7 +80,7 @@ struct StoreFile {
         if linked != 0, error != EEXIST { throw .system("making \(path)", error) }
     }
 
-    private func restrict(_ path: String) throws(SQLiteFailure) {
+    private func restrict(_ path: String, hasOwnersMode: Bool) throws(SQLiteFailure) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
             if errno == ENOENT { return }
@@ -89,7 +91,7 @@ struct StoreFile {
                 .foreign, problem: "\(path) is no regular file",
                 advice: "move it away; the store follows no links and makes its files itself")
         }
-        guard status.st_mode & 0o077 != 0 else { return }
+        guard status.st_mode & 0o077 != 0 || hasOwnersMode && status.st_mode & 0o777 != 0o600 else { return }
         if chmod(path, 0o600) != 0 { throw .system("restricting \(path) to its owner", errno) }
     }
 
