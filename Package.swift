@@ -109,11 +109,12 @@ let package = Package(
 
         // Measurements.
         .target(
-            name: "CBench", dependencies: ["CLibWebSockets", "GatewayABI"], path: "Benchmarks/CBench"),
+            name: "CBench", dependencies: ["CLibWebSockets", "CSQLite", "GatewayABI"], path: "Benchmarks/CBench"),
         .executableTarget(
             name: "fabric-bench",
             dependencies: [
-                "CBench", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator", "Locking",
+                "CBench", "ChannelStore", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator",
+                "Locking",
                 "GatewayControl", "JSONBytes", "gateway", arguments,
             ], path: "Benchmarks/fabric-bench"),
 
@@ -122,7 +123,10 @@ let package = Package(
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
-        .testTarget(name: "ChannelStoreTests", dependencies: ["ChannelStore", "CSQLite", "Locking"]),
+        .executableTarget(
+            name: "channel-store-process", dependencies: ["ChannelStore"], path: "Tests/ChannelStoreProcess"),
+        .testTarget(
+            name: "ChannelStoreTests", dependencies: ["ChannelStore", "channel-store-process", "CSQLite", "Locking"]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes", "Locking"]),
         .testTarget(
             name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking"], exclude: ["Servers"]),

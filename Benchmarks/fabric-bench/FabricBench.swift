@@ -7,7 +7,8 @@ struct FabricBench: ParsableCommand {
         commandName: "fabric-bench",
         abstract: "Measures the plugin against named references taken in the same run.",
         subcommands: [
-            Inbound.self, Tokens.self, Idle.self, Attachments.self, Reloads.self, All.self, ServeFeed.self,
+            Inbound.self, Tokens.self, Idle.self, Attachments.self, Durable.self, Reloads.self, All.self,
+            ServeFeed.self,
             IdleBare.self,
             IdleAgents.self, ServeFiles.self, TransferFile.self,
         ],
@@ -20,6 +21,7 @@ struct FabricBench: ParsableCommand {
             try Tokens.parse([]).run()
             try Idle.parse([]).run()
             try Attachments.parse([]).run()
+            try Durable.parse([]).run()
             try Reloads.parse([]).run()
         }
     }

@@ -43,4 +43,10 @@ int32_t count_deliver(void *context, gateway_bytes delivery);
 double count_wait(double timeout_seconds);
 int64_t count_so_far(void);
 
+/* ---- the bare SQLite loop ---- */
+
+/* Writes messages in transactions of `batch` into a new file; CPU and wall seconds of it. 0: it failed. */
+int sqlite_loop(
+    const char *path, int64_t messages, int batch, const char *message, int message_length, double *cpu, double *wall);
+
 #endif

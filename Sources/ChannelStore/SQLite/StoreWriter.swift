@@ -56,7 +56,8 @@ final class StoreWriter {
         let error = failure.error(for: engine.file.path)
         let impatient = engine.state.withLock { state in
             state.postpone(StoreMonitor<EngineState>.now)
-            return state.current?.takeRemovals() ?? []
+            // Those behind it would fail as well.
+            return (state.current?.takeRemovals() ?? []) + state.pending.takeRemovals()
         }
         engine.report(.failing(reason: error.description))
         for body in impatient { body(error) }
