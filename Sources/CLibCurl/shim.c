@@ -47,6 +47,11 @@ CURLcode clibcurl_set_prereq(CURL *easy, curl_prereq_callback callback, void *co
     return code != CURLE_OK ? code : (curl_easy_setopt)(easy, CURLOPT_PREREQDATA, context);
 }
 
+CURLcode clibcurl_set_opensocket(CURL *easy, curl_opensocket_callback callback, void *context) {
+    CURLcode code = (curl_easy_setopt)(easy, CURLOPT_OPENSOCKETFUNCTION, callback);
+    return code != CURLE_OK ? code : (curl_easy_setopt)(easy, CURLOPT_OPENSOCKETDATA, context);
+}
+
 long clibcurl_get_long(CURL *easy, CURLINFO info) {
     long value = 0;
     return (curl_easy_getinfo)(easy, info, &value) == CURLE_OK ? value : 0;

@@ -12,6 +12,14 @@ struct FabricCall: Sendable {
         _ operation: FabricOperation, _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, bearer: String? = nil,
         headers: [HTTPHeader] = []
     ) async throws(FabricError) -> [UInt8] {
+        try await answer(operation, method, path, body: body, bearer: bearer, headers: headers).body
+    }
+
+    /// Any 2xx answer.
+    func answer(
+        _ operation: FabricOperation, _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, bearer: String? = nil,
+        headers: [HTTPHeader] = []
+    ) async throws(FabricError) -> HTTPResponse {
         var headers = headers
         headers.append(HTTPHeader("Accept", "application/json"))
         if body != nil { headers.append(HTTPHeader("Content-Type", "application/json")) }
@@ -25,7 +33,7 @@ struct FabricCall: Sendable {
             throw operation.failure(error)
         }
         guard response.isSuccess else { throw operation.failure(response) }
-        return response.body
+        return response
     }
 
     /// The body as JSON; an empty one is `null`.

@@ -54,6 +54,31 @@ enum FabricSpelling {
     /// Where an object may be instead of being the whole answer.
     static let objectEnvelopes = ["data", "message", "file", "attachment", "item", "result", "files", "attachments"]
 
+    // MARK: - Pages of a list
+
+    /// Where a list says how it goes on, besides at its top.
+    static let pageEnvelopes = [
+        "page", "meta", "pagination", "paging", "pageInfo", "page_info", "links", "_links", "data",
+    ]
+    /// A link to the next page, or an object with one.
+    static let nextLink = ["next", "nextLink", "next_link", "nextPageUrl", "next_page_url", "@odata.nextLink"]
+    static let nextHref = ["href", "url"]
+    /// What stands for the next page, and the parameter that asks for it.
+    static let nextTokens = [
+        ("nextCursor", "cursor"), ("next_cursor", "cursor"), ("nextPageToken", "pageToken"),
+        ("next_page_token", "page_token"), ("endCursor", "after"), ("end_cursor", "after"), ("nextPage", "page"),
+        ("next_page", "page"), ("nextOffset", "offset"), ("next_offset", "offset"), ("next", "cursor"),
+    ]
+    static let hasMore = ["hasMore", "has_more", "hasNext", "has_next", "hasNextPage", "has_next_page"]
+    static let total = ["total", "totalItems", "totalCount", "total_count", "totalElements"]
+    static let totalPages = ["totalPages", "total_pages", "pageCount", "page_count", "lastPage", "last_page", "pages"]
+    /// The number of the page at hand; its own spelling asks for another, but for `currentPage`.
+    static let pageNumber = [
+        ("page", "page"), ("currentPage", "page"), ("current_page", "page"), ("pageNumber", "pageNumber"),
+    ]
+    static let pageSize = ["limit", "pageSize", "page_size", "perPage", "per_page", "itemsPerPage", "take", "size"]
+    static let pageOffset = ["offset", "skip", "start"]
+
     static let channelId = ["id", "channelId"]
     static let channelType = ["xType", "x_type"]
     static let lastSeq = ["lastSeq", "last_seq"]

@@ -33,12 +33,17 @@ import Testing
         }
     }
 
-    @Test func emptyIsNothing() async throws {
+    /// Nothing is not a list without channels: it would take everything away.
+    @Test(arguments: [(200, ""), (204, ""), (200, "null"), (200, " \n")])
+    func anEmptyAnswerIsNoList(_ status: Int, _ body: String) async throws {
         try await withFabric {
-            $1.respond(200)
+            $1.respond(status, body: body)
         } _: { guild, _, _ in
-            #expect(try await guild.channels(token: "t").isEmpty)
-            #expect(try await guild.members(channel: "c", token: "t").isEmpty)
+            let channels = try await failure { () throws(FabricError) in try await guild.channels(token: "t") }
+            let members = try await failure { () throws(FabricError) in
+                try await guild.members(channel: "c", token: "t")
+            }
+            #expect(channels.kind == .malformed && members.kind == .malformed)
             let history = try await guild.history(channel: "c", from: nil, to: nil, limit: 5, token: "t")
             #expect(history.messages.isEmpty)
         }
@@ -100,8 +105,7 @@ import Testing
         arguments: [
             (#"{"messageId":"m","seq":5}"#, "m", 5), (#"{"id":"m","seq":"5"}"#, "m", 5),
             (#"{"message":{"id":"m","seq":5}}"#, "m", 5),
-            (#"{"data":{"messageId":"m"}}"#, "m", nil), ("", nil, nil), ("nonsense", nil, nil), (#"{"seq":5}"#, nil, 5),
-            ("[]", nil, nil),
+            (#"{"data":{"messageId":"m"}}"#, "m", nil), (#"{"seq":5}"#, nil, 5),
         ] as [(String, String?, Int64?)])
     func post(_ answer: String, _ id: String?, _ seq: Int64?) async throws {
         try await withFabric {
@@ -218,6 +222,59 @@ import Testing
             #expect(another.kind == .local)
             #expect(another.serverWords?.contains("own network") == true)
             #expect(other.requests.count == 1)
+        }
+    }
+
+    /// A file of the guild's own that leads elsewhere is judged like one that was elsewhere from the start.
+    @Test(arguments: ["127.0.0.1", "localhost", "[::1]", "127.0.0.2"])
+    func redirectsAreJudgedByWhereTheyLead(_ host: String) async throws {
+        let other = try TestServer { $1.respond(200, body: "secret") }
+        defer { other.stop() }
+        let port = other.port
+        try await withFabric { request, connection in
+            switch request.target {
+            case "/api/files/own": connection.respond(302, ["Location: /final"])
+            case "/final": connection.respond(200, body: "own")
+            default: connection.respond(302, ["Location: http://\(host):\(port)/x"])
+            }
+        } _: { guild, _, server in
+            let careful = try FabricGuild(
+                nodeId: "g", endpoint: server.url, http: guild.call.http,
+                foreignDownloads: .withoutTokenFromPublicAddresses)
+            let error = try await failure { () throws(FabricError) in
+                try await careful.download(url: "/api/files/away", to: path, maximumBytes: 10, token: "t")
+            }
+            #expect(error.kind == .local && error.serverWords?.contains("own network") == true)
+            #expect(other.connections == 0 && !FileManager.default.fileExists(atPath: path))
+            let own = try await careful.download(url: "/api/files/own", to: path, maximumBytes: 10, token: "t")
+            #expect(own.isComplete && own.sentCredentials)
+            if host == "127.0.0.1" {
+                let lenient = try await guild.download(url: "/api/files/away", to: path, maximumBytes: 10, token: "t")
+                #expect(lenient.isComplete && !lenient.sentCredentials)
+            }
+        }
+    }
+
+    /// A byte now and then keeps every pause short and the whole endless.
+    @Test func aTricklingFileEndsAtItsDeadline() async throws {
+        try await withFabric { request, connection in
+            if request.target == "/api/files/redirected" {
+                return connection.respond(302, ["Location: /api/files/trickle"])
+            }
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while !connection.waitForPeer(milliseconds: 50), connection.send([1]) {}
+            connection.close()
+        } _: { guild, _, _ in
+            for url in ["/api/files/trickle", "/api/files/redirected"] {
+                let start = ContinuousClock.now
+                let error = try await failure { () throws(FabricError) in
+                    try await guild.download(
+                        url: url, to: path, maximumBytes: 200_000, token: "t", deadline: .milliseconds(600))
+                }
+                #expect(error.kind == .passing(status: nil, retryAfter: nil))
+                #expect(ContinuousClock.now - start < .seconds(5) && ContinuousClock.now - start >= .milliseconds(600))
+                #expect(!FileManager.default.fileExists(atPath: path))
+            }
         }
     }
 

@@ -162,6 +162,47 @@ import Testing
         }
     }
 
+    @Test func theChannelListComesInPieces() async throws {
+        try await withSimulator { sim in
+            let scene = try await scene(sim)
+            for number in 1...4 {
+                try await sim.createChannel(name: "room \(number)", members: [scene.echo.id])
+            }
+            let url = "\(scene.api)/channels"
+            func names(_ rows: Any?) -> Int { (rows as? [[String: Any]])?.count ?? -1 }
+            let whole = try await Exchange.run(Exchange(url: url, bearer: scene.token)).array.count
+            await sim.updateSwitches { ($0.listPaging, $0.listPageSize) = (.cursor, 2) }
+            let cursor = try await Exchange.run(
+                ["", "?cursor=2", "?cursor=4", "?cursor=99"].map { Exchange(url: url + $0, bearer: scene.token) })
+            #expect(cursor.map { names($0.object["items"]) } == [2, 2, whole - 4, 0])
+            #expect(cursor[0].object["nextCursor"] as? String == "2" && cursor[2].object["nextCursor"] is NSNull)
+            await sim.updateSwitches { $0.listPaging = .page }
+            let page = try await Exchange.run(Exchange(url: url + "?page=2", bearer: scene.token))
+            #expect(names(page.object["items"]) == 2 && page.object["total"] as? Int == whole)
+            await sim.updateSwitches { $0.listPaging = .link }
+            #expect(try await Exchange.run(Exchange(url: url, bearer: scene.token)).array.count == 2)
+        }
+    }
+
+    /// A good status with a body that is no answer, instead of the work or after it.
+    @Test(arguments: [false, true]) func anAnswerIsReplaced(_ isProcessed: Bool) async throws {
+        try await withSimulator { sim in
+            let scene = try await scene(sim)
+            let path = "/api/channels/\(scene.channel.id)/messages"
+            await sim.faults.update {
+                $0.routes = [
+                    RouteFault(method: "POST", path: path, count: 1, body: "<html>", isProcessed: isProcessed)
+                ]
+            }
+            let url = "\(scene.api)/channels/\(scene.channel.id)/messages"
+            let post = Exchange(url: url, method: "POST", bearer: scene.token, json: #"{"content":"x"}"#)
+            let answers = try await Exchange.run([post, post])
+            #expect(answers.map(\.status) == [200, 201])
+            #expect(answers[0].body == "<html>")
+            #expect(await sim.history(scene.channel.id).count == (isProcessed ? 2 : 1))
+        }
+    }
+
     @Test func membersJoinLeavePurposePresenceCommandsSystem() async throws {
         try await withSimulator { sim in
             let scene = try await scene(sim)

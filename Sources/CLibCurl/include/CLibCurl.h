@@ -25,6 +25,7 @@ CURLcode clibcurl_set_header(CURL *easy, curl_write_callback callback, void *con
 CURLcode clibcurl_set_read(CURL *easy, curl_read_callback callback, void *context);
 CURLcode clibcurl_set_seek(CURL *easy, curl_seek_callback callback, void *context);
 CURLcode clibcurl_set_prereq(CURL *easy, curl_prereq_callback callback, void *context);
+CURLcode clibcurl_set_opensocket(CURL *easy, curl_opensocket_callback callback, void *context);
 
 /* The value, or 0 / NULL if libcurl does not know it. */
 long clibcurl_get_long(CURL *easy, CURLINFO info);

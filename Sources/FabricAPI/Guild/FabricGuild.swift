@@ -56,11 +56,16 @@ public struct FabricGuild: Sendable {
                 + "then check its membership.")
     }
 
-    /// The channels the user sees: public ones and those it is a member of. Entries without an id are left out.
+    /// The channels the user sees: public ones and those it is a member of, of all pages if the guild has pages. Entries
+    /// without an id are left out. Throws `.malformed` for an answer without a list, an empty one above all, and for a list
+    /// that says it goes on but cannot be read on.
     public func channels(token: String) async throws(FabricError) -> [FabricChannelInfo] {
         let operation = operation("listing the channels", token)
         let path = FabricSpelling.channelsPath(HTTPURL.encode(nodeId))
-        return try await list(operation, path, token).compactMap(FabricChannelInfo.init(reading:))
+        var seen: Set<String> = []
+        return try await list(operation, path, token).compactMap(FabricChannelInfo.init(reading:)).filter {
+            seen.insert($0.id).inserted
+        }
     }
 
     /// The members of a channel.
@@ -108,7 +113,8 @@ public struct FabricGuild: Sendable {
 
     /// Posts a message. The same `idempotencyKey` again gives the first one's result instead of a second message.
     ///
-    /// Throws `.unknownOutcome` if the connection was lost after the request had gone out.
+    /// Throws `.unknownOutcome` if the connection was lost after the request had gone out, or what came back is not the answer
+    /// to a post though its status was a good one: a proxy's page, nothing at all.
     public func post(
         channel: String, _ message: FabricOutgoingMessage, idempotencyKey: String, token: String
     ) async throws(FabricError) -> FabricPosted {
@@ -116,17 +122,19 @@ public struct FabricGuild: Sendable {
         let body = try await call.send(
             operation, .post, FabricSpelling.messagesPath(HTTPURL.encode(channel)), body: message.json, bearer: token,
             headers: [HTTPHeader(FabricSpelling.idempotencyHeader, idempotencyKey)])
-        // It is posted, whatever the answer says of it: an unreadable answer must not lead to a second post.
-        return FabricPosted(reading: (try? JSONValue(parsing: body)) ?? .null)
-    }
-
-    private func list(
-        _ operation: FabricOperation, _ path: String, _ token: String
-    ) async throws(FabricError) -> [JSONValue] {
-        let body = try await call.send(operation, .get, path, bearer: token)
-        let value = try FabricCall.value(body, operation)
-        if value == .null { return [] }
-        guard let list = value.list() else { throw operation.malformed("no list in it", body) }
-        return list
+        let answer = try? JSONValue(parsing: body)
+        let posted = FabricPosted(reading: answer ?? .null)
+        // What the guild takes as a command becomes no message, so it may have no id to tell.
+        let isAnswer =
+            posted.messageId != nil || posted.seq != nil
+            || FabricRealtime.isCommand(message.content) && (body.isEmpty || answer != nil)
+        guard isAnswer else {
+            var error = operation.malformed("the answer does not say which message it became", body)
+            error.kind = .unknownOutcome
+            error.remedy =
+                "It is looked up, or repeated under the same idempotency key; check what stands before the guild."
+            throw error
+        }
+        return posted
     }
 }

@@ -35,10 +35,14 @@ extension FabricGuild {
 
     /// Downloads an attachment to `path`; see `HTTPTransfer.download`. A relative URL is the guild's own.
     ///
-    /// The token goes to the guild's own origin only. `sentCredentials` of the result says whether it went.
-    /// - Parameter maximumBytes: more gives `.tooLarge`.
+    /// The token goes to the guild's own origin only. `sentCredentials` of the result says whether it went. Where foreign
+    /// files may come from public addresses only, that holds for each redirect too, by the address connected to.
+    /// - Parameters:
+    ///   - maximumBytes: more gives `.tooLarge`.
+    ///   - deadline: for the whole, redirects and waiting for a connection included; longer gives `.passing`. The default is
+    ///     ours: 10 min.
     public func download(
-        url: String, to path: String, maximumBytes: Int64, token: String
+        url: String, to path: String, maximumBytes: Int64, token: String, deadline: Duration = .seconds(600)
     ) async throws(FabricError) -> HTTPDownload {
         var operation = operation("downloading a file", token)
         let place = try resolve(url, operation)
@@ -51,8 +55,10 @@ extension FabricGuild {
                     .local, "files of other servers are not fetched", "Allow it, or fetch it by hand.")
             }
         }
-        var request = HTTPRequest(.get, place.text, bearer: isOwn ? token : nil, deadlines: .file)
-        request.needsPublicAddress = !isOwn && foreignDownloads == .withoutTokenFromPublicAddresses
+        var request = HTTPRequest(
+            .get, place.text, bearer: isOwn ? token : nil, deadlines: HTTPDeadlines(total: max(deadline, .zero)))
+        request.needsPublicAddress = foreignDownloads == .withoutTokenFromPublicAddresses
+        request.trustedOrigin = origin
         let result: HTTPDownload
         do throws(HTTPTransferError) {
             result = try await call.http.download(request, to: path, maximumBytes: maximumBytes)

@@ -15,6 +15,16 @@ public enum FabricRealtime {
     /// What a member says whose turn it is in a `discuss` or `work` channel, and who has nothing to say. The guild takes it
     /// as a command and shows it to nobody.
     public static let noReply = "/no-reply"
+    /// Moves the rotation on; like ``noReply`` it is shown to nobody.
+    public static let forceProceed = "/force-proceed"
+
+    /// Whether the guild takes a text as a command to itself instead of a message.
+    static func isCommand(_ text: String) -> Bool {
+        var text = text[...]
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text == noReply || text == forceProceed
+    }
+
     /// The author of messages that the guild or the system wrote.
     public static let systemAuthor = "00000000-0000-0000-0000-000000000000"
 

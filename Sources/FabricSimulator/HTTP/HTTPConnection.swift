@@ -137,6 +137,8 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     private func answer(_ response: Response, _ ticket: Ticket, _ context: ChannelHandlerContext) {
         state = .discarding
         guard let fault = ticket.fault else { return write(response, ticket, nil, context) }
+        let isReplaced = fault.answers && fault.isProcessed == true
+        let response = isReplaced ? FabricSimulator.answer(of: fault) : response
         guard let delay = fault.delay, delay > 0 else { return write(response, ticket, fault, context) }
         let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(delay * 1e9))) {

@@ -25,7 +25,7 @@ extension FabricSimulator {
             case .never: return .ignore
             case .after, nil: break
             }
-            if fault.status != nil || fault.redirect != nil { return .answer(ticket, Self.answer(of: fault)) }
+            if fault.answers, fault.isProcessed != true { return .answer(ticket, Self.answer(of: fault)) }
         }
         guard case .guild(let guild) = server, request.method == "POST", request.path == "/api/files" else {
             return .collect(ticket)
@@ -57,7 +57,7 @@ extension FabricSimulator {
             _ = note(request, user: nil, target: head.uri)
             return loop.makeSucceededFuture(HTTPHeaders())
         }
-        guard fault.status == nil, fault.redirect == nil, fault.drop == nil, fault.truncateAfter == nil else {
+        guard !fault.answers, fault.drop == nil, fault.truncateAfter == nil else {
             upgradeFaults[ObjectIdentifier(channel)] = fault
             return loop.makeSucceededFuture(nil)
         }
@@ -144,9 +144,11 @@ extension FabricSimulator {
         return "/" + parts.joined(separator: "/")
     }
 
-    private static func answer(of fault: RouteFault) -> Response {
-        let status = fault.status ?? 302
-        var response = Response.error(status, fault.message ?? "fault")
+    static func answer(of fault: RouteFault) -> Response {
+        let status = fault.status ?? (fault.redirect == nil ? 200 : 302)
+        var response =
+            fault.body.map { Response.text(Array($0.utf8), status: status) }
+            ?? Response.error(status, fault.message ?? "fault")
         if let seconds = fault.retryAfter { response.headers.append(("Retry-After", String(seconds))) }
         if let location = fault.redirect { response.headers.append(("Location", location)) }
         return response

@@ -14,7 +14,7 @@ extension FabricSimulator {
             case ("GET", 1, "channels"):
                 let wanted = request.query["guildId"]
                 let rows = wanted == nil || wanted == guild ? world.visibleChannels(guild: guild, user: user) : []
-                return .json(rows.map(world.wire))
+                return list(rows.map(world.wire), request)
             case ("POST", 1, "channels"):
                 return try createChannel(request, guild, user)
             case (_, 2..., "channels"):
@@ -53,6 +53,36 @@ extension FabricSimulator {
             return .text(request.body)
         default: return nil
         }
+    }
+
+    /// The channel list, whole or the piece that is asked for.
+    private func list(_ rows: [[String: any Sendable]], _ request: Request) -> Response {
+        let size = min(max(1, switches.listPageSize), 100_000)
+        func number(_ key: String) -> Int? {
+            request.query[key].flatMap { Int($0) }.map { max(0, min($0, rows.count)) }
+        }
+        let start: Int
+        switch switches.listPaging {
+        case .none: return .json(rows)
+        case .cursor: start = number("cursor") ?? 0
+        case .offset: start = number("offset") ?? 0
+        case .page, .link: start = min(rows.count, (max(1, number("page") ?? 1) - 1) * size)
+        }
+        let end = min(rows.count, start + size)
+        let piece = Array(rows[start..<end])
+        let page = start / size + 1
+        var object: [String: any Sendable] = ["items": piece, "limit": size, "total": rows.count]
+        switch switches.listPaging {
+        case .cursor: object = ["items": piece, "nextCursor": end < rows.count ? String(end) : JSONText.null]
+        case .page: object["page"] = page
+        case .offset: object["offset"] = start
+        case .link, .none:
+            var response = Response.json(piece)
+            let target = "\(request.path)?page=\(page + 1)"
+            if end < rows.count { response.headers.append(("Link", "<\(target)>; rel=\"next\"")) }
+            return response
+        }
+        return .json(object)
     }
 
     private func createChannel(_ request: Request, _ guild: String, _ user: String) throws(World.Refusal) -> Response {

@@ -87,6 +87,10 @@ public struct RouteFault: Sendable, Codable, Equatable {
     public var status: Int?
     /// `message` of the error body.
     public var message: String?
+    /// Answer with exactly this body, whatever it is, as a proxy's page or nothing at all; with no `status`, 200.
+    public var body: String?
+    /// The request is processed before it is answered so.
+    public var isProcessed: Bool?
     /// Seconds for the `Retry-After` header.
     public var retryAfter: Int?
     /// `Location` header; with no `status`, 302.
@@ -99,7 +103,8 @@ public struct RouteFault: Sendable, Codable, Equatable {
 
     public init(
         server: String? = nil, method: String? = nil, path: String, suffix: String? = nil, user: String? = nil,
-        skip: Int? = nil, count: Int? = nil, status: Int? = nil, message: String? = nil, retryAfter: Int? = nil,
+        skip: Int? = nil, count: Int? = nil, status: Int? = nil, message: String? = nil, body: String? = nil,
+        isProcessed: Bool? = nil, retryAfter: Int? = nil,
         redirect: String? = nil, delay: Double? = nil, truncateAfter: Int? = nil, drop: Drop? = nil
     ) {
         self.server = server
@@ -111,12 +116,17 @@ public struct RouteFault: Sendable, Codable, Equatable {
         self.count = count
         self.status = status
         self.message = message
+        self.body = body
+        self.isProcessed = isProcessed
         self.retryAfter = retryAfter
         self.redirect = redirect
         self.delay = delay
         self.truncateAfter = truncateAfter
         self.drop = drop
     }
+
+    /// Whether the answer is the fault's and not the simulator's.
+    var answers: Bool { status != nil || redirect != nil || body != nil }
 
     func matches(server: String, method: String, path: String, user: String?) -> Bool {
         (self.server == nil || self.server == server)

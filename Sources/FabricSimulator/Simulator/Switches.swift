@@ -25,6 +25,20 @@ public struct Switches: Sendable, Codable, Equatable {
         case items
     }
 
+    /// How the channel list comes in pieces.
+    public enum ListPaging: String, Sendable, Codable, CaseIterable {
+        /// At once, a mere array.
+        case none
+        /// `{"items":[…],"nextCursor":"…"}`, asked on with `cursor`
+        case cursor
+        /// `{"items":[…],"page":1,"limit":n,"total":n}`, asked on with `page`
+        case page
+        /// `{"items":[…],"offset":0,"limit":n,"total":n}`, asked on with `offset`
+        case offset
+        /// A mere array with a `Link` header, asked on with `page`
+        case link
+    }
+
     public enum IDKey: String, Sendable, Codable { case id, messageId, both }
 
     /// Under which key the author stands; `author` is the object form, `{"author":{"id":…}}`.
@@ -51,6 +65,9 @@ public struct Switches: Sendable, Codable, Equatable {
     public var idempotency = true
     /// Whether an idempotency key is bound to the user who sent it.
     public var idempotencyPerUser = false
+    public var listPaging: ListPaging = .none
+    /// Channels on one page of the list, at least 1.
+    public var listPageSize = 50
     public var historyEnvelope: HistoryEnvelope = .page
     /// The server's own limit on one page of history.
     public var historyMaximum = 200
@@ -80,7 +97,8 @@ public struct Switches: Sendable, Codable, Equatable {
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case tokenLifetime, centerTokenLifetime, tokenForm, statesLifetime, guildNeedsCenter, rejectMode
-        case cutAtExpiry, authorEcho, idempotency, idempotencyPerUser, historyEnvelope, historyMaximum
+        case cutAtExpiry, authorEcho, idempotency, idempotencyPerUser, listPaging, listPageSize
+        case historyEnvelope, historyMaximum
         case historyDescending, idKey, authorKey, attachmentKeys, postStatus, firstSeq, acknowledgesJoin,
             emitsMembership, uploadLimit, keepsUploadsUpTo
         case pingInterval, pingTimeout

@@ -14,6 +14,8 @@ final class Transfer {
     var failure: HTTPTransferError?
     /// The body of a failed download was cut on purpose.
     var isCut = false
+    /// An address of the own network was not connected to.
+    var isAddressRefused = false
     /// The request was begun on a connection.
     var isRequested = false
     var upload: [UploadSource] = []
@@ -47,6 +49,9 @@ final class Transfer {
         curl_slist_free_all(fields)
         errorText.deallocate()
     }
+
+    /// Whether this leg may go to public addresses only.
+    var needsPublicAddress: Bool { job.request.needsPublicAddress && job.url.origin != job.request.trustedOrigin }
 
     /// The whole request may have reached the server.
     var isRequestSent: Bool { isRequested && unsent == 0 }
@@ -100,6 +105,9 @@ final class Transfer {
         try check(clibcurl_set_header(easy, transferHeader, context), "HEADERFUNCTION")
         try check(clibcurl_set_write(easy, transferWrite, context), "WRITEFUNCTION")
         try check(clibcurl_set_prereq(easy, transferPrerequest, context), "PREREQFUNCTION")
+        if needsPublicAddress {
+            try check(clibcurl_set_opensocket(easy, transferOpenSocket, context), "OPENSOCKETFUNCTION")
+        }
     }
 
     private func addHeaders() throws(HTTPTransferError) {

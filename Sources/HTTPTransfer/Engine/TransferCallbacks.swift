@@ -83,14 +83,35 @@ extension Transfer {
     }
 
     func requestBegins(_ address: UnsafePointer<CChar>?) -> Bool {
-        if job.request.needsPublicAddress, !PublicAddress.isPublic(address.map { String(cString: $0) } ?? "") {
-            fail(.privateAddress, "the server's address is one of the own network, which is not asked")
+        // A connection that was open already, perhaps for the guild itself, is judged here.
+        if needsPublicAddress, !PublicAddress.isPublic(address.map { String(cString: $0) } ?? "") {
+            failPrivateAddress()
             return false
         }
         isRequested = true
         clock.connected(hasBody: unsent > 0, at: .now)
         return true
     }
+}
+
+extension Transfer {
+    private func failPrivateAddress() {
+        fail(
+            .privateAddress,
+            "the address of \(job.url.origin.authority) is one of the own network, which is not asked")
+    }
+
+    /// Before anything is connected to: the address itself, whatever its name meant when somebody else looked.
+    func openSocket(_ address: curl_sockaddr, _ text: String) -> Int32 {
+        guard PublicAddress.isPublic(text) else {
+            isAddressRefused = true
+            return Int32(CURL_SOCKET_BAD)
+        }
+        return socket(address.family, address.socktype | Int32(SOCK_CLOEXEC.rawValue), address.protocol)
+    }
+
+    /// No address of the server's was one to connect to.
+    func nothingConnected() { if isAddressRefused { failPrivateAddress() } }
 }
 
 private func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {
@@ -119,4 +140,29 @@ func transferPrerequest(
 ) -> Int32 {
     guard let context else { return Int32(CURL_PREREQFUNC_ABORT) }
     return Int32(transfer(context).requestBegins(primary) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
+}
+
+func transferOpenSocket(
+    _ context: UnsafeMutableRawPointer?, _ purpose: curlsocktype, _ address: UnsafeMutablePointer<curl_sockaddr>?
+) -> curl_socket_t {
+    guard let context, let address else { return curl_socket_t(CURL_SOCKET_BAD) }
+    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN) + 1)
+    let isKnown = withUnsafePointer(to: &address.pointee.addr) { start -> Bool in
+        // The structure ends in an address of its own length; what is read lies within it.
+        switch address.pointee.family {
+        case AF_INET:
+            start.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                var number = $0.pointee.sin_addr
+                return inet_ntop(AF_INET, &number, &text, socklen_t(text.count)) != nil
+            }
+        case AF_INET6 where address.pointee.addrlen >= MemoryLayout<sockaddr_in6>.size:
+            UnsafeRawPointer(start).withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
+                var number = $0.pointee.sin6_addr
+                return inet_ntop(AF_INET6, &number, &text, socklen_t(text.count)) != nil
+            }
+        default: false
+        }
+    }
+    let shown = isKnown ? String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : ""
+    return transfer(context).openSocket(address.pointee, shown)
 }

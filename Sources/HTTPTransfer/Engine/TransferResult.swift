@@ -3,6 +3,7 @@ import CLibCurl
 extension Transfer {
     /// The result, once libcurl is done with the handle.
     func result(_ code: CURLcode) -> Result<TransferOutcome, HTTPTransferError> {
+        if code == CURLE_COULDNT_CONNECT { nothingConnected() }
         if let failure { return .failure(failure) }
         guard code == CURLE_OK || isCut else { return .failure(error(code)) }
         if case .file = job.sink, head.status == 206 {

@@ -49,6 +49,9 @@ public struct HTTPRequest: Sendable {
     /// Nothing is sent to a server of the own network (loopback, private, link-local addresses): for URLs that
     /// strangers give. Checked on the address that is really connected to, on every hop; a proxy hides it.
     public var needsPublicAddress = false
+    /// The one origin that ``needsPublicAddress`` does not concern, whatever its address: that of the server whose files are
+    /// asked for. A redirect from it to anywhere else is judged.
+    public var trustedOrigin: HTTPOrigin?
 
     /// - Parameters:
     ///   - deadlines: default ``HTTPDeadlines/request``.
