@@ -20,18 +20,26 @@ struct Status: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
     @Flag(help: "The whole status as JSON.")
     var json = false
+    @Option(help: "Only this account.")
+    var account: String?
+    @Flag(help: "With the last turns: when, how long, what became of them and why.")
+    var recent = false
 
-    func run() throws { try CommandLineTool.finish { $0.status(json: json) }(config) }
+    func run() throws {
+        try CommandLineTool.finish { $0.status(json: json, account: account, recent: recent) }(config)
+    }
 }
 
 struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Reads the configuration again; accounts that did not change are not touched.")
+        abstract: "Reads the configuration again and says what changed; accounts that did not change are not touched.")
     @OptionGroup var config: ConfigurationOption
     @Flag(help: "Load the modules' code anew instead, under the settings in effect.")
     var module = false
+    @Flag(help: "What was done as JSON.")
+    var json = false
 
-    func run() throws { try CommandLineTool.finish { $0.reload(module: module) }(config) }
+    func run() throws { try CommandLineTool.finish { $0.reload(module: module, json: json) }(config) }
 }
 
 struct Send: ParsableCommand {

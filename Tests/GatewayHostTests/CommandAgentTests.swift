@@ -7,10 +7,16 @@ import Testing
 
 @Suite struct CommandAgentTests {
     let log = LogLines()
+    let scratch: Scratch
+    let directories: TurnDirectories
+    init() throws {
+        scratch = try Scratch()
+        directories = try TurnDirectories(stateDirectory: scratch.path)
+    }
 
-    func turn(_ text: String = "hello") throws -> Turn {
+    func turn(_ text: String = "hello", account: String = "a") throws -> Turn {
         let delivery: JSONValue = [
-            "delivery": "d1", "account": "a", "wake": true, "conversation": ["id": "test:g/c"],
+            "delivery": "d1", "account": .string(account), "wake": true, "conversation": ["id": "test:g/c"],
             "message": ["text": .string(text)],
         ]
         return Turn(head: try #require(DeliveryHead(delivery.serialized)), delivery: delivery.serialized)
@@ -18,13 +24,16 @@ import Testing
 
     func agent(
         _ script: String, timeout: Duration = .seconds(120), output: Int = 1 << 20, hidden: Set<String> = [],
-        slots: CommandSlots = CommandSlots(8)
+        slots: CommandSlots = CommandSlots(8), form: CommandSettings.Output = .text
     ) -> CommandAgent {
         var configuration = CommandSettings(command: ["/bin/sh", "-c", script])
         configuration.timeout = timeout
         configuration.maximumOutput = output
         configuration.hiddenVariables = hidden
-        return CommandAgent(name: "helper", configuration: configuration, slots: slots, logger: log.logger())
+        configuration.output = form
+        return CommandAgent(
+            name: "helper", configuration: configuration, slots: slots, directories: directories,
+            reserve: DescriptorReserve(), logger: log.logger())
     }
 
     func failure(_ agent: CommandAgent) async throws -> String {
@@ -63,6 +72,7 @@ import Testing
     @Test func aMissingProgramIsNamed() async throws {
         let agent = CommandAgent(
             name: "helper", configuration: .init(command: ["/nonexistent/answer"]), slots: CommandSlots(1),
+            directories: directories, reserve: DescriptorReserve(),
             logger: log.logger())
         let text = try await failure(agent)
         #expect(text.contains("/nonexistent/answer") && text.contains("agents.helper.command"))
@@ -153,5 +163,50 @@ import Testing
         )
         #expect(try await EchoAgent().answer(self.turn("hi"))?.text == "echo: hi")
         #expect(try await EchoAgent().answer(self.turn("")) == nil)
+    }
+
+    @Test func anAnswerMayBringFilesFromTheTurnsDirectory() async throws {
+        let script = """
+            cat > /dev/null; cd "$GATEWAY_TURN_DIRECTORY" && printf blue > blue.txt && stat -c %a . > mode
+            printf '{"text":"here","media":[{"path":"blue.txt"},{"path":"%s/mode","name":"m"}],"replyTo":"m7"}' "$PWD"
+            """
+        var reply = try await agent(script, form: .json).answer(turn())
+        let files = try #require(reply?.files)
+        #expect(reply?.text == "here" && reply?.replyTo == "m7")
+        #expect(files.map(\.name) == ["blue.txt", "m"])
+        #expect(try files.map { String(decoding: try Files.read($0.path), as: UTF8.self) } == ["blue", "700\n"])
+        // They live as long as the answer, and not longer.
+        reply = nil
+        try await eventually("the directory is gone") { Files.names(in: scratch.path + "/turns").isEmpty }
+    }
+
+    @Test(arguments: [
+        ("echo plain", "not one JSON object"), ("echo '[1]'", "no object"),
+        ("echo '{\"txt\":\"x\"}'", "unknown key “txt”"),
+        ("echo '{\"text\":1}'", "“text” in its output is not a string"),
+        ("echo '{\"media\":[{\"path\":\"nothing\"}]}'", "cannot be read"),
+        ("echo '{\"media\":[{\"path\":\"/\"}]}'", "no regular file"), ("echo '{\"media\":[{}]}'", "“media[0].path”"),
+    ])
+    func aBadObjectIsAFailedTurnThatSaysWhy(script: String, words: String) async throws {
+        let failure = try await failure(agent(script, form: .json))
+        #expect(failure.contains(words), "\(failure)")
+    }
+
+    @Test func nothingInAnObjectIsNoAnswer() async throws {
+        for script in ["true", "echo; echo", "echo '{}'", "echo '{\"text\":\" \",\"media\":[]}'"] {
+            #expect(try await agent(script, form: .json).answer(turn()) == nil, "\(script)")
+        }
+    }
+
+    @Test func oneAccountsTurnsLeaveAPlaceForAnothers() async throws {
+        let slots = CommandSlots(4)
+        let fifo = scratch.path + "/never"
+        #expect(mkfifo(fifo, 0o600) == 0)
+        let stuck = (0..<6).map { _ in Task { try await agent("cat \(fifo)", slots: slots).answer(turn()) } }
+        try await eventually("its turns wait for places") { slots.waitingSince("a") != nil }
+        #expect(try await agent("echo through", slots: slots).answer(turn(account: "b"))?.text == "through")
+        for task in stuck { task.cancel() }
+        for task in stuck { _ = await task.result }
+        #expect(slots.waitingSince("a") == nil)
     }
 }

@@ -73,14 +73,14 @@ import Testing
 
     @Test func slotsAreGivenInOrderAndCancelledOnesAreSkipped() async {
         let slots = CommandSlots(1)
-        #expect(await slots.enter())
-        let cancelled = Task { await slots.enter() }
+        #expect(await slots.enter("a"))
+        let cancelled = Task { await slots.enter("a") }
         cancelled.cancel()
         #expect(await cancelled.value == false)
-        let next = Task { await slots.enter() }
-        slots.leave()
+        let next = Task { await slots.enter("a") }
+        slots.leave("a")
         #expect(await next.value)
-        slots.leave()
-        #expect(await slots.enter())
+        slots.leave("a")
+        #expect(await slots.enter("a"))
     }
 }

@@ -6,9 +6,18 @@ package struct CommandSettings: Sendable, Equatable {
     package var timeout: Duration = .seconds(600)
     /// Bytes of standard output that are taken; more is a failed turn.
     package var maximumOutput: Int = 1 << 20
+    /// What standard output is.
+    package var output: Output = .text
     /// Variables of the gateway's environment that the command must not see: the channel's secrets.
     package var hiddenVariables: Set<String> = []
     package init(command: [String]) { self.command = command }
+
+    package enum Output: String, CaseIterable, Sendable {
+        /// The answer's text.
+        case text
+        /// One object with text and files.
+        case json
+    }
 }
 
 /// One entry of `bindings`.

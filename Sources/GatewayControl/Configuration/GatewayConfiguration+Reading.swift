@@ -94,7 +94,8 @@ extension GatewayConfiguration {
             let command = section.strings("command")
             // A day is more than any turn may take; the module gives its lane up after 30 min by itself.
             let timeout = section.number("timeoutSeconds", in: 0.001...86_400)
-            let output = section.int("maximumOutputBytes", in: 1...(1 << 30))
+            let maximumOutput = section.int("maximumOutputBytes", in: 1...(1 << 30))
+            let output = section.choice("output", CommandSettings.Output.self)
             section.finish()
             guard member.node.members != nil else { continue }
             // Kept even with a finding, so that bindings to it are not findings too.
@@ -111,7 +112,8 @@ extension GatewayConfiguration {
                 if program.contains("/") { words[0] = path(program, file) }
                 var settings = CommandSettings(command: words)
                 if let timeout { settings.timeout = .seconds(timeout) }
-                if let output { settings.maximumOutput = output }
+                if let maximumOutput { settings.maximumOutput = maximumOutput }
+                if let output { settings.output = output }
                 settings.hiddenVariables = hidden
                 agents[member.name] = .command(settings)
             case (true, false): break

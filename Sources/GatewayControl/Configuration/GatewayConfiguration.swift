@@ -31,6 +31,16 @@ package struct GatewayConfiguration: Sendable, Equatable {
     /// Commands of agents that run at once.
     package var maximumCommands: Int
 
+    /// Agents whose commands cannot be run, as the machine is now.
+    package var commandProblems: [GatewayError] {
+        agents.sorted { $0.key < $1.key }.compactMap { name, settings in
+            guard case .command(let command) = settings, let found = CommandProgram.problem(of: command.command) else {
+                return nil
+            }
+            return GatewayError(found.problem, place: "\(file): agents.\(name).command", remedy: found.remedy)
+        }
+    }
+
     /// Names of the environment variables the channels take secrets from (`{"env": NAME}` anywhere in their sections):
     /// the commands of agents do not get to see them.
     package static func secretVariables(in value: JSONValue) -> Set<String> {

@@ -44,6 +44,28 @@ package enum Files {
         }
     }
 
+    /// Creates a directory with mode 0700, or takes one that is there: a real directory of this user's that nobody else
+    /// may write. A symbolic link in its place is refused.
+    package static func makePrivateDirectory(_ path: String) throws(POSIXFailure) {
+        if mkdir(path, 0o700) == 0 { return }
+        guard errno == EEXIST else { throw POSIXFailure(operation: "creating directory \(path)") }
+        var facts = stat()
+        guard lstat(path, &facts) == 0 else { throw POSIXFailure(operation: "examining \(path)") }
+        guard facts.st_mode & S_IFMT == S_IFDIR else {
+            throw POSIXFailure(operation: "creating directory \(path)", code: ENOTDIR)
+        }
+        guard facts.st_uid == geteuid(), facts.st_mode & 0o022 == 0 else {
+            throw POSIXFailure(operation: "using \(path), which is not this user's alone", code: EPERM)
+        }
+    }
+
+    /// Removes a file, or a directory with all that is in it. Symbolic links are removed, never followed.
+    package static func removeTree(_ path: String) {
+        if unlink(path) == 0 || errno == ENOENT { return }
+        for name in names(in: path) { removeTree(path + "/" + name) }
+        rmdir(path)
+    }
+
     /// Names in a directory, without `.` and `..`; empty if it cannot be read.
     package static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }

@@ -29,10 +29,17 @@ struct ReplyFile: Equatable, Sendable {
 struct AgentReply: Equatable, Sendable {
     var text: String
     var files: [ReplyFile]
-    init(text: String, files: [ReplyFile] = []) {
+    /// The id of the message it answers.
+    var replyTo: String?
+    /// Where files of it may lie: kept until the answer is with the module, or given up.
+    var directory: TurnDirectory?
+    init(text: String, files: [ReplyFile] = [], replyTo: String? = nil) {
         self.text = text
         self.files = files
+        self.replyTo = replyTo
     }
+
+    static func == (a: Self, b: Self) -> Bool { a.text == b.text && a.files == b.files && a.replyTo == b.replyTo }
 }
 
 /// Why a turn failed. Holds no text of the delivery or the answer.
@@ -47,10 +54,12 @@ struct AgentFailure: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Answers `echo: <text>`, and sends back the files it received; without text just the files.
+/// Answers `echo: <text>`, and sends back the files it received; without text just the files. It never answers an agent:
+/// two of its kind in one channel would not end.
 struct EchoAgent: Agent {
     func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply? {
         let head = turn.head
+        guard !head.authorIsAgent else { return nil }
         let files = head.media.compactMap { file in
             file.path.map { ReplyFile(path: $0, name: file.name, mediaType: file.mediaType) }
         }

@@ -1,25 +1,37 @@
 import GatewayControl
+import Glibc
+import Locking
 import Logging
 
-/// Runs a command once per wake delivery: the delivery as JSON on standard input, the answer's text on standard
-/// output. Nothing (or only white space) is no answer; an exit code other than 0 is a failed turn.
+/// Runs a command once per wake delivery: the delivery as JSON on standard input, the answer on standard output. Nothing
+/// (or only white space) is no answer; an exit code other than 0 is a failed turn.
 struct CommandAgent: Agent {
+    /// Where the command finds the directory of its turn.
+    static let directoryVariable = "GATEWAY_TURN_DIRECTORY"
+
     private let name: String
     private let configuration: CommandSettings
     private let slots: CommandSlots
+    private let directories: TurnDirectories
+    private let reserve: DescriptorReserve
     private let logger: Logger
 
-    init(name: String, configuration: CommandSettings, slots: CommandSlots, logger: Logger) {
+    init(
+        name: String, configuration: CommandSettings, slots: CommandSlots, directories: TurnDirectories,
+        reserve: DescriptorReserve, logger: Logger
+    ) {
         self.name = name
         self.configuration = configuration
         self.slots = slots
+        self.directories = directories
+        self.reserve = reserve
         self.logger = logger
     }
 
     func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply? {
-        guard await slots.enter() else { throw AgentFailure("the gateway is stopping", cancelled: true) }
-        let ended = await run(turn)
-        slots.leave()
+        guard await slots.enter(turn.head.account) else { throw Self.stopping }
+        defer { slots.leave(turn.head.account) }
+        let (ended, directory) = try await patiently(turn)
         let program = configuration.command.first ?? ""
         let metadata: Logger.Metadata = ["agent": "\(name)", "delivery": "\(turn.head.id)"]
         if !ended.errors.isEmpty {
@@ -37,26 +49,79 @@ struct CommandAgent: Agent {
             throw AgentFailure(
                 "\(program) wrote more than \(configuration.maximumOutput) bytes and was killed; see agents.\(name).maximumOutputBytes"
             )
-        case .cancelled: throw AgentFailure("the gateway is stopping", cancelled: true)
+        case .cancelled: throw Self.stopping
         case .notStarted(let failure):
             throw AgentFailure("\(failure); check agents.\(name).command")
         }
-        let text = String(decoding: ended.output, as: UTF8.self)
-        if !text.utf8.elementsEqual(ended.output) {
-            logger.warning("the agent's answer was not valid UTF-8; the bad bytes were replaced", metadata: metadata)
+        var reply: AgentReply?
+        switch configuration.output {
+        case .text:
+            let (text, isUTF8) = CommandAnswer.text(ended.output)
+            if !isUTF8 {
+                logger.warning(
+                    "the agent's answer was not valid UTF-8; the bad bytes were replaced", metadata: metadata)
+            }
+            reply = text
+        case .json: reply = try CommandAnswer.object(ended.output, directory: directory.path)
         }
-        let answer = text.trimmingEnd()
-        return answer.isEmpty ? nil : AgentReply(text: answer)
+        reply?.directory = directory
+        return reply
+    }
+
+    private static let stopping = AgentFailure("the gateway is stopping", cancelled: true)
+
+    /// Runs the command; where the machine has no room for it at the moment, the turn waits and is not lost.
+    private func patiently(
+        _ turn: Turn
+    ) async throws(AgentFailure) -> (ended: CommandProcess.Ended, directory: TurnDirectory) {
+        var wait = Duration.milliseconds(250)
+        var waited = false
+        while true {
+            let failure: POSIXFailure
+            do throws(POSIXFailure) {
+                let directory = try directories.make()
+                let ended = await run(turn, in: directory)
+                guard case .notStarted(let reason) = ended.end else {
+                    if waited { logger.notice("turns go on", metadata: ["agent": "\(name)"]) }
+                    return (ended, directory)
+                }
+                guard reason.isScarcity else { return (ended, directory) }
+                failure = reason
+            } catch {
+                guard error.isScarcity else {
+                    throw AgentFailure("\(error); check the state directory and its permissions")
+                }
+                failure = error
+            }
+            if !waited {
+                logger.error(
+                    "a turn waits for resources: \(failure)",
+                    metadata: [
+                        "agent": "\(name)", "account": "\(turn.head.account)",
+                        "remedy": "raise the limit (ulimit -n, ulimit -u, LimitNOFILE), or lower maximumCommands",
+                    ])
+            }
+            waited = true
+            do {
+                try await Task.sleep(for: wait)
+            } catch {
+                throw Self.stopping
+            }
+            wait = min(wait * 2, .seconds(5))
+        }
     }
 
     /// Runs the process on a thread of its own; cancellation kills the group.
-    private func run(_ turn: Turn) async -> CommandProcess.Ended {
+    private func run(_ turn: Turn, in directory: TurnDirectory) async -> CommandProcess.Ended {
         let result = Once<CommandProcess.Ended>()
+        let loan = reserve.lend(CommandProcess.descriptors)
+        defer { reserve.takeBack(loan) }
         let process: CommandProcess
         do {
             process = try CommandProcess(
                 command: configuration.command, input: turn.delivery, timeout: configuration.timeout,
-                maximumOutput: configuration.maximumOutput, hiddenVariables: configuration.hiddenVariables)
+                maximumOutput: configuration.maximumOutput, hiddenVariables: configuration.hiddenVariables,
+                variables: [Self.directoryVariable: directory.path])
             try DetachedThread.start("agent-\(name)") { result.decide(process.run()) }
         } catch {
             return CommandProcess.Ended(end: .notStarted(error))
@@ -67,4 +132,9 @@ struct CommandAgent: Agent {
             process.cancel()
         }
     }
+}
+
+extension POSIXFailure {
+    /// The machine has no room at the moment; later it may.
+    var isScarcity: Bool { [EMFILE, ENFILE, EAGAIN, ENOMEM, ENOBUFS, ENOSPC, EDQUOT].contains(code) }
 }

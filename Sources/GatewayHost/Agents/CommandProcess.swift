@@ -21,6 +21,8 @@ final class CommandProcess: Sendable {
         var errors: String = ""
     }
 
+    /// Descriptors that one run takes while it starts: six ends of pipes, an eventfd, a pidfd, and what spawning needs.
+    static let descriptors = 10
     /// What is kept of standard error: enough for the last lines of a stack trace.
     private static let keptErrors = 4096
 
@@ -29,18 +31,21 @@ final class CommandProcess: Sendable {
     private let timeout: Duration
     private let maximumOutput: Int
     private let hiddenVariables: Set<String>
+    private let variables: [String: String]
     private let cancelled: Locked<Bool> = Locked(false)
     /// An eventfd that wakes the thread for a cancellation; closed with the object.
     private let wake: Int32
 
     init(
-        command: [String], input: [UInt8], timeout: Duration, maximumOutput: Int, hiddenVariables: Set<String>
+        command: [String], input: [UInt8], timeout: Duration, maximumOutput: Int, hiddenVariables: Set<String>,
+        variables: [String: String] = [:]
     ) throws(POSIXFailure) {
         self.command = command
         self.input = input
         self.timeout = timeout
         self.maximumOutput = maximumOutput
         self.hiddenVariables = hiddenVariables
+        self.variables = variables
         wake = gateway_eventfd()
         guard wake >= 0 else { throw POSIXFailure(operation: "making an eventfd") }
     }
@@ -69,7 +74,7 @@ final class CommandProcess: Sendable {
         let pid: pid_t
         do {
             try pipes.open()
-            pid = try CommandSpawn.start(command, pipes: pipes, hiddenVariables: hiddenVariables)
+            pid = try CommandSpawn.start(command, pipes: pipes, hiding: hiddenVariables, adding: variables)
         } catch {
             return Ended(end: .notStarted(error))
         }

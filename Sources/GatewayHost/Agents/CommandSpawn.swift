@@ -69,7 +69,7 @@ struct CommandPipes {
 /// three pipes, and an environment without the channel's secrets.
 enum CommandSpawn {
     static func start(
-        _ command: [String], pipes: CommandPipes, hiddenVariables: Set<String>
+        _ command: [String], pipes: CommandPipes, hiding hidden: Set<String>, adding added: [String: String]
     ) throws(POSIXFailure) -> pid_t {
         guard let program = command.first else {
             throw POSIXFailure(operation: "starting an empty command", code: EINVAL)
@@ -99,7 +99,7 @@ enum CommandSpawn {
 
         var pid: pid_t = 0
         let code = withCStrings(command) { arguments in
-            withCStrings(environment(without: hiddenVariables)) { environment in
+            withCStrings(environment(without: hidden.union(added.keys)) + added.map { "\($0)=\($1)" }) { environment in
                 posix_spawnp(&pid, program, &actions, &attributes, arguments, environment)
             }
         }

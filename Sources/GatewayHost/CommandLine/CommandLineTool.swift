@@ -8,6 +8,8 @@ public struct CommandLineTool: Sendable {
     private let configuration: String
     private let print: @Sendable (String) -> Void
     private let complain: @Sendable (String) -> Void
+    /// How long a gateway that is well may take for an answer that needs no work.
+    public static let patience = Duration.seconds(10)
 
     /// - Parameter configuration: the file's path; it tells the state directory, where the gateway listens.
     public init(
@@ -26,18 +28,28 @@ public struct CommandLineTool: Sendable {
     }
 
     /// Shows the status.
-    public func status(json: Bool) -> Int32 {
-        ask(["command": "status"]) { status in
+    /// - Parameters:
+    ///   - account: only this account; all if `nil`.
+    ///   - recent: with the last turns.
+    public func status(json: Bool, account: String? = nil, recent: Bool = false) -> Int32 {
+        var request: [String: JSONValue] = ["command": "status", "recent": .bool(recent)]
+        if let account { request["account"] = .string(account) }
+        return ask(.object(request)) { status in
+            if let account, status["accounts"]?.elements?.isEmpty != false {
+                complain(
+                    "gateway: there is no account “\(account)”; gateway status lists all\n".printable(lineBreak: "\n"))
+                return 1
+            }
             let report = StatusReport(status)
-            print(json ? status.line + "\n" : report.text)
+            print(json ? status.line + "\n" : report.text + (recent ? TurnsReport(status).text : ""))
             return report.isWell ? 0 : 1
         }
     }
 
-    /// Reloads settings, or modules.
-    public func reload(module: Bool) -> Int32 {
+    /// Reloads settings, or modules, and says what that changed.
+    public func reload(module: Bool, json: Bool = false) -> Int32 {
         ask(["command": "reload", "module": .bool(module)], within: .seconds(300)) { result in
-            print(result.line + "\n")
+            print(json ? result.line + "\n" : ReloadReport(result).text)
             return 0
         }
     }
@@ -71,8 +83,10 @@ public struct CommandLineTool: Sendable {
 
     /// A command of the module's own.
     public func module(command: String, _ arguments: [String: String]) -> Int32 {
-        ask(["command": "module", "name": .string(command), "arguments": .object(arguments.mapValues { .string($0) })])
-        {
+        ask(
+            ["command": "module", "name": .string(command), "arguments": .object(arguments.mapValues { .string($0) })],
+            within: .seconds(60)
+        ) {
             print($0.line + "\n")
             return 0
         }
@@ -97,10 +111,15 @@ public struct CommandLineTool: Sendable {
     }
 
     private func ask(
-        _ request: JSONValue, within limit: Duration = .seconds(60), _ use: (JSONValue) -> Int32
+        _ request: JSONValue, within limit: Duration = patience, _ use: (JSONValue) -> Int32
     ) -> Int32 {
         do {
-            return use(try ControlClient.ask(request, stateDirectory: stateDirectory(), within: limit))
+            let directory = try stateDirectory()
+            // What may take long is asked only of a gateway that answers at all.
+            if limit > Self.patience {
+                _ = try ControlClient.ask(["command": "ping"], stateDirectory: directory, within: Self.patience)
+            }
+            return use(try ControlClient.ask(request, stateDirectory: directory, within: limit))
         } catch ControlClient.Failure.noGateway(let path) {
             complain("gateway: \(ControlClient.Failure.noGateway(path: path))\n")
             return 3

@@ -1,4 +1,5 @@
 import Dispatch
+import GatewayControl
 import Glibc
 import Logging
 
@@ -16,7 +17,11 @@ extension CommandLineTool {
         // A connection that went away is an error where it is used, never the end of the process.
         signal(SIGPIPE, SIG_IGN)
         let logger = log.logger(level: level)
-        let gateway = Gateway(configurationFile: configuration, logger: logger)
+        // Connections are descriptors; the soft limit of most systems is for programs that have a few.
+        _ = DescriptorLimit.raise()
+        var options = Gateway.Options()
+        options.reservesDescriptors = true
+        let gateway = Gateway(configurationFile: configuration, options: options, logger: logger)
         let signals = Signals(gateway: gateway, logger: logger)
         defer { signals.cancel() }
         do {

@@ -12,6 +12,8 @@ final class ControlServer: Sendable {
     static let maximumRequest = 4 << 20
     /// Connections at once; more wait in the system's queue.
     static let maximumConnections = 32
+    /// How long a whole request may take to come, and an answer to be read. Nobody who types is on the other side.
+    static let patience = Duration.seconds(10)
 
     typealias Handler = @Sendable (JSONValue) async -> JSONValue
 
@@ -26,10 +28,14 @@ final class ControlServer: Sendable {
     private let wake: Int32
     private let ended = Once<Void>()
     private let path: String
+    private let patience: Duration
 
     /// Listens at once. The caller holds the state directory, so whatever lies at the path is a leftover.
-    init(stateDirectory: String, logger: Logger, handler: @escaping Handler) throws(POSIXFailure) {
+    init(
+        stateDirectory: String, patience: Duration = patience, logger: Logger, handler: @escaping Handler
+    ) throws(POSIXFailure) {
         self.handler = handler
+        self.patience = patience
         self.logger = logger
         let address = try ControlAddress(stateDirectory: stateDirectory)
         path = address.path
@@ -79,6 +85,8 @@ final class ControlServer: Sendable {
         var outgoing: [UInt8] = []
         var busy = false
         var finished = false
+        /// Since when the other side is waited for, while no request is under way.
+        var waitingSince = ContinuousClock.now
     }
 
     private func serve(_ listener: Int32) {
@@ -88,6 +96,7 @@ final class ControlServer: Sendable {
         sigaddset(&blocked, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &blocked, nil)
         var connections: [Int32: Connection] = [:]
+        var door = ControlDoor(listener: listener)
         var lastSerial: UInt64 = 0
         var stopAt: ContinuousClock.Instant?
         while true {
@@ -98,6 +107,7 @@ final class ControlServer: Sendable {
             for answer in answers where connections[answer.connection]?.serial == answer.serial {
                 connections[answer.connection]?.outgoing += answer.bytes
                 connections[answer.connection]?.busy = false
+                connections[answer.connection]?.waitingSince = .now
             }
             for descriptor in Array(connections.keys) { step(descriptor, &connections) }
             // Whoever asked for the stop shall have the answer; but nobody can hold up the end by not reading.
@@ -107,7 +117,7 @@ final class ControlServer: Sendable {
                 if .now >= end || connections.values.allSatisfy({ !$0.busy && $0.outgoing.isEmpty }) { break }
             }
             var polled = [pollfd(fd: wake, events: Int16(POLLIN), revents: 0)]
-            let open = connections.count < Self.maximumConnections && !stopping
+            let open = connections.count < Self.maximumConnections && !stopping && door.mayOpen()
             polled.append(pollfd(fd: open ? listener : -1, events: Int16(POLLIN), revents: 0))
             for (descriptor, connection) in connections {
                 // A finished connection with a request under way waits for the answer only: its hang-up is known.
@@ -115,24 +125,34 @@ final class ControlServer: Sendable {
                 let events = connection.outgoing.isEmpty ? POLLIN : POLLOUT
                 polled.append(pollfd(fd: descriptor, events: Int16(events), revents: 0))
             }
-            poll(&polled, nfds_t(polled.count), stopping ? 100 : -1)
+            poll(&polled, nfds_t(polled.count), wait(connections, stopping: stopping, shut: door.isShut))
             if polled[0].revents != 0 {
                 var count: UInt64 = 0
                 _ = read(wake, &count, MemoryLayout<UInt64>.size)
             }
-            if polled[1].revents != 0 {
-                let descriptor = gateway_accept(listener)
-                if descriptor >= 0 {
-                    lastSerial += 1
-                    connections[descriptor] = Connection(serial: lastSerial)
-                }
+            if polled[1].revents != 0, let descriptor = door.accept() {
+                lastSerial += 1
+                connections[descriptor] = Connection(serial: lastSerial)
             }
             for entry in polled.dropFirst(2) where entry.revents != 0 { receive(entry.fd, &connections) }
         }
         for descriptor in connections.keys { close(descriptor) }
-        close(listener)
+        door.close()
         unlink(path)
         ended.decide(())
+    }
+
+    /// Milliseconds until something is due; −1 if nothing is.
+    private func wait(_ connections: [Int32: Connection], stopping: Bool, shut: Bool) -> Int32 {
+        var wait: Duration?
+        if stopping { wait = .milliseconds(100) }
+        if shut { wait = min(wait ?? ControlDoor.pause, ControlDoor.pause) }
+        for connection in connections.values where !connection.busy {
+            let left = max(.zero, patience - (.now - connection.waitingSince))
+            wait = min(wait ?? left, left)
+        }
+        guard let wait else { return -1 }
+        return Int32(clamping: Int((wait / .milliseconds(1)).rounded(.up)))
     }
 
     private func receive(_ descriptor: Int32, _ connections: inout [Int32: Connection]) {
@@ -150,10 +170,22 @@ final class ControlServer: Sendable {
     /// Sends what is to be sent, begins the next request, closes what is over.
     private func step(_ descriptor: Int32, _ connections: inout [Int32: Connection]) {
         guard var connection = connections[descriptor] else { return }
+        if !connection.busy, .now - connection.waitingSince >= patience {
+            if connection.outgoing.isEmpty, !connection.finished {
+                let refusal = ControlAnswer.failure(
+                    GatewayError("no whole request came within \(patience.brief)", remedy: "Send one line of JSON"))
+                let bytes = refusal.serialized + [UInt8(ascii: "\n")]
+                _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            }
+            close(descriptor)
+            connections[descriptor] = nil
+            return
+        }
         if !connection.outgoing.isEmpty {
             let count = connection.outgoing.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 connection.outgoing.removeFirst(count)
+                connection.waitingSince = .now
             } else if errno != EAGAIN, errno != EINTR {
                 connection.outgoing = []
                 connection.finished = true

@@ -11,7 +11,7 @@ public struct ModuleDirectory: Sendable {
     /// Opens (creates, mode 0700) the folder.
     public init(path: String) throws(POSIXFailure) {
         self.path = path
-        try Files.makeDirectory(path)
+        try Files.makePrivateDirectory(path)
     }
 
     /// Copies the library under a name nobody used before.

@@ -60,12 +60,15 @@ public struct ModuleLoader: Sendable {
         let late = ModuleError(
             .open, "the module did not open within \(openDeadline)", place: path,
             remedy: "Install a working build; what ran before still runs")
-        let result = await opened.value(within: openDeadline, or: .failure(late))
+        let stopping = ModuleError(
+            .open, "it was given up, because the gateway is stopping", place: path, remedy: "Load it again later")
+        let result = await opened.value(
+            within: openDeadline, or: .failure(late), cancelled: { .failure(stopping) })
         switch result {
         case .failure(let error):
             // After the deadline the thread still owns the callbacks. A table that cannot be used cannot be shut down
             // either, and may call back for ever: its context stays.
-            if error != late, error.kind != .version { ModuleCallbacks.release(host.functions) }
+            if error != late, error != stopping, error.kind != .version { ModuleCallbacks.release(host.functions) }
             remove()
             throw error
         case .success(let table):

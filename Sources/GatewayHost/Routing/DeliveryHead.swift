@@ -19,8 +19,12 @@ struct DeliveryHead: Equatable, Sendable {
     var redelivered: Bool
     /// Where an answer goes.
     var conversation: String
+    /// The message's position in the conversation.
+    var sequence: Int64?
     /// The message's text. Never logged.
     var text: String
+    /// The author is known to be an agent.
+    var authorIsAgent: Bool
     var media: [Media]
 
     /// Reads a delivery; `nil` if a field without which nothing can be done is missing. In one pass and without a tree,
@@ -38,6 +42,8 @@ struct DeliveryHead: Equatable, Sendable {
         }
         var (id, account, conversation): (String?, String?, String?)
         var (channel, text) = ("", "")
+        var sequence: Int64?
+        var authorIsAgent = false
         var wake: Bool?
         var redelivered = false
         var media: [Media] = []
@@ -58,6 +64,8 @@ struct DeliveryHead: Equatable, Sendable {
                 conversation = value["id"]?.string
             } else if key.equals("message"), value.kind == .object {
                 text = value["text"]?.string ?? ""
+                sequence = value["seq"]?.int64
+                authorIsAgent = value["author"]?["isAgent"]?.bool ?? false
             } else if key.equals("media"), value.kind == .array {
                 value.forEachElement { file in
                     media.append(
@@ -72,5 +80,6 @@ struct DeliveryHead: Equatable, Sendable {
         guard let id, !id.isEmpty, let account, let wake, let conversation else { return nil }
         (self.id, self.account, self.wake, self.conversation) = (id, account, wake, conversation)
         (self.channel, self.text, self.redelivered, self.media) = (channel, text, redelivered, media)
+        (self.sequence, self.authorIsAgent) = (sequence, authorIsAgent)
     }
 }

@@ -9,10 +9,18 @@ import Logging
 /// when the turn is settled, and completes `send` only then. Were the process to die between the two, the delivery
 /// would come again, and the turn's idempotency key keeps the answer single.
 final class Router: Sendable {
+    /// A turn that is not over.
+    private struct Active {
+        var task: Task<Void, Never>
+        var account: String
+        var since: ContinuousClock.Instant
+    }
+
     private struct State {
         var table: RoutingTable
         var ledger = TurnLedger()
-        var turns: [UInt64: Task<Void, Never>] = [:]
+        var board = TurnBoard()
+        var turns: [UInt64: Active] = [:]
         var lastTurn: UInt64 = 0
         var unrouted: Set<String> = []
         var ended = false
@@ -35,7 +43,13 @@ final class Router: Sendable {
         state.withLock {
             $0.table = table
             $0.unrouted = []
+            $0.board.keep(agents: table.has(agent:), accounts: { _ in true })
         }
+    }
+
+    /// Forgets what was of other accounts.
+    func keep(accounts: Set<String>) {
+        state.withLock { $0.board.keep(agents: { _ in true }, accounts: accounts.contains) }
     }
 
     /// A delivery, on the module's thread. Returns promptly.
@@ -52,7 +66,7 @@ final class Router: Sendable {
             case .finished: return .finished
             case .underWay: return .taken
             case .resend(let reply):
-                begin(&state) { await self.send(reply, for: head) }
+                begin(&state, head.account) { await self.send(reply, for: head) }
             case .run:
                 let routed = state.table.agent(channel: channel, account: head.account)
                 if routed == nil, state.unrouted.insert(head.account).inserted {
@@ -64,7 +78,7 @@ final class Router: Sendable {
                         ])
                 }
                 let turn = Turn(head: head, delivery: bytes)
-                begin(&state) { await self.run(turn, by: routed?.agent, named: routed?.name ?? "") }
+                begin(&state, head.account) { await self.run(turn, by: routed?.agent, named: routed?.name ?? "") }
             }
             return .taken
         }
@@ -79,39 +93,114 @@ final class Router: Sendable {
             state.ended = true
             return Array(state.turns.values)
         }
-        for turn in turns { turn.cancel() }
+        for turn in turns { turn.task.cancel() }
     }
 
     /// Waits for the cancelled turns to be gone. The slots must have ended, or a turn might wait for a gate.
     func finish() async {
         let turns = state.withLock { Array($0.turns.values) }
-        for turn in turns { await turn.value }
+        for turn in turns { await turn.task.value }
     }
 
-    private func begin(_ state: inout State, _ body: @escaping @Sendable () async -> Void) {
+    private func begin(_ state: inout State, _ account: String, _ body: @escaping @Sendable () async -> Void) {
         state.lastTurn += 1
         let number = state.lastTurn
-        state.turns[number] = Task {
+        let task = Task {
             await body()
             self.state.withLock { $0.turns[number] = nil }
         }
+        state.turns[number] = Active(task: task, account: account, since: .now)
     }
 
     private func run(_ turn: Turn, by agent: (any Agent)?, named name: String) async {
         let head = turn.head
-        guard let agent else { return await settle(head, .failed) }
+        let begun = ContinuousClock.now
+        var record = TurnRecord(
+            delivery: head.id, account: head.account, agent: name, conversation: head.conversation,
+            sequence: head.sequence, redelivered: head.redelivered, startedAt: WallTime.now(), seconds: 0,
+            outcome: .silent)
+        logger.debug("turn begins", metadata: metadata(record))
+        func over(_ outcome: TurnRecord.Outcome) {
+            record.seconds = (.now - begun) / .seconds(1)
+            record.outcome = outcome
+            ended(record)
+        }
+        guard let agent else {
+            over(.failed("no agent answers for this account"))
+            return await settle(head, .failed)
+        }
         do {
-            guard let reply = try await agent.answer(turn) else { return await settle(head, .finished) }
+            guard let reply = try await agent.answer(turn) else {
+                over(.silent)
+                return await settle(head, .finished)
+            }
+            over(.answered(files: reply.files.count))
             state.withLock { $0.ledger.sending(head.id, reply) }
             await send(reply, for: head)
         } catch {
-            guard !error.cancelled else { return state.withLock { $0.ledger.forget(head.id) } }
-            logger.error(
-                "a turn failed: \(error)",
-                metadata: ["agent": "\(name)", "account": "\(head.account)", "delivery": "\(head.id)"])
+            guard !error.cancelled else {
+                over(.interrupted)
+                return state.withLock { $0.ledger.forget(head.id) }
+            }
+            over(.failed(String(error.description.prefix(TurnRecord.longestReason))))
             await settle(head, .failed)
         }
     }
+
+    // MARK: what operators see
+
+    private func ended(_ turn: TurnRecord) {
+        let change = state.withLock { $0.board.ended(turn) }
+        var metadata = metadata(turn)
+        metadata["seconds"] = "\((turn.seconds * 1000).rounded() / 1000)"
+        switch turn.outcome {
+        case .answered(let files): logger.debug("turn ends: answered, \(files) files", metadata: metadata)
+        case .silent: logger.debug("turn ends: nothing to say", metadata: metadata)
+        case .failed(let reason): logger.debug("turn ends: failed: \(reason)", metadata: metadata)
+        case .refused(let reason): logger.debug("turn ends: not sent: \(reason)", metadata: metadata)
+        case .interrupted:
+            logger.notice(
+                "a turn was cut short by the stop; it is not settled, so that its message is delivered again",
+                metadata: metadata)
+        }
+        switch change {
+        case nil: break
+        case .fails(let reason): logger.error("an agent's turns fail: \(reason)", metadata: metadata)
+        case .recovered(let count):
+            logger.notice(
+                "the agent's turns succeed again, after \(count) that failed", metadata: metadata)
+        }
+    }
+
+    private func metadata(_ turn: TurnRecord) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "agent": "\(turn.agent)", "account": "\(turn.account)", "delivery": "\(turn.delivery)",
+            "conversation": "\(turn.conversation)",
+        ]
+        if let sequence = turn.sequence { metadata["seq"] = "\(sequence)" }
+        return metadata
+    }
+
+    /// How turns of an account go: those that run, and how its agent does.
+    func summary(of account: String, agent: String?) -> JSONValue {
+        state.withLock { state in
+            let running = state.turns.values.filter { $0.account == account }
+            var summary: [String: JSONValue] = ["running": .int(Int64(running.count))]
+            if let oldest = running.map(\.since).min() {
+                summary["oldestSeconds"] = .double(((.now - oldest) / .seconds(1)).rounded())
+            }
+            if let agent, let standing = state.board.standing(of: agent, for: account) {
+                summary["total"] = .int(Int64(standing.turns))
+                summary["failuresInRow"] = .int(Int64(standing.failuresInRow))
+                if let error = standing.lastError { summary["lastError"] = .string(error) }
+                if let at = standing.lastErrorAt { summary["lastErrorAt"] = .string(WallTime.text(at)) }
+            }
+            return .object(summary)
+        }
+    }
+
+    /// The last turns of an account, the newest last.
+    func recent(of account: String) -> [TurnRecord] { state.withLock { $0.board.recent(of: account) } }
 
     private func settle(_ head: DeliveryHead, _ outcome: DeliveryOutcome) async {
         state.withLock { _ = $0.ledger.finish(head.id) }
@@ -150,6 +239,7 @@ final class Router: Sendable {
             return state.withLock { $0.ledger.notSent(head.id) }
         case .invalid, .failed:
             logger.error("an answer could not be sent: \(refusal)", metadata: metadata)
+            state.withLock { $0.board.refused(head.id, account: head.account, reason: "\(refusal)") }
             await settle(head, .failed)
             return nil
         }
@@ -161,6 +251,7 @@ final class Router: Sendable {
             "delivery": .string(head.id),
         ]
         if !reply.files.isEmpty { message["media"] = .array(reply.files.map(\.json)) }
+        if let replyTo = reply.replyTo { message["replyTo"] = .string(replyTo) }
         return .object(message)
     }
 }

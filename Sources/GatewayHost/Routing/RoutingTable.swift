@@ -10,6 +10,8 @@ struct RoutingTable: Sendable {
         self.bindings = bindings
     }
 
+    func has(agent: String) -> Bool { agents[agent] != nil }
+
     /// The agent of an account: by a binding of this account, else by one of its channel, else the one of the same name.
     func agent(channel: String, account: String) -> (name: String, agent: any Agent)? {
         let bound =

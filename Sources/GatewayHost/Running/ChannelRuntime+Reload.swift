@@ -7,6 +7,8 @@ extension ChannelRuntime {
     struct Adopted: Sendable {
         var added: [String] = []
         var changed: [String] = []
+        /// Those that took up their change without a restart.
+        var adopted: [String] = []
         var removed: [String] = []
         var accounts: [JSONValue] = []
         /// Why nothing is configured; `nil` if something is.
@@ -37,6 +39,7 @@ extension ChannelRuntime {
     func apply(_ adopted: Adopted) {
         let described = Self.describe(adopted)
         slots.describe(described)
+        router.keep(accounts: Set(described.keys))
         unconfigured = adopted.unconfigured
         for account in adopted.removed { handle(.removed(account: account)) }
         for account in supervisor.accounts where described[account] == nil { handle(.removed(account: account)) }
@@ -150,7 +153,8 @@ extension ChannelRuntime {
     private static func adopted(_ answer: JSONValue) -> Adopted {
         Adopted(
             added: answer["added"]?.texts ?? [], changed: answer["changed"]?.texts ?? [],
-            removed: answer["removed"]?.texts ?? [], accounts: answer["accounts"]?.elements ?? [],
+            adopted: answer["adopted"]?.texts ?? [], removed: answer["removed"]?.texts ?? [],
+            accounts: answer["accounts"]?.elements ?? [],
             unconfigured: answer["configured"]?.flag == true
                 ? nil : answer["reason"]?.text ?? "the module did not say that it is configured")
     }

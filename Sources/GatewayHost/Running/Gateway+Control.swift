@@ -5,7 +5,10 @@ import Logging
 
 extension Gateway {
     /// The state of everything: process, plugins, accounts.
-    public func status() async -> JSONValue {
+    /// - Parameters:
+    ///   - account: only the accounts of this name; all if `nil`.
+    ///   - recent: with the last turns of each.
+    public func status(account only: String? = nil, recent: Bool = false) async -> JSONValue {
         var plugins: [JSONValue] = []
         var accounts: [JSONValue] = []
         for (id, channel) in channels.sorted(by: { $0.key < $1.key }) {
@@ -13,9 +16,17 @@ extension Gateway {
             plugins.append(plugin)
             for entry in entries {
                 guard case .object(var members) = entry else { continue }
+                let account = entry["accountId"]?.text ?? ""
+                guard only == nil || only == account else { continue }
                 members["channel"] = .string(id)
-                let agent = table.agent(channel: id, account: entry["accountId"]?.text ?? "")
+                let agent = table.agent(channel: id, account: account)
                 members["agent"] = agent.map { .string($0.name) } ?? .null
+                var turns = channel.router.summary(of: account, agent: agent?.name).members ?? [:]
+                if let since = slots?.waitingSince(account) {
+                    turns["waitingSeconds"] = .double(((.now - since) / .seconds(1)).rounded())
+                }
+                members["turns"] = .object(turns)
+                if recent { members["recent"] = .array(channel.router.recent(of: account).map(\.json)) }
                 accounts.append(.object(members))
             }
         }
@@ -23,8 +34,19 @@ extension Gateway {
             "pid": .int(Int64(getpid())), "startedAt": .string(WallTime.text(startedAt)),
             "configuration": .string(configurationFile),
             "stateDirectory": .string(configuration?.stateDirectory ?? ""), "plugins": .array(plugins),
-            "accounts": .array(accounts),
+            "accounts": .array(accounts), "descriptors": Self.descriptors, "warnings": .array(commandWarnings()),
         ]
+    }
+
+    private static var descriptors: JSONValue {
+        let limit = DescriptorLimit.current.soft
+        // With none left to count with, all are open.
+        return ["limit": .int(Int64(limit)), "open": .int(Int64(DescriptorLimit.open ?? limit))]
+    }
+
+    /// Agents whose commands cannot be run.
+    private func commandWarnings() -> [JSONValue] {
+        (configuration?.commandProblems ?? []).map { .string("\($0.place): \($0.problem). \($0.remedy)") }
     }
 
     /// Sends a message as an account; `{"messageId","seq"}`.
@@ -99,7 +121,10 @@ extension Gateway {
     func answer(_ request: JSONValue) async -> JSONValue {
         do {
             switch request["command"]?.text {
-            case "status": return ControlAnswer.success(await status())
+            case "status":
+                let status = await status(account: request["account"]?.text, recent: request["recent"]?.flag ?? false)
+                return ControlAnswer.success(status)
+            case "ping": return ControlAnswer.success(["pid": .int(Int64(getpid()))])
             case "reload": return ControlAnswer.success(try await reload(module: request["module"]?.flag ?? false))
             case "send":
                 guard case .object(var message) = request else { break }

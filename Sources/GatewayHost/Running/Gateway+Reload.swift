@@ -5,7 +5,9 @@ import Logging
 extension Gateway {
     /// Reads the configuration again and follows it account by account; with `module` the modules' code is loaded anew
     /// instead, under the settings in effect.
-    /// - Returns: what was done: `{"added":[…],"changed":[…],"removed":[…]}`, or `{"modules":{id: version}}`.
+    /// - Returns: what was done: `{"added":[…],"changed":[…],"adopted":[…],"removed":[…]}` for the accounts, `agents`,
+    ///   `bindings` and `plugins` of the same form, `maximumCommands` if that is another, `warnings`; or
+    ///   `{"modules":{id: version}}`.
     /// - Throws: `GatewayError` with every finding; then everything goes on as it was.
     @discardableResult
     public func reload(module: Bool = false) async throws(GatewayError) -> JSONValue {
@@ -14,6 +16,7 @@ extension Gateway {
                 module ? try await gateway.reloadModules() : try await gateway.reloadSettings()
             }
         } catch {
+            let error = stopping ? GatewayError("the reload was cut short, because the gateway is stopping") : error
             logger.error("the reload was refused: \(error)")
             throw error
         }
@@ -50,12 +53,16 @@ extension Gateway {
                 )
             }
         }
+        let change = ConfigurationChange(from: old, to: new)
+        let warnings = try commandFindings(new, change)
+        let routes = try routes(of: new)
         let prepared = try await prepare(wanted, old: old, new: new)
 
         // From here on nothing can fail.
         configuration = new
-        table = makeTable(new)
-        var result: [String: [String]] = ["added": [], "changed": [], "removed": []]
+        (table, slots) = routes
+        reserve.hold(descriptorsToReserve(new))
+        var result: [String: [String]] = ["added": [], "changed": [], "adopted": [], "removed": []]
         for (id, channel) in channels where !wanted.contains(where: { $0.id == id }) {
             result["removed"]?.append(contentsOf: await channel.supervisor.accounts)
             await channel.shutdown(drain: options.restartDrain)
@@ -65,6 +72,7 @@ extension Gateway {
         for (id, adopted) in prepared.adopted {
             result["added"]?.append(contentsOf: adopted.added)
             result["changed"]?.append(contentsOf: adopted.changed)
+            result["adopted"]?.append(contentsOf: adopted.adopted)
             result["removed"]?.append(contentsOf: adopted.removed)
             await channels[id]?.apply(adopted)
         }
@@ -74,9 +82,29 @@ extension Gateway {
             await channel.startAccounts()
             result["added"]?.append(contentsOf: await channel.supervisor.accounts)
         }
-        let answer = result.mapValues { JSONValue.array($0.sorted().map { .string($0) }) }
-        logger.notice("settings reloaded", metadata: answer.mapValues { .string($0.line) })
+        var answer = result.mapValues { JSONValue.array($0.sorted().map { .string($0) }) }
+        answer["agents"] = change.agents.json
+        answer["bindings"] = change.bindings.json
+        answer["plugins"] = change.plugins.json
+        if let count = change.maximumCommands { answer["maximumCommands"] = .int(Int64(count)) }
+        answer["warnings"] = .array(warnings.map { .string($0) })
+        let words = ReloadReport(.object(answer)).text.trimmingEnd()
+        logger.notice("settings reloaded: \(words.split(separator: "\n").joined(separator: "; "))")
         return .object(answer)
+    }
+
+    /// An agent that is new or changed must be able to run; one that stays as it was is not this reload's mistake.
+    private func commandFindings(
+        _ new: GatewayConfiguration, _ change: ConfigurationChange
+    ) throws(GatewayError) -> [String] {
+        let problems = new.commandProblems
+        let touched = Set((change.agents.added + change.agents.changed).map { "\(new.file): agents.\($0).command" })
+        let mistakes = problems.filter { touched.contains($0.place) }
+        guard let first = mistakes.first else { return problems.map(\.description) }
+        guard mistakes.count > 1 else { throw first }
+        throw GatewayError(
+            "\(mistakes.count) agents have commands that cannot be run", place: new.file,
+            remedy: "Correct them all", findings: mistakes.map(\.description))
     }
 
     private struct Prepared {

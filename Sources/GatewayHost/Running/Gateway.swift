@@ -19,6 +19,8 @@ public actor Gateway {
         public var stopDrain: Duration = .seconds(3)
         /// The same when one account must restart.
         public var restartDrain: Duration = .seconds(2)
+        /// Whether descriptors are held back for turns: for a process that is a gateway and nothing else.
+        public var reservesDescriptors = false
         /// The defaults.
         public init() {}
     }
@@ -30,7 +32,10 @@ public actor Gateway {
     var channels: [String: ChannelRuntime] = [:]
     var table = RoutingTable()
     var loader: ModuleLoader?
-    private var slots: (count: Int, slots: CommandSlots)?
+    var slots: CommandSlots?
+    private var directories: TurnDirectories?
+    /// Held back so that turns can start when sockets have taken all other descriptors.
+    let reserve = DescriptorReserve()
     private var lock: StateLock?
     private var control: ControlServer?
     private var last: Task<Void, Never>?
@@ -75,6 +80,7 @@ public actor Gateway {
         // Last, so that “stop” is answered when it is true; the answer itself is sent by the one who asked to stop.
         await control?.stop()
         control = nil
+        directories?.remove()
         lock = nil
         logger.notice("stopped")
     }
@@ -88,7 +94,8 @@ public actor Gateway {
             if swept > 0 { logger.info("removed \(swept) module copies of gateways that are gone") }
             loader = ModuleLoader(
                 directory: modules, openDeadline: options.openDeadline, deadlines: options.deadlines, logger: logger)
-            table = makeTable(configuration)
+            directories = try TurnDirectories(stateDirectory: configuration.stateDirectory)
+            (table, slots) = try routes(of: configuration)
             for plugin in configuration.plugins where plugin.enabled {
                 channels[plugin.id] = try await open(plugin, configuration)
             }
@@ -103,7 +110,10 @@ public actor Gateway {
             await stopNow(drain: .zero)
             throw error
         }
+        reserve.hold(descriptorsToReserve(configuration))
+        for problem in configuration.commandProblems { logger.error("an agent cannot be run: \(problem)") }
         for channel in channels.values { await channel.startAccounts() }
+        await sayWhatFits()
         logger.notice(
             "gateway runs",
             metadata: ["configuration": "\(configuration.file)", "stateDirectory": "\(configuration.stateDirectory)"])
@@ -130,6 +140,32 @@ public actor Gateway {
         return runtime
     }
 
+    /// What commands need at once, but no more than an eighth of all there are.
+    func descriptorsToReserve(_ configuration: GatewayConfiguration) -> Int {
+        guard options.reservesDescriptors else { return 0 }
+        return min(configuration.maximumCommands * CommandProcess.descriptors, DescriptorLimit.current.soft / 8)
+    }
+
+    /// Every account takes a descriptor for its connection to each guild, and now and then one for a request.
+    private func sayWhatFits() async {
+        guard options.reservesDescriptors else { return }
+        var accounts = 0
+        for channel in channels.values { accounts += await channel.supervisor.runningAccounts.count }
+        let limit = DescriptorLimit.current.soft
+        let free = max(0, limit - (DescriptorLimit.open ?? limit))
+        let metadata: Logger.Metadata = [
+            "accounts": "\(accounts)", "limit": "\(limit)", "free": "\(free)", "reserved": "\(reserve.held)",
+        ]
+        // One guild each at least; an eighth more for requests.
+        if accounts + accounts / 8 > free {
+            logger.error(
+                "too few descriptors for so many accounts: there is room for about \(free - free / 9) connections",
+                metadata: metadata.merging(["remedy": "raise the limit (ulimit -Hn, LimitNOFILE)"]) { $1 })
+        } else {
+            logger.info("there are descriptors for about \(free - free / 9) connections", metadata: metadata)
+        }
+    }
+
     static func manifest(
         of plugin: GatewayConfiguration.Plugin, _ configuration: GatewayConfiguration
     ) throws -> ChannelManifest {
@@ -143,24 +179,25 @@ public actor Gateway {
         return manifest
     }
 
-    /// The agents and bindings of a configuration.
-    func makeTable(_ configuration: GatewayConfiguration) -> RoutingTable {
-        let slots: CommandSlots
-        if let current = self.slots, current.count == configuration.maximumCommands {
-            slots = current.slots
-        } else {
-            slots = CommandSlots(configuration.maximumCommands)
-            self.slots = (configuration.maximumCommands, slots)
-        }
+    /// The agents and bindings of a configuration, and the places of its commands. Has no effect.
+    func routes(
+        of new: GatewayConfiguration
+    ) throws(GatewayError) -> (table: RoutingTable, slots: CommandSlots?) {
+        guard let directories else { throw GatewayError("the gateway is not started") }
+        // Commands that run keep their places, so the bound holds across a reload that does not change it.
+        let isSame = new.maximumCommands == configuration?.maximumCommands
+        let slots = isSame ? self.slots ?? CommandSlots(new.maximumCommands) : CommandSlots(new.maximumCommands)
         var agents: [String: any Agent] = [:]
-        for (name, settings) in configuration.agents {
+        for (name, settings) in new.agents {
             switch settings {
             case .echo: agents[name] = EchoAgent()
             case .command(let command):
-                agents[name] = CommandAgent(name: name, configuration: command, slots: slots, logger: logger)
+                agents[name] = CommandAgent(
+                    name: name, configuration: command, slots: slots, directories: directories, reserve: reserve,
+                    logger: logger)
             }
         }
-        return RoutingTable(agents: agents, bindings: configuration.bindings)
+        return (RoutingTable(agents: agents, bindings: new.bindings), slots)
     }
 
     /// Runs one of `start` and `reload` after the one before it.

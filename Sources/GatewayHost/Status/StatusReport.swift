@@ -32,6 +32,14 @@ public struct StatusReport: Sendable {
             if let problem = plugin["problem"]?.text { notes.append("\(id): \(problem)") }
             if let reason = plugin["unconfigured"]?.text { notes.append("\(id) is not configured: \(reason)") }
         }
+        if let limit = status["descriptors"]?["limit"]?.integer, let open = status["descriptors"]?["open"]?.integer,
+            open >= limit - limit / 20
+        {
+            notes.append(
+                "\(open) of \(limit) descriptors are in use; raise the limit (ulimit -Hn, LimitNOFILE), or bind fewer accounts"
+            )
+        }
+        for warning in status["warnings"]?.texts ?? [] { notes.append(warning) }
         if plugins.isEmpty { notes.append("no plugin is loaded; see plugins in the configuration") }
         self.notes = notes
         headline =
@@ -106,13 +114,30 @@ public struct StatusReport: Sendable {
             }
             line.problem = (["not connected", reason] + guilds).filter { !$0.isEmpty }.joined(separator: ", ")
             line.remedy = "it keeps trying by itself"
+        } else if let problem = failing(account) {
+            line.problem = problem
+            line.remedy = "gateway status --account \(line.account) --recent lists its turns"
         } else if let dead = account["deadLetters"]?.integer, dead > 0 {
             line.problem = "\(dead) message\(dead == 1 ? "" : "s") could never be sent"
             line.remedy = "gateway deadletters list"
         } else if case .null? = account["agent"] {
             line.problem = "no agent answers for it"
             line.remedy = "add agents.\(line.account), or a binding"
+        } else if let seconds = account["turns"]?["waitingSeconds"]?.number, seconds >= longWait {
+            line.problem = "a turn has waited \(Duration.seconds(seconds).brief) for a command to end"
+            line.remedy = "see which turns run so long, or raise maximumCommands"
         }
+    }
+
+    /// Seconds after which a turn that waits for a place is a problem.
+    private static let longWait = 60.0
+
+    /// That the agent fails, since the last turn that did not.
+    private static func failing(_ account: JSONValue) -> String? {
+        guard let turns = account["turns"], let count = turns["failuresInRow"]?.integer, count > 0 else { return nil }
+        let last = turns["lastErrorAt"]?.text.map { ", last at \($0)" } ?? ""
+        return "the agent \(account["agent"]?.text ?? "") fails: \(turns["lastError"]?.text ?? "no reason given") "
+            + "(\(count) turn\(count == 1 ? "" : "s in a row")\(last))"
     }
 
     /// Agent, guilds, channels, and what waits.
@@ -125,6 +150,10 @@ public struct StatusReport: Sendable {
                 $0 + ($1["channels"]?.integer ?? Int64($1["channels"]?.elements?.count ?? 0))
             }
             parts.append("\(connected)/\(guilds.count) guilds, \(channels) channels")
+        }
+        if let running = account["turns"]?["running"]?.integer, running > 0 {
+            let seconds = account["turns"]?["oldestSeconds"]?.number ?? 0
+            parts.append("\(running) turn\(running == 1 ? "" : "s") running, \(Duration.seconds(seconds).brief)")
         }
         for (key, name) in [("waiting", "waiting"), ("outbox", "to send")] {
             if let count = account[key]?.integer, count > 0 { parts.append("\(count) \(name)") }

@@ -1,0 +1,124 @@
+import Foundation
+import GatewayControl
+import JSONBytes
+import Testing
+
+@testable import GatewayHost
+
+/// The state directory, the files in it, and its door.
+@Suite struct StateSecurityTests {
+    func refusal(_ directory: String) -> String {
+        do {
+            _ = try StateLock(directory: directory)
+            return "taken"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func aLockThatIsALinkIsNotFollowed() throws {
+        let scratch = try Scratch()
+        let victim = try scratch.write("precious", to: "victim")
+        let state = scratch.path + "/state"
+        try Files.makePrivateDirectory(state)
+        #expect(symlink(victim, state + "/gateway.lock") == 0)
+        #expect(refusal(state).contains("symbolic link"))
+        unlink(state + "/gateway.lock")
+        #expect(link(victim, state + "/gateway.lock") == 0)
+        #expect(refusal(state).contains("hard links"))
+        #expect(String(decoding: try Files.read(victim), as: UTF8.self) == "precious")
+        unlink(state + "/gateway.lock")
+        #expect(refusal(state) == "taken")
+    }
+
+    @Test func aDirectoryThatOthersMayWriteIsRefused() throws {
+        let scratch = try Scratch()
+        for mode: mode_t in [0o777, 0o770, 0o702] {
+            chmod(scratch.path, mode)
+            #expect(refusal(scratch.path).contains("others may write"), "\(String(mode, radix: 8))")
+        }
+        chmod(scratch.path, 0o755)
+        #expect(refusal(scratch.path) == "taken")
+    }
+
+    @Test func folderInTheStateDirectoryMustBeReal() throws {
+        let scratch = try Scratch()
+        let elsewhere = scratch.path + "/elsewhere"
+        try Files.makePrivateDirectory(elsewhere)
+        _ = try scratch.write("precious", to: "elsewhere/file")
+        for name in ["modules", "turns"] { #expect(symlink(elsewhere, scratch.path + "/" + name) == 0) }
+        #expect(throws: POSIXFailure.self) { try ModuleDirectory(path: scratch.path + "/modules") }
+        // What is left of turns is removed, and the link with it; what it pointed at stays.
+        _ = try TurnDirectories(stateDirectory: scratch.path)
+        #expect(Files.names(in: elsewhere) == ["file"])
+        var facts = stat()
+        #expect(lstat(scratch.path + "/turns", &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR)
+    }
+
+    @Test func idleConnectionsDoNotBlockTheDoor() async throws {
+        let scratch = try Scratch()
+        let server = try ControlServer(
+            stateDirectory: scratch.path, patience: .milliseconds(200), logger: LogLines().logger()
+        ) { _ in ControlAnswer.success(7) }
+        let path = scratch.path
+        let answer = try await blocking { () -> JSONValue? in
+            guard let address = try? ControlAddress(stateDirectory: path) else { return nil }
+            var idle: [Int32] = []
+            defer { for descriptor in idle { close(descriptor) } }
+            for index in 0..<ControlServer.maximumConnections + 8 {
+                guard let descriptor = try? ControlAddress.socket() else { return nil }
+                idle.append(descriptor)
+                guard address.lend({ connect(descriptor, $0, $1) }) == 0 else { return nil }
+                // Some say nothing, some a part of a request.
+                if index % 2 == 0 { _ = send(descriptor, "{\"n\"", 4, Int32(MSG_NOSIGNAL)) }
+            }
+            let answer = try? ControlClient.ask([:], stateDirectory: path, within: .seconds(30))
+            var refusal = [UInt8](repeating: 0, count: 4096)
+            guard let first = idle.first, read(first, &refusal, refusal.count) > 0,
+                String(decoding: refusal, as: UTF8.self).contains("no whole request came")
+            else { return nil }
+            return answer
+        }
+        #expect(answer == 7)
+        await server.stop()
+    }
+
+    @Test func aServerThatSaysNothingIsCalledFrozen() async throws {
+        let scratch = try Scratch()
+        let lock = try StateLock(directory: scratch.path)
+        let address = try ControlAddress(stateDirectory: scratch.path)
+        let listener = try ControlAddress.socket()
+        defer { close(listener) }
+        #expect(address.lend { bind(listener, $0, $1) } == 0 && listen(listener, 1) == 0)
+        let path = scratch.path
+        // Often enough that the queue of those who wait is full too.
+        for _ in 0..<4 {
+            let error = try await blocking { () -> String in
+                do {
+                    _ = try ControlClient.ask([:], stateDirectory: path, within: .milliseconds(100))
+                    return "answered"
+                } catch {
+                    return "\(error)"
+                }
+            }
+            #expect(error.contains("process \(getpid())") && error.contains("frozen"), "\(error)")
+        }
+        withExtendedLifetime(lock) {}
+    }
+
+    @Test func descriptorsAreHeldBackAndLent() {
+        let reserve = DescriptorReserve()
+        reserve.hold(20)
+        #expect(reserve.held == 20)
+        let first = reserve.lend(15)
+        let second = reserve.lend(15)
+        #expect(first == 15 && second == 5 && reserve.held == 0)
+        reserve.hold(30)
+        #expect(reserve.held == 10)
+        reserve.takeBack(first)
+        reserve.takeBack(second)
+        #expect(reserve.held == 30)
+        reserve.hold(3)
+        #expect(reserve.held == 3)
+    }
+}
