@@ -31,4 +31,24 @@ struct CorpusTests {
         }
         #expect(packets > 10)
     }
+
+    /// The same for the framing (Fuzz/framing-corpus, Fuzz/FramingFuzz/main.swift): what is told does not depend on
+    /// how the bytes are cut.
+    @Test func theFramingCorpusIsNoTrap() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../../Fuzz/framing-corpus").standardizedFileURL
+        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        #expect(files.count > 20 && files.count < 200)
+        var messages = 0
+        for file in files {
+            let input = [UInt8](try Data(contentsOf: file))
+            guard input.count > 2 else { continue }
+            let bytes = Array(input[2...])
+            let told = frames(bytes, limit: 1000)
+            messages += told.count
+            let cuts = Array(stride(from: Int(input[1]) + 1, to: bytes.count, by: Int(input[1]) + 1))
+            #expect(frames(bytes, cuts: cuts, limit: 1000, direct: 7) == told)
+        }
+        #expect(messages > 10)
+    }
 }

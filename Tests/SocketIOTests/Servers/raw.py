@@ -18,12 +18,18 @@ usage: raw.py BEHAVIOUR
   recovery    as open with connection state recovery: see below
   early       an open packet in the same write as the upgrade's answer
   pieces      as open; one event in three fragments, then an event of 200,000 bytes in one frame
+  wire HEX    as open, then these bytes; says what the client's pongs and close frame hold
+  behind      the upgrade's answer and an open packet, then an event of 300,000 bytes, in pieces of 5,000 bytes
+  pings       as open, then Engine.IO pings without end, and never reads what comes back
+  controls    as open, then pings of WebSocket without end, and never reads what comes back
+with --tls CERTIFICATE KEY at the end: over TLS
 """
 import asyncio
 import base64
 import hashlib
 import json
 import os
+import ssl
 import struct
 import sys
 
@@ -137,6 +143,15 @@ async def behave(reader, writer):
         say("connect", await next_text(reader))
         writer.write(frame('40{"sid":"s"}') + frame('42["first",1]'))
         return await swallow(reader)
+    if behaviour == "behind":
+        big = frame(OPEN % (25000, 20000)) + frame("40" + json.dumps({"sid": "s"}))
+        await upgrade(reader, writer, big)
+        say("connect", await next_text(reader))
+        data = frame('42["big","' + "z" * 300000 + '"]') + frame('42["small"]')
+        for at in range(0, len(data), 5000):
+            writer.write(data[at : at + 5000])
+            await writer.drain()
+        return await swallow(reader)
     await upgrade(reader, writer)
     if behaviour == "length":
         writer.write(frame(b"", announced=2**62))
@@ -166,6 +181,18 @@ async def behave(reader, writer):
         while True:
             writer.write(frame("2"))
             await asyncio.sleep(0.1)
+    if behaviour == "wire":
+        writer.write(bytes.fromhex(sys.argv[2]))
+        while True:
+            opcode, data = await read_frame(reader)
+            if opcode == 10:
+                say("pong", data.decode())
+            if opcode == 8:
+                say("closed", data.hex())
+                return
+    if behaviour in ("pings", "controls"):
+        reader._transport.pause_reading()
+        await drain_forever(reader, writer, (frame("2") if behaviour == "pings" else frame(b"p" * 125, 9)) * 4096)
     if behaviour == "garbage":
         writer.write(frame('42{"no":"event"}'))
     if behaviour == "close":
@@ -177,7 +204,11 @@ async def behave(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    context = None
+    if "--tls" in sys.argv:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[-2:])
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     say(server.sockets[0].getsockname()[1])
     loop = asyncio.get_event_loop()
     reader = asyncio.StreamReader()

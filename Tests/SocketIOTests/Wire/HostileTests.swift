@@ -132,6 +132,49 @@ struct HostileTests {
         }
     }
 
+    /// The frame that breaks the rules, and the close frame that answers it.
+    @Test(arguments: [
+        ("c100", "03ea", "reserved bits"), ("8300", "03ea", "reserved kind"), ("818001020304", "03ea", "masked"),
+        ("0900", "03ea", "in fragments"), ("897e007e", "03ea", "more than 125"), ("8000", "03ea", "continuation"),
+        ("010141810142", "03ea", "inside another"), ("880103", "03ea", "illegal code"), ("8802001f", "03ea", "illegal"),
+        ("8102c328", "03ef", "not UTF-8"), ("827f00000000ffffffff", "03f1", "more than"),
+    ])
+    func violationsAreClosedWithTheirCode(_ bytes: String, _ code: String, _ words: String) async throws {
+        let server = try await Server("raw.py", ["wire", bytes])
+        try await withClient(of: server, configure: { $0.reconnects = false }) { (_, heard) async throws in
+            let why = try await heard.disconnected().why
+            #expect("\(why)".contains(words))
+            #expect(try await server.line("closed") == code)
+        }
+    }
+
+    @Test func pingsAreAnsweredInOrder() async throws {
+        let pings = (0..<20).map { "8901" + ["61", "62", "63"][$0 % 3] }.joined()
+        let server = try await Server("raw.py", ["wire", pings + "8802" + "03e8"])
+        try await withClient(of: server, configure: { $0.reconnects = false }) { (_, heard) async throws in
+            #expect(try await heard.disconnected().why == .transportClosed(code: 1000, reason: ""))
+            for number in 0..<20 { #expect(try await server.line("pong") == ["a", "b", "c"][number % 3]) }
+            #expect(try await server.line("closed") == "03e8")
+        }
+    }
+
+    /// Answers that the server does not take must not heap up here.
+    @Test(arguments: ["pings", "controls"]) func floodsAreEnded(_ kind: String) async throws {
+        let before = try Self.resident()
+        let why = try await ending(kind)
+        #expect("\(why)".contains("flood of pings"))
+        let grown = try Self.resident() - before
+        #expect(grown < 16 << 20)
+    }
+
+    @Test func framesBehindTheUpgradeAnswer() async throws {
+        let server = try await Server("raw.py", ["behind"])
+        try await withClient(of: server) { (_, heard) async throws in
+            #expect(try await heard.event("big").utf8.count == 300_010)
+            #expect(try await heard.event("small") == #"["small"]"#)
+        }
+    }
+
     @Test func messagesInPieces() async throws {
         let server = try await Server("raw.py", ["pieces"])
         try await withClient(of: server) { (_, heard) async throws in

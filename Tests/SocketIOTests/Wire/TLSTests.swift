@@ -66,6 +66,28 @@ struct TLSTests {
         }
     }
 
+    /// What OpenSSL holds decrypted is not announced by the system, and the first bytes come with the upgrade's answer.
+    @Test func everythingIsReadOverTLS() async throws {
+        let directory = try Self.certificates()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        for (behaviour, name) in [("behind", "big"), ("early", "first"), ("pieces", "long")] {
+            let server = try await Server(
+                "raw.py", [behaviour, "--tls", "\(directory)/good.pem", "\(directory)/good.key"])
+            let configure: (inout SocketIOClient.Configuration) -> Void = {
+                $0.certificateAuthorityFile = "\(directory)/authority.pem"
+            }
+            try await withClient(of: server, scheme: "https", host: "localhost", configure: configure) {
+                client, heard in
+                _ = try await heard.connected()
+                let text = try await heard.event(name)
+                #expect(text.utf8.count == ["big": 300_010, "first": 11, "long": 200_011][name])
+                if behaviour == "behind" { #expect(try await heard.event("small") == #"["small"]"#) }
+                await client.disconnect()
+                #expect(try await heard.disconnected().why == .clientRequested)
+            }
+        }
+    }
+
     @Test func verification() async throws {
         let directory: String
         do {
