@@ -13,6 +13,8 @@ struct HostileTests {
         return (Int(text.split(separator: " ")[1]) ?? 0) * 4096
     }
 
+    let once: (inout SocketIOClient.Configuration) -> Void = { $0.reconnects = false }
+
     func ending(
         _ behaviour: String, configure: (inout SocketIOClient.Configuration) -> Void = { _ in }
     ) async throws -> SocketIODisconnect {
@@ -141,7 +143,7 @@ struct HostileTests {
     ])
     func violationsAreClosedWithTheirCode(_ bytes: String, _ code: String, _ words: String) async throws {
         let server = try await Server("raw.py", ["wire", bytes])
-        try await withClient(of: server, configure: { $0.reconnects = false }) { (_, heard) async throws in
+        try await withClient(of: server, configure: once) { (_, heard) async throws in
             let why = try await heard.disconnected().why
             #expect("\(why)".contains(words))
             #expect(try await server.line("closed") == code)
@@ -151,7 +153,7 @@ struct HostileTests {
     @Test func pingsAreAnsweredInOrder() async throws {
         let pings = (0..<20).map { "8901" + ["61", "62", "63"][$0 % 3] }.joined()
         let server = try await Server("raw.py", ["wire", pings + "8802" + "03e8"])
-        try await withClient(of: server, configure: { $0.reconnects = false }) { (_, heard) async throws in
+        try await withClient(of: server, configure: once) { (_, heard) async throws in
             #expect(try await heard.disconnected().why == .transportClosed(code: 1000, reason: ""))
             for number in 0..<20 { #expect(try await server.line("pong") == ["a", "b", "c"][number % 3]) }
             #expect(try await server.line("closed") == "03e8")
