@@ -151,14 +151,14 @@ func sql(_ text: String, at path: String) throws {
             INSERT INTO guild VALUES (9, 4, 'g', 12.5);
             INSERT INTO channel VALUES (3, 9, 'c'), (5, 9, 'other');
             INSERT INTO cursor VALUES (3, 41);
-            INSERT INTO wakeup VALUES (4, 5, 8), (4, 3, 44);
+            INSERT INTO mark VALUES (4, 5, 8, 0), (4, 3, 44, 0), (4, 3, 45, 1);
             INSERT INTO delivery VALUES (2, 4, 3, 42, 9, 2, 'd', '/media', 'died', x'7B7D');
             INSERT INTO outbox VALUES (6, 4, 5, 'o', 'm', 40, -1, NULL, 'text');
             INSERT INTO media VALUES (6, 0, '/f', 'f', 'image/png', x'7B7D');
             """, at: scene.path)
         let other = ChannelKey(guild: "g", channel: "other")
         let expected = StoredAccount(
-            cursors: [general: 41], wakeups: [other: [8], general: [44]],
+            cursors: [general: 41], wakeups: [other: [8], general: [44]], taken: [general: [45]],
             deliveries: [
                 StoredDelivery(
                     id: "d", key: general, sequence: 42, wake: true, caughtUp: false, redelivered: false,

@@ -8,7 +8,7 @@ import Testing
 @Suite struct EquivalenceTests {
     @Test(arguments: 0..<8) func randomSequencesComeBackAsTheyWereApplied(shard: Int) async throws {
         let scene = Scene()
-        for seed in 0..<400 {
+        for seed in 0..<250 {
             var random = RandomChanges(seed: UInt64(shard * 10_000 + seed))
             let memory = InMemoryChannelStore()
             try? FileManager.default.removeItem(atPath: scene.directory + "/state")
