@@ -60,6 +60,12 @@ public struct FabricConfiguration: Sendable, Equatable {
     public var allowsPrivateAddresses = false
     /// How long a lane waits for a turn to finish, in seconds.
     public var turnTimeoutSeconds: Double = 1800
+    /// How often a delivery is delivered again after its turn died with the process.
+    public var redeliveries = 3
+    /// How many wake-ups by one agent are allowed in `agentTalkSeconds`; 0: no limit.
+    public var agentTalkMessages = 20
+    /// The time in which they are counted, and for which the agent does not wake ours afterwards, in seconds.
+    public var agentTalkSeconds: Double = 60
     /// PEM file of the authorities to trust instead of the system's.
     public var certificateAuthorityFile: String?
     /// In the order of the file.
@@ -103,6 +109,12 @@ public struct FabricConfiguration: Sendable, Equatable {
             inner.finish()
         }
         turnTimeoutSeconds = section.number("turnTimeoutSeconds", in: 0.1...604_800) ?? turnTimeoutSeconds
+        redeliveries = section.int("redeliveries", in: 0...1000) ?? redeliveries
+        if let inner = section.section("agentTalk") {
+            agentTalkMessages = inner.int("messages", in: 0...100_000) ?? agentTalkMessages
+            agentTalkSeconds = inner.number("seconds", in: 1...86_400) ?? agentTalkSeconds
+            inner.finish()
+        }
         certificateAuthorityFile = section.string("certificateAuthorityFile").map {
             FileText.resolve($0, in: directory)
         }

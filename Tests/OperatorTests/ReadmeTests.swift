@@ -55,7 +55,8 @@ import Testing
         let schema = try JSONValue(parsing: Array(Self.text("plugin.json").utf8))["configSchema"]?["properties"]
         let keys = [
             "enabled", "centerApiBase", "commandsSyncKey", "identityFile", "coalesce", "channelSyncSeconds",
-            "sessionSeconds", "turnTimeoutSeconds", "certificateAuthorityFile", "catchUp", "attachments", "accounts",
+            "sessionSeconds", "turnTimeoutSeconds", "redeliveries", "agentTalk", "certificateAuthorityFile", "catchUp",
+            "attachments", "accounts",
         ]
         guard case .object(let properties)? = schema else { throw Failure("plugin.json has no schema") }
         #expect(Set(properties.keys) == Set(keys))

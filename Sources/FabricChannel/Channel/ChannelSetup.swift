@@ -201,6 +201,9 @@ struct ChannelSetup: Sendable {
         settings.catchUpHours = configuration.catchUp.maximumHours
         settings.attachmentBytes = Int64(configuration.attachmentMegabytes * 1_000_000)
         settings.allowsPrivateAddresses = configuration.allowsPrivateAddresses
+        settings.redeliveries = configuration.redeliveries
+        settings.agentChatter = AgentChatter.Limits(
+            messages: configuration.agentTalkMessages, window: .seconds(configuration.agentTalkSeconds))
         settings.turnTimeout = .seconds(configuration.turnTimeoutSeconds)
         settings.certificateAuthorityFile = authoritiesPath
         return settings
