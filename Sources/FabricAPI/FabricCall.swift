@@ -30,7 +30,14 @@ struct FabricCall: Sendable {
         do throws(HTTPTransferError) {
             response = try await http.perform(request)
         } catch {
-            throw operation.failure(error)
+            var failure = operation.failure(error)
+            // What a server of TLS does to a request without it: it hangs up, or says something that is no HTTP.
+            if base.hasPrefix("http://"),
+                error.kind == .protocolViolation || error.kind == .connectionLost(requestSent: true)
+            {
+                failure.remedy += " If the server speaks TLS, its address begins with https://."
+            }
+            throw failure
         }
         guard response.isSuccess else { throw operation.failure(response) }
         return response

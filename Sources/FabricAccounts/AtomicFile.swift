@@ -43,17 +43,17 @@ enum AtomicFile {
         return String(cString: resolved)
     }
 
-    /// Writes a new file beside the old one, owner only, brings it to the disk, and renames it over the old one. The
+    /// Writes a new file beside the old one, owner only unless a mode is given, brings it to the disk, and renames it over the old one. The
     /// caller holds the lock.
     static func replace(
-        _ path: String, with bytes: [UInt8], passing: (Stage) throws(SettingsError) -> Void
+        _ path: String, with bytes: [UInt8], mode: mode_t = 0o600, passing: (Stage) throws(SettingsError) -> Void
     ) throws(SettingsError) {
         let temporary = path + ".tmp"
         // The lock is held, so whatever is there was left by a writer that died.
         unlink(temporary)
         var isRenamed = false
         defer { if !isRenamed { unlink(temporary) } }
-        try writeDurably(temporary, for: path, bytes, passing)
+        try writeDurably(temporary, for: path, bytes, mode: mode, passing)
         guard rename(temporary, path) == 0 else { throw failure(path, "it cannot be replaced", errno) }
         isRenamed = true
         syncDirectory(FileText.directory(of: path))
@@ -71,14 +71,15 @@ enum AtomicFile {
     }
 
     private static func writeDurably(
-        _ temporary: String, for path: String, _ bytes: [UInt8], _ passing: (Stage) throws(SettingsError) -> Void
+        _ temporary: String, for path: String, _ bytes: [UInt8], mode: mode_t = 0o600,
+        _ passing: (Stage) throws(SettingsError) -> Void
     ) throws(SettingsError) {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure(path, "no file can be written beside it", errno) }
         defer { close(descriptor) }
         try passing(.created)
-        // A restrictive umask takes more away; nothing may add to owner-only.
-        guard fchmod(descriptor, 0o600) == 0 else { throw failure(path, "its mode cannot be set", errno) }
+        // A restrictive umask takes more away; nothing may add to what is wanted.
+        guard fchmod(descriptor, mode) == 0 else { throw failure(path, "its mode cannot be set", errno) }
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes {

@@ -7,8 +7,49 @@ import Settings
 
 /// `bind` and `unbind`.
 public struct Binder {
-    private let world: SetupWorld
-    private let file: String
+    /// What `bind` is asked to do; what is nil is asked for on a terminal, or found elsewhere.
+    public struct Order: Sendable {
+        public var agentId: String?
+        /// Center's address, if the configuration does not have it yet.
+        public var center: String?
+        /// PEM file of the authorities to trust instead of the system's.
+        public var authorities: String?
+        /// The agent that answers for the account, if there is none yet.
+        public var agent: Agent?
+        /// Whether a running gateway is told.
+        public var reloads = true
+
+        public init(
+            agentId: String? = nil, center: String? = nil, authorities: String? = nil, agent: Agent? = nil,
+            reloads: Bool = true
+        ) {
+            self.agentId = agentId
+            self.center = center
+            self.authorities = authorities
+            self.agent = agent
+            self.reloads = reloads
+        }
+    }
+
+    /// Who answers.
+    public enum Agent: Sendable, Equatable {
+        /// The built-in one that repeats what it hears.
+        case echo
+        /// A program and its arguments.
+        case command([String])
+
+        var entry: JSONValue {
+            switch self {
+            case .echo: ["builtin": "echo"]
+            case .command(let words): ["command": .array(words.map { .string($0) })]
+            }
+        }
+    }
+
+    let world: SetupWorld
+    let file: String
+    /// How often a person is asked for the same thing.
+    private static let attempts = 5
 
     /// - Parameter file: the gateway's configuration file, which need not exist yet.
     public init(world: SetupWorld, file: String) {
@@ -16,28 +57,22 @@ public struct Binder {
         self.file = file
     }
 
-    /// Proves the key by logging in, then writes it to the identity file. Writes nothing unless the login succeeds.
-    /// - Parameters:
-    ///   - agentId: asked for on a terminal if nil.
-    ///   - center: Center's address, if the configuration does not have it yet.
-    ///   - reloads: whether a running gateway is told.
+    /// Looks whether Center is there, proves the key by logging in, then writes it to the identity file. Writes nothing unless
+    /// the login succeeds.
     /// - Returns: a ``SetupCode``.
-    public func bind(agentId: String?, center: String?, reloads: Bool = true) async -> Int32 {
+    public func bind(_ order: Order) async -> Int32 {
         do throws(Refusal) {
             let exists = isThere(file)
-            let configuration =
-                try exists
-                ? readConfiguration()
-                : FabricConfiguration(
-                    file: file, directory: FileText.directory(of: file))
-            let base = try centerAddress(center, configuration, exists)
-            let agent = try agentName(agentId)
-            let key = try apiKey()
-            let session = try await logIn(base, configuration, key)
+            var configuration = try readConfiguration()
+            try adopt(order.authorities, &configuration)
+            let base = try await centerAddress(order.center, configuration, exists)
+            let agent = try agentName(order.agentId)
+            let (key, session) = try await provenKey(agent, base, configuration, order)
+            try refuseTwin(agent, key, session, configuration)
             try write(agent, key, session, configuration)
-            if !exists { try writeConfiguration(base, agent) }
-            report(agent, session, configuration, base, exists)
-            announce(reloads)
+            if !exists { try writeConfiguration(base, agent, order) } else { try addAgent(order.agent, agent) }
+            report(agent, session, configuration, base, exists, order)
+            announce(order.reloads)
             return SetupCode.good
         } catch {
             world.complain(error.words)
@@ -50,6 +85,7 @@ public struct Binder {
     /// - Returns: a ``SetupCode``.
     public func unbind(agentId: String, reloads: Bool = true) -> Int32 {
         do throws(Refusal) {
+            guard isThere(file) else { throw Refusal(SetupCode.wrong, "\(file): there is no configuration") }
             let configuration = try readConfiguration()
             let isElsewhere = configuration.accounts.contains { $0.accountId == agentId && $0.apiKey != nil }
             let elsewhere = """
@@ -76,7 +112,7 @@ public struct Binder {
         }
     }
 
-    private struct Refusal: Error {
+    struct Refusal: Error {
         var code: Int32
         var words: String
 
@@ -86,7 +122,7 @@ public struct Binder {
         }
     }
 
-    private func isThere(_ path: String) -> Bool { SecretPresence.system.file(path) != .absent }
+    func isThere(_ path: String) -> Bool { SecretPresence.system.file(path) != .absent }
 
     private func readConfiguration() throws(Refusal) -> FabricConfiguration {
         guard isThere(file) else { return FabricConfiguration(file: file, directory: FileText.directory(of: file)) }
@@ -95,9 +131,25 @@ public struct Binder {
         }
     }
 
+    /// `--ca` counts as if the configuration had it.
+    private func adopt(_ authorities: String?, _ configuration: inout FabricConfiguration) throws(Refusal) {
+        guard let authorities else { return }
+        let path = absolute(authorities)
+        do throws(SettingsError) { _ = try CertificateAuthorities(path: path) } catch {
+            throw Refusal(SetupCode.wrong, "Nothing was changed. \(error)")
+        }
+        if let configured = configuration.certificateAuthorityFile, absolute(configured) != path {
+            throw Refusal(
+                SetupCode.wrong,
+                "\(file) says channels.fabric.certificateAuthorityFile is \(configured), --ca says \(authorities). Leave --ca "
+                    + "out, or change the file")
+        }
+        configuration.certificateAuthorityFile = path
+    }
+
     private func centerAddress(
         _ given: String?, _ configuration: FabricConfiguration, _ exists: Bool
-    ) throws(Refusal) -> String {
+    ) async throws(Refusal) -> String {
         func bare(_ text: String) -> String { text.hasSuffix("/") ? String(text.dropLast()) : text }
         if let given, let configured = configuration.centerApiBase, bare(given) != bare(configured) {
             throw Refusal(
@@ -105,35 +157,99 @@ public struct Binder {
                 "\(file) says channels.fabric.centerApiBase is \(configured), --center says \(given). Leave --center out, "
                     + "or change the file")
         }
-        if let base = given ?? configuration.centerApiBase { return base }
-        if world.isTerminal, let answer = world.ask("Address of Center (e.g. http://localhost:7001/api):", false),
-            !answer.isEmpty
-        {
-            return answer
+        if let base = given ?? configuration.centerApiBase {
+            try await check(base, configuration)
+            return base
+        }
+        for attempt in 1...Self.attempts {
+            guard world.isTerminal,
+                let answer = world.ask("Address of Center (e.g. http://localhost:7001/api):", false), !answer.isEmpty
+            else { break }
+            do throws(Refusal) {
+                try await check(answer, configuration)
+                return answer
+            } catch {
+                guard attempt < Self.attempts else { throw error }
+                world.complain(error.words)
+            }
         }
         let why = exists ? "\(file) does not set channels.fabric.centerApiBase" : "\(file) does not exist yet"
         throw Refusal(SetupCode.wrong, "\(why): give Center's address with --center URL")
     }
 
-    private func agentName(_ given: String?) throws(Refusal) -> String {
-        let name = given ?? (world.isTerminal ? world.ask("Agent id:", false) : nil) ?? ""
-        if let problem = AccountName.problem(name) {
-            throw Refusal(SetupCode.wrong, "\(problem). Give it with --agent-id ID")
+    /// Before anybody is asked for a key.
+    private func check(_ base: String, _ configuration: FabricConfiguration) async throws(Refusal) {
+        if let fault = SettingsSection.addressFault(base) {
+            throw Refusal(SetupCode.wrong, "Nothing was written. Center's address: \(fault.problem). \(fault.remedy)")
         }
-        return name
+        world.progress("looking for Center at \(base)")
+        defer { world.progress(nil) }
+        do { try await world.greet(base, configuration.certificateAuthorityFile) } catch {
+            throw Self.refusal(error)
+        }
     }
 
-    private func apiKey() throws(Refusal) -> Secret {
-        var text = world.environment("FABRIC_API_KEY") ?? ""
-        if text.isEmpty {
-            text = (world.isTerminal ? world.ask("API key (not shown):", true) : world.readLine()) ?? ""
+    private static func refusal(_ error: any Error) -> Refusal {
+        let words = "Nothing was written. \(error)"
+        guard let fabric = error as? FabricError else { return Refusal(SetupCode.unreachable, words) }
+        switch fabric.kind {
+        case .refused: return Refusal(SetupCode.refused, words)
+        // Center answers 400 to a key it cannot even read.
+        case .rejected(let status, _) where status == 400 || status == 422: return Refusal(SetupCode.refused, words)
+        case .local: return Refusal(SetupCode.wrong, words)
+        default: return Refusal(SetupCode.unreachable, words)
         }
+    }
+
+    private func agentName(_ given: String?) throws(Refusal) -> String {
+        if given != nil || !world.isTerminal {
+            if let problem = AccountName.problem(given ?? "") {
+                throw Refusal(SetupCode.wrong, "\(problem). Give it with --agent-id ID")
+            }
+            return given ?? ""
+        }
+        for _ in 1...Self.attempts {
+            guard let answer = world.ask("Agent id:", false) else { break }
+            guard let problem = AccountName.problem(answer) else { return answer }
+            world.complain("\(problem).")
+        }
+        throw Refusal(SetupCode.wrong, "no agent id was given. Give it with --agent-id ID")
+    }
+
+    /// The key, and the session it got. A person who mistyped it is asked again.
+    private func provenKey(
+        _ agent: String, _ base: String, _ configuration: FabricConfiguration, _ order: Order
+    ) async throws(Refusal) -> (Secret, FabricSession) {
+        for attempt in 1...Self.attempts {
+            let key: Secret
+            let isAsked: Bool
+            (key, isAsked) = try apiKey(agent, configuration, order)
+            do throws(Refusal) { return (key, try await logIn(base, configuration, key)) } catch {
+                guard isAsked, error.code == SetupCode.refused, attempt < Self.attempts else { throw error }
+                world.complain(error.words)
+            }
+        }
+        throw Refusal(SetupCode.refused, "no key was accepted")
+    }
+
+    private func apiKey(
+        _ agent: String, _ configuration: FabricConfiguration, _ order: Order
+    ) throws(Refusal) -> (key: Secret, isAsked: Bool) {
+        var text = world.environment("FABRIC_API_KEY") ?? ""
+        // An account that is bound and only lacks somebody who answers need not be asked for its key again.
+        if text.isEmpty, order.agent != nil, let known = FabricAccounts(configuration: configuration)[agent]?.apiKey,
+            let key = try? known.fetch()
+        {
+            return (key, false)
+        }
+        let isAsked = text.isEmpty && world.isTerminal
+        if text.isEmpty { text = (isAsked ? world.ask("API key (not shown):", true) : world.readLine()) ?? "" }
         let key = text.split(whereSeparator: \.isWhitespace)
         guard key.count == 1, let only = key.first else {
             let problem = key.isEmpty ? "no API key was given" : "the API key contains white space"
             throw Refusal(SetupCode.wrong, "\(problem). Give it on standard input or in FABRIC_API_KEY")
         }
-        return Secret(String(only))
+        return (Secret(String(only)), isAsked)
     }
 
     private func logIn(
@@ -142,16 +258,25 @@ public struct Binder {
         world.progress("logging in at \(base)")
         defer { world.progress(nil) }
         do { return try await world.login(base, configuration.certificateAuthorityFile, key) } catch {
-            let words = "Nothing was written. \(error)"
-            guard let fabric = error as? FabricError else { throw Refusal(SetupCode.unreachable, words) }
-            switch fabric.kind {
-            case .refused: throw Refusal(SetupCode.refused, words)
-            // Center answers 400 to a key it cannot even read.
-            case .rejected(let status, _) where status == 400 || status == 422: throw Refusal(SetupCode.refused, words)
-            case .local: throw Refusal(SetupCode.wrong, words)
-            default: throw Refusal(SetupCode.unreachable, words)
-            }
+            throw Self.refusal(error)
         }
+    }
+
+    /// Two accounts that are one user of Fabric would both answer whatever that user hears.
+    private func refuseTwin(
+        _ agent: String, _ key: Secret, _ session: FabricSession, _ configuration: FabricConfiguration
+    ) throws(Refusal) {
+        let accounts = FabricAccounts(configuration: configuration).accounts
+        let twin = accounts.first { account in
+            account.accountId != agent && !account.accountId.isEmpty && account.enabled
+                && (account.userId == session.user.id || (try? account.apiKey?.fetch()) == key)
+        }
+        guard let twin else { return }
+        let id = ShellText.quote(twin.accountId)
+        throw Refusal(
+            SetupCode.wrong,
+            "Nothing was written. The key is that of the account \(twin.accountId), which is bound already: both would answer "
+                + "each message. Use a key of \(agent)'s own, or first: setup unbind --agent-id \(id)")
     }
 
     private func write(
@@ -166,44 +291,9 @@ public struct Binder {
         } catch { throw Refusal(SetupCode.wrong, "The key is good, but nothing was written. \(error)") }
     }
 
-    /// The plugin this tool belongs to: as the setup scripts tell it, or the one of the folder it is installed in.
-    private var manifest: String {
-        var path = world.environment("FABRIC_SETUP_MANIFEST") ?? ""
-        if path.isEmpty { path = FileText.directory(of: realPath("/proc/self/exe")) + "/plugin.json" }
-        guard isThere(path) else { return "./plugin.json" }
-        let mine = realPath(FileText.directory(of: file))
-        return mine == realPath(FileText.directory(of: path)) ? "./plugin.json" : path
-    }
-
-    private func realPath(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
-        defer { free(resolved) }
-        return String(cString: resolved)
-    }
-
-    /// A first configuration, with which `gateway run` works at once.
-    private func writeConfiguration(_ base: String, _ agent: String) throws(Refusal) {
-        func text(_ value: String) -> String { String(decoding: JSONValue.string(value).serialized, as: UTF8.self) }
-        let content = """
-            {
-              "stateDirectory": "./state",
-              "plugins": { "fabric": { "manifest": \(text(manifest)), "enabled": true } },
-              "channels": {
-                "fabric": { "enabled": true, "centerApiBase": \(text(base)), "identityFile": "./fabric-identity.json" }
-              },
-              // The agent of the account's name answers. This one repeats what it hears; put your own command here.
-              "agents": { \(text(agent)): { "builtin": "echo" } }
-            }
-
-            """
-        do throws(SettingsError) {
-            try IdentityWriter.create(file, Array(content.utf8))
-            world.say("Wrote \(file), with an agent that only repeats what it hears.")
-        } catch { throw Refusal(SetupCode.wrong, "\(error)") }
-    }
-
     private func report(
-        _ agent: String, _ session: FabricSession, _ configuration: FabricConfiguration, _ base: String, _ exists: Bool
+        _ agent: String, _ session: FabricSession, _ configuration: FabricConfiguration, _ base: String, _ exists: Bool,
+        _ order: Order
     ) {
         let who = session.user.email ?? session.user.name ?? session.user.id
         let guilds = session.guilds.map(\.nodeId)
@@ -212,6 +302,9 @@ public struct Binder {
         )
         if exists, configuration.centerApiBase == nil {
             world.say("Add to \(file), under channels.fabric:  \"centerApiBase\": \"\(base)\"")
+        }
+        if exists, order.authorities != nil, let path = configuration.certificateAuthorityFile {
+            world.say("It must stand in \(file), under channels.fabric:  \"certificateAuthorityFile\": \"\(path)\"")
         }
         for finding in AgentChecks(file: file).unanswered([agent]) {
             world.complain("\(finding.place): \(finding.what). \(finding.remedy)")
@@ -229,7 +322,8 @@ public struct Binder {
 
     /// Has a running gateway take the change up, or says how one does.
     private func announce(_ reloads: Bool) {
-        let command = "gateway reload --config \(file)"
+        let place = ShellText.quote(file)
+        let command = "gateway reload --config \(place)"
         guard reloads, let state = ConfigurationCheck.stateDirectory(of: file) else {
             return world.say("A running gateway takes it up with: \(command)")
         }
@@ -237,7 +331,7 @@ public struct Binder {
         switch world.askGateway(state, ["command": "reload"]) {
         case .result: world.say("The running gateway has taken it up.")
         case .noGateway:
-            world.say("No gateway runs now. Start one with: gateway run --config \(file)  (or ./setup gateway run …)")
+            world.say("No gateway runs now. Start one with: gateway run --config \(place)  (or ./setup gateway run …)")
         case .failed(let words):
             world.complain("The running gateway could not take it up: \(words). Then: \(command)")
         }

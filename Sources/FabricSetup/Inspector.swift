@@ -17,61 +17,30 @@ public struct Inspector {
     /// Says what is configured and why not. No network without `probe`.
     /// - Returns: a ``SetupCode``.
     public func run(json: Bool, probe: Bool) async -> Int32 {
-        var configuration = FabricConfiguration(file: file, directory: FileText.directory(of: file))
-        var note = ""
-        if presence.file(file) == .absent {
-            note = "\(file) does not exist; "
-        } else {
-            do throws(SettingsErrors) { configuration = try FabricConfiguration.read(gatewayFile: file) } catch {
-                cannotTell(error, json)
-                return SetupCode.wrong
+        let configuration: FabricConfiguration
+        let identities: IdentityFile
+        do throws(SettingsErrors) {
+            guard presence.file(file) != .absent else {
+                let remedy = "Bind an account: setup bind --config \(ShellText.quote(file))"
+                throw SettingsErrors([
+                    SettingsError(file: file, keyPath: "", problem: "there is no configuration", remedy: remedy)
+                ])
             }
+            configuration = try FabricConfiguration.read(gatewayFile: file)
+            identities = IdentityFile.read(configuration.identityFile)
+            let faults = identities.faults(isNamed: configuration.namesIdentityFile, wasThere: false)
+            if !faults.isEmpty { throw SettingsErrors(faults) }
+        } catch {
+            cannotTell(error, json)
+            return SetupCode.wrong
         }
-        let accounts = FabricAccounts(
-            configuration: configuration, identities: IdentityFile.read(configuration.identityFile), presence: presence)
-        var inspection = accounts.inspection
-        inspection.reason = note + inspection.reason
-        let probes = probe ? await look(accounts, configuration) : [:]
+        let accounts = FabricAccounts(configuration: configuration, identities: identities, presence: presence)
+        let inspection = accounts.inspection
+        let probes =
+            probe
+            ? await Probes(world: world, configuration: configuration, opensSockets: true).look(accounts) : [:]
         if json { world.say(Self.json(inspection, probes.mapValues(\.json))) } else { show(inspection, probes) }
-        return SetupCode.good
-    }
-
-    private enum Outcome {
-        case seen(SetupProbe)
-        case failed(SetupProbe.Trouble)
-
-        var json: JSONValue {
-            switch self {
-            case .seen(let probe): ProbeReport.json(probe)
-            case .failed(let trouble): ProbeReport.json(trouble)
-            }
-        }
-
-        func lines(_ palette: Palette) -> [String] {
-            switch self {
-            case .seen(let probe): ProbeReport.lines(probe, palette)
-            case .failed(let trouble): ProbeReport.lines(trouble, palette)
-            }
-        }
-    }
-
-    private func look(_ accounts: FabricAccounts, _ configuration: FabricConfiguration) async -> [String: Outcome] {
-        guard let center = configuration.centerApiBase else { return [:] }
-        var outcomes: [String: Outcome] = [:]
-        for account in accounts.accounts where account.mayStart {
-            guard let source = account.apiKey else { continue }
-            do {
-                var request = SetupWorld.ProbeRequest(
-                    center: center, authorities: configuration.certificateAuthorityFile, key: try source.fetch(),
-                    opensSockets: true)
-                request.step = { [world] in world.progress("\(account.accountId): \($0)") }
-                outcomes[account.accountId] = .seen(try await world.probe(request))
-            } catch let error as SecretSource.Unavailable {
-                outcomes[account.accountId] = .failed(SetupProbe.Trouble(error.problem, remedy: error.remedy))
-            } catch { outcomes[account.accountId] = .failed(SetupProbe.Trouble(error)) }
-        }
-        world.progress(nil)
-        return outcomes
+        return probes.values.contains(where: \.isBad) ? SetupCode.refused : SetupCode.good
     }
 
     private func cannotTell(_ errors: SettingsErrors, _ json: Bool) {
@@ -127,7 +96,7 @@ public struct Inspector {
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
-    private func show(_ inspection: ChannelInspection, _ probes: [String: Outcome]) {
+    private func show(_ inspection: ChannelInspection, _ probes: [String: Probes.Outcome]) {
         let palette = world.palette
         let verdict = inspection.configured ? palette.good("configured") : palette.warning("not configured")
         world.say("\(palette.strong("fabric")): \(verdict) (\(inspection.reason))")
@@ -140,6 +109,22 @@ public struct Inspector {
             if !account.reason.isEmpty { state += ": \(account.reason)" }
             world.say("  \(palette.strong(name))  \(state)")
             for line in probes[account.accountId]?.lines(palette) ?? [] { world.say("      \(line)") }
+        }
+    }
+}
+
+extension Probes.Outcome {
+    fileprivate var json: JSONValue {
+        switch self {
+        case .seen(let probe): ProbeReport.json(probe)
+        case .failed(let trouble): ProbeReport.json(trouble)
+        }
+    }
+
+    fileprivate func lines(_ palette: Palette) -> [String] {
+        switch self {
+        case .seen(let probe): ProbeReport.lines(probe, palette)
+        case .failed(let trouble): ProbeReport.lines(trouble, palette)
         }
     }
 }

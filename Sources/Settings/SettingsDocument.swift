@@ -57,6 +57,13 @@ public enum SettingsDocument {
         }
     }
 
+    /// The text with spaces in the place of comments, each byte where it was; nil if a comment is never closed.
+    static func withoutComments(_ text: [UInt8]) -> [UInt8]? {
+        var plain = text
+        if plain.starts(with: [0xEF, 0xBB, 0xBF]) { plain.replaceSubrange(0..<3, with: [0x20, 0x20, 0x20]) }
+        return blankComments(&plain) == nil ? plain : nil
+    }
+
     /// Writes spaces over comments, so that offsets stay. Returns the offset of a comment that is never closed.
     private static func blankComments(_ text: inout [UInt8]) -> Int? {
         var at = 0

@@ -121,18 +121,35 @@ public final class SettingsSection {
     /// An absolute address with one of the given schemes and a host.
     public func url(_ key: String, schemes: [String] = ["http", "https"]) -> String? {
         guard let text = string(key), let found = value(key) else { return nil }
-        let parts = text.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
-        let isGood =
-            parts.count >= 3 && schemes.contains(parts[0].dropLast().lowercased()) && parts[0].hasSuffix(":")
-            && parts[1].isEmpty && !parts[2].isEmpty && !parts[2].contains("@")
-            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-        guard isGood else {
-            let example = (schemes.first ?? "http") + "://host:port/path"
-            findings.add(
-                found, "this is no usable address", remedy: "Write it as \(example), without user name and password")
+        if let fault = Self.addressFault(text, schemes: schemes) {
+            findings.add(found, fault.problem, remedy: fault.remedy)
             return nil
         }
         return text
+    }
+
+    /// Why a text is no absolute address with one of the given schemes and a host, and how to write it; nil if it is one.
+    public static func addressFault(
+        _ text: String, schemes: [String] = ["http", "https"]
+    ) -> (problem: String, remedy: String)? {
+        let scheme = schemes.first ?? "http"
+        let parts = text.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+        let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        let isGood =
+            parts.count >= 3 && schemes.contains(parts[0].dropLast().lowercased()) && parts[0].hasSuffix(":")
+            && parts[1].isEmpty && !parts[2].isEmpty && !parts[2].contains("@") && isPlain
+        if isGood { return nil }
+        // `localhost:7001/api`, or `//localhost:7001/api`.
+        let bare = text.drop { $0 == "/" }
+        let hasScheme = schemes.contains { text.lowercased().hasPrefix($0 + ":") }
+        if isPlain, !hasScheme, !text.contains("://"), !text.contains("@"),
+            bare.first?.isLetter == true || bare.first?.isNumber == true
+        {
+            return ("the address has no scheme", "Write \(scheme)://\(Secret.masked(String(bare)))")
+        }
+        return (
+            "this is no usable address", "Write it as \(scheme)://host:port/path, without user name and password"
+        )
     }
 
     /// Declares keys as known that others read.

@@ -30,17 +30,20 @@ final class Stage {
         agent = try await sim.createUser(name: "echo")
         human = try await sim.createUser(name: "human")
         channel = try await sim.createChannel(name: "general", members: [agent.id, human.id])
-        print("fabric-demo: Center \(sim.centerBase), guild \(sim.endpoints["sim-guild-1"] ?? ""), state \(directory)")
+        say("fabric-demo: Center \(sim.centerBase), guild \(sim.endpoints["sim-guild-1"] ?? ""), state \(directory)")
     }
+
+    /// A line at once: to a pipe the standard library would write only at the end.
+    private func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
     // MARK: Steps
 
     func step(_ title: String, _ body: () async throws -> String) async throws {
         number += 1
-        print("\(number). \(title) …")
+        say("\(number). \(title) …")
         do {
             let outcome = try await body()
-            print("   ok: \(outcome)")
+            say("   ok: \(outcome)")
         } catch {
             throw DemoFailure(step: "\(number). \(title)", reason: "\(error)")
         }
@@ -49,10 +52,10 @@ final class Stage {
     func close() async throws {
         await sim.stop()
         if keep {
-            print("fabric-demo: done; kept \(directory)")
+            say("fabric-demo: done; kept \(directory)")
         } else {
             try FileManager.default.removeItem(atPath: directory)
-            print("fabric-demo: done, every step passed")
+            say("fabric-demo: done, every step passed")
         }
     }
 

@@ -104,4 +104,52 @@ import Testing
         debugPrint(session, access, request, to: &text)
         #expect(!text.contains("secret"))
     }
+
+    // MARK: Addresses that are not quite right
+
+    /// `/api` forgotten: the likeliest slip is tried, without the key, and named.
+    @Test func aForgottenPrefixIsFound() async throws {
+        let server = try TestServer { request, connection in
+            if request.target == "/api/auth/agent/login" {
+                return connection.respond(400, body: #"{"message":["apiKey must be a string"],"statusCode":400}"#)
+            }
+            connection.respond(404, body: #"{"message":"Cannot POST \#(request.target)","statusCode":404}"#)
+        }
+        defer { server.stop() }
+        let http = try HTTPTransfer(configuration: .init(usesEnvironmentProxy: false))
+        defer { http.shutdown() }
+        let forgotten = try FabricCenter(base: server.url, http: http)
+        for error in [
+            try await failure { () throws(FabricError) in try await forgotten.login(apiKey: "fak_secretsecret") },
+            try await failure { () throws(FabricError) in try await forgotten.check() },
+        ] {
+            #expect(error.kind == .rejected(status: 404, code: nil))
+            #expect(error.remedy.contains("Center is at \(server.url)/api:"), "\(error)")
+        }
+        #expect(server.requests.allSatisfy { $0.target == "/auth/agent/login" || !$0.text.contains("fak_") })
+        try await FabricCenter(base: server.url + "/api", http: http).check()
+        let elsewhere = try FabricCenter(base: server.url + "/v2/api", http: http)
+        let error = try await failure { () throws(FabricError) in try await elsewhere.login(apiKey: "k") }
+        #expect(error.remedy.contains("There is no Center at \(server.url)/v2/api") && error.remedy.contains("7001"))
+    }
+
+    @Test func theWrongSchemeIsNoMatterOfCertificates() async throws {
+        let mute = try TestServer(readsRequests: false) { $1.close() }
+        defer { mute.stop() }
+        let http = try HTTPTransfer(configuration: .init(usesEnvironmentProxy: false))
+        defer { http.shutdown() }
+        func words(_ base: String) async throws -> String {
+            let center = try FabricCenter(base: base, http: http)
+            return try await failure { () throws(FabricError) in try await center.check() }.remedy
+        }
+        let operation = FabricOperation(name: "", place: "", isRepeatable: true, secrets: [], refusalRemedy: "")
+        let greeting = "TLS connect error: error:0A00010B:SSL routines::wrong version number"
+        let secure = operation.failure(HTTPTransferError(.tls, greeting)).remedy
+        #expect(secure.contains("begins with http://") && !secure.contains("certificate"), "\(secure)")
+        let plain = try await words("http://127.0.0.1:\(mute.port)/api")
+        #expect(plain.contains("begins with https://"), "\(plain)")
+        // Nobody listens on port 1.
+        let closed = try await words("http://127.0.0.1:1/api")
+        #expect(closed.contains("check host and port"), "\(closed)")
+    }
 }

@@ -54,7 +54,8 @@ import Testing
     @Test func allIsWell() async throws {
         let bench = try Bench()
         try plugin(bench)
-        _ = await Binder(world: bench.world(input: key), file: bench.file).bind(agentId: "echo", center: "http://c/api")
+        _ = await Binder(world: bench.world(input: key), file: bench.file).bind(
+            .init(agentId: "echo", center: "http://c/api"))
         let code = await Doctor(world: bench.world(), file: bench.file).run(json: false, offline: false)
         #expect(code == 0 && bench.output.contains("All is well"), "\(bench.output)")
         #expect(bench.steps.withLock { $0.contains { $0.contains("http://c/api") } && $0.last == "" })

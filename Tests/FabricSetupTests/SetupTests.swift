@@ -83,7 +83,8 @@ final class Bench: Sendable {
 
     @Test func bindsOnAnEmptyMachine() async throws {
         let bench = try Bench()
-        let code = await Binder(world: bench.world(input: key), file: bench.file).bind(agentId: "echo", center: center)
+        let code = await Binder(world: bench.world(input: key), file: bench.file).bind(
+            .init(agentId: "echo", center: center))
         #expect(code == 0 && bench.names == ["fabric-identity.json", "fabric-identity.json.lock", "gateway.json"])
         let configuration = try FabricConfiguration.read(gatewayFile: bench.file)
         let accounts = FabricAccounts(configuration: configuration)
@@ -94,7 +95,8 @@ final class Bench: Sendable {
         for path in [bench.file, bench.identities] {
             #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
         }
-        let again = await Binder(world: bench.world(variable: key), file: bench.file).bind(agentId: "echo", center: nil)
+        let again = await Binder(world: bench.world(variable: key), file: bench.file).bind(
+            .init(agentId: "echo", center: nil))
         #expect(again == 0 && IdentityFile.read(bench.identities).entries.count == 1)
         #expect(bench.output.contains("Replaced echo") && bench.output.contains("gateway run"))
         #expect(Binder(world: bench.world(), file: bench.file).unbind(agentId: "echo") == 0)
@@ -105,7 +107,7 @@ final class Bench: Sendable {
     @Test func aPersonIsAsked() async throws {
         let bench = try Bench()
         let world = bench.world(answers: [center, "echo", key])
-        #expect(await Binder(world: world, file: bench.file).bind(agentId: nil, center: nil) == 0)
+        #expect(await Binder(world: world, file: bench.file).bind(.init(agentId: nil, center: nil)) == 0)
         #expect(IdentityFile.read(bench.identities).entries.first?.agentId == "echo")
     }
 
@@ -118,7 +120,8 @@ final class Bench: Sendable {
         for (kind, expected) in cases {
             let bench = try Bench()
             let world = bench.world(input: key, failure: Bench.failure(kind))
-            #expect(await Binder(world: world, file: bench.file).bind(agentId: "echo", center: center) == expected)
+            #expect(
+                await Binder(world: world, file: bench.file).bind(.init(agentId: "echo", center: center)) == expected)
             #expect(bench.names.isEmpty && bench.output.contains("Nothing was written"))
             #expect(bench.output.contains("its words") && !bench.output.contains("SECRET"))
         }
@@ -127,7 +130,7 @@ final class Bench: Sendable {
     @Test func wrongCommands() async throws {
         let bench = try Bench()
         func bind(_ input: String?, _ agent: String?, _ center: String?) async -> Int32 {
-            await Binder(world: bench.world(input: input), file: bench.file).bind(agentId: agent, center: center)
+            await Binder(world: bench.world(input: input), file: bench.file).bind(.init(agentId: agent, center: center))
         }
         #expect(await bind(key, "echo", nil) == 2)
         #expect(await bind(key, nil, center) == 2)
@@ -145,13 +148,13 @@ final class Bench: Sendable {
     @Test func aRunningGatewayIsTold() async throws {
         let bench = try Bench()
         let running = bench.world(input: key) { _ in .result([:]) }
-        #expect(await Binder(world: running, file: bench.file).bind(agentId: "echo", center: center) == 0)
+        #expect(await Binder(world: running, file: bench.file).bind(.init(agentId: "echo", center: center)) == 0)
         #expect(bench.asked.withLock { $0 } == [["command": "reload"]])
         #expect(bench.output.contains("The running gateway has taken it up"))
         #expect(Binder(world: running, file: bench.file).unbind(agentId: "echo", reloads: false) == 0)
         #expect(bench.asked.withLock { $0.count } == 1 && bench.output.contains("gateway reload --config"))
         let refusing = bench.world(input: key) { _ in .failed("it said no") }
-        #expect(await Binder(world: refusing, file: bench.file).bind(agentId: "echo", center: nil) == 0)
+        #expect(await Binder(world: refusing, file: bench.file).bind(.init(agentId: "echo", center: nil)) == 0)
         #expect(bench.output.contains("could not take it up: it said no"))
     }
 
@@ -159,7 +162,8 @@ final class Bench: Sendable {
         let bench = try Bench()
         let text = "{ /* mine */ \"channels\":{\"fabric\":{\"accounts\":{\"echo\":{\"fabricApiKey\":\"\(key)2\"}}}}}"
         try bench.write(text)
-        let code = await Binder(world: bench.world(input: key), file: bench.file).bind(agentId: "echo", center: center)
+        let code = await Binder(world: bench.world(input: key), file: bench.file).bind(
+            .init(agentId: "echo", center: center))
         let now = try String(contentsOfFile: bench.file, encoding: .utf8)
         #expect(code == 0 && now == text)
         #expect(bench.output.contains("centerApiBase") && bench.output.contains("two keys for one account"))
@@ -170,9 +174,11 @@ final class Bench: Sendable {
 @Suite struct InspectTests {
     @Test func beforeAnythingIsConfigured() async throws {
         let bench = try Bench()
-        #expect(await Inspector(world: bench.world(), file: bench.file).run(json: true, probe: true) == 0)
+        #expect(await Inspector(world: bench.world(), file: bench.file).run(json: true, probe: true) == 2)
         let tree = try JSONValue(parsing: bench.output)
         #expect(tree["configured"] == false && tree["accounts"] == [] && tree["channel"] == "fabric")
+        #expect(tree["errors"]?.array?.first?["problem"] == "there is no configuration")
+        #expect(Binder(world: bench.world(), file: bench.file).unbind(agentId: "echo") == 2)
         #expect(bench.logins.withLock { $0.isEmpty })
     }
 
@@ -202,10 +208,10 @@ final class Bench: Sendable {
         #expect(guild?["channels"] == [["id": "c1", "name": "general", "xType": "general"]])
         #expect(guild?["socket"] == ["works": true, "joined": "general", "acknowledged": false])
         let deaf = bench.world(socketTrouble: .init("closed", remedy: "Open it"))
-        #expect(await Inspector(world: deaf, file: bench.file).run(json: false, probe: true) == 0)
+        #expect(await Inspector(world: deaf, file: bench.file).run(json: false, probe: true) == 1)
         #expect(bench.output.contains("guild g1, socket: failed: closed") && bench.output.contains("Open it"))
         let failing = bench.world(failure: Bench.failure(.refused(status: 401)))
-        #expect(await Inspector(world: failing, file: bench.file).run(json: false, probe: true) == 0)
+        #expect(await Inspector(world: failing, file: bench.file).run(json: false, probe: true) == 1)
         #expect(bench.output.contains("login: failed: ") && !bench.output.contains("SECRET"))
     }
 

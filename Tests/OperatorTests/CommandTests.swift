@@ -107,6 +107,42 @@ import Testing
         }
     }
 
+    /// `/api` forgotten: `bind` names the right address, and so do `doctor` and `inspect --probe`.
+    @Test func aForgottenPrefixIsNamed() async throws {
+        try await withSimulator { sim in
+            let agent = try await sim.createUser(name: "echo")
+            let desk = try Desk()
+            let bare = String(sim.centerBase.dropLast("/api".count))
+            let bind = try await desk.run(
+                "fabric-setup", ["bind", "--agent-id", "echo", "--center", bare], input: agent.apiKey + "\n")
+            #expect(bind.code == 3 && bind.errors.contains("Center is at \(sim.centerBase):"), "\(bind.all)")
+            try desk.configure(
+                "{\"centerApiBase\":\"\(bare)\",\"accounts\":{\"echo\":{\"fabricApiKey\":\"\(agent.apiKey)\"}}}",
+                agents: #"{"echo":{"builtin":"echo"}}"#)
+            for arguments in [["doctor", "--json"], ["inspect", "--probe"]] {
+                let answer = try await desk.run("fabric-setup", arguments)
+                #expect(answer.code != 0 && answer.all.contains("Center is at"), "\(answer.all)")
+            }
+        }
+    }
+
+    /// However early or late it is interrupted, no process and no directory remains.
+    @Test(arguments: [("state ", SIGINT), ("ok: agent", SIGTERM), ("2. a message", SIGINT), ("3. a file", SIGHUP)])
+    func anInterruptedDemoLeavesNothing(_ moment: String, _ signal: Int32) async throws {
+        let demo = try RunningCommand("\(products)/fabric-demo", ["--bin", products])
+        try await demo.wait(for: moment)
+        let line = demo.output.split(separator: "\n").first ?? ""
+        let directory = try #require(line.split(separator: " ").last.map(String.init))
+        #expect(directory.contains("/fabric-demo-"), "\(demo.all)")
+        kill(demo.pid, signal)
+        #expect(try await demo.ended().code != 0)
+        #expect(!FileManager.default.fileExists(atPath: directory), "\(demo.all)")
+        let commands = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap {
+            try? String(contentsOfFile: "/proc/\($0)/cmdline", encoding: .utf8)
+        }
+        #expect(!commands.contains { $0.contains(directory) })
+    }
+
     /// A command that cannot be understood ends as the README says.
     @Test(arguments: [["bind", "--agent", "echo"], ["inspect", "--bogus"], ["unbind"], ["bogus"]])
     func aWrongCommand(_ arguments: [String]) async throws {
@@ -182,7 +218,7 @@ import Testing
 
             try await sim.stopGuild("sim-guild-1")
             let words = try await desk.run("fabric-setup", ["inspect", "--probe"])
-            #expect(words.code == 0 && words.output.contains("guild sim-guild-1: failed"), "\(words.all)")
+            #expect(words.code == 1 && words.output.contains("guild sim-guild-1: failed"), "\(words.all)")
         }
     }
 

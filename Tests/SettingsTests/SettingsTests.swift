@@ -150,4 +150,23 @@ func read(_ text: String, _ body: (SettingsSection) -> Void = { _ in }) -> [Sett
         #expect(findings.errors.first?.file == "/nonexistent/gateway.json")
         #expect(throws: SettingsErrors.self) { try findings.throwIfAny() }
     }
+
+    @Test(arguments: [
+        ("{}", ["a"], "{ \"a\": { \"x\": 1 } }"), ("{\"a\":{}}", ["a"], "{\"a\":{ \"x\": 1 }}"),
+        ("{\"a\":{\"y\":2}}", ["a"], "{\"a\":{ \"x\": 1,\"y\":2}}"),
+        ("// {\n{ /* { */\n  \"b\": 1 // c\n}", ["a"], "// {\n{ \"a\": { \"x\": 1 }, /* { */\n  \"b\": 1 // c\n}"),
+        ("{\n\t\"b\": 1\n}", ["a"], "{\n\t\"a\": { \"x\": 1 },\n\t\"b\": 1\n}"), ("{}", [], "{ \"x\": 1 }"),
+        ("{\"a\":\"{\", \"c\":{}}", ["c", "d"], "{\"a\":\"{\", \"c\":{ \"d\": { \"x\": 1 } }}"),
+    ])
+    func aMemberIsPutIntoATextThatStaysAsItIs(_ text: String, _ path: [String], _ expected: String) {
+        let found = SettingsEditor.insert("x", "1", at: path, in: Array(text.utf8))
+        #expect(found.map { String(decoding: $0, as: UTF8.self) } == expected)
+    }
+
+    @Test(arguments: [
+        "", "[1]", "7", "{\"a\":7}", "{\"a\":{\"x\":0}}", "{\"a\":", "{} /*", "{\"a\":null}",
+    ])
+    func whatIsNoPlaceForAMemberStaysUntouched(_ text: String) {
+        #expect(SettingsEditor.insert("x", "1", at: ["a"], in: Array(text.utf8)) == nil)
+    }
 }

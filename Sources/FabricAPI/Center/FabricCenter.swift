@@ -35,11 +35,58 @@ public struct FabricCenter: Sendable {
         body.key(FabricSpelling.apiKey)
         body.string(apiKey)
         body.endObject()
-        let answer = try await call.send(operation, .post, FabricSpelling.loginPath, body: body.bytes)
+        let answer: [UInt8]
+        do throws(FabricError) {
+            answer = try await call.send(operation, .post, FabricSpelling.loginPath, body: body.bytes)
+        } catch {
+            throw await explained(error)
+        }
         guard let session = FabricSession(reading: try FabricCall.value(answer, operation)) else {
             throw operation.malformed("the answer lacks the access token or the user's id", answer)
         }
         return session
+    }
+
+    /// Whether there is a Center at the address at all: asks for a login without a key, which a Center refuses.
+    /// - Throws: if it cannot be reached, or if there is no login; the remedy names the right address if it can be guessed.
+    public func check() async throws(FabricError) {
+        let operation = operation("looking for Center", "", "Check Center's address.")
+        do throws(FabricError) {
+            let answer = try await call.send(operation, .post, FabricSpelling.loginPath, body: Array("{}".utf8))
+            _ = try FabricCall.value(answer, operation)
+        } catch {
+            switch error.kind {
+            case .refused, .rejected(status: 400, _), .rejected(status: 422, _), .passing(status: 429, _): return
+            default: throw await explained(error)
+            }
+        }
+    }
+
+    /// A login that is not there is nearly always an address that is not quite right; the likeliest slip is tried.
+    private func explained(_ error: FabricError) async -> FabricError {
+        guard case .rejected(status: 404, _) = error.kind else { return error }
+        var error = error
+        error.remedy = """
+            There is no Center at \(base): check host, port (Center's is 7001 unless set otherwise, a guild's 7002) and path \
+            (it ends with \(FabricSpelling.prefix)).
+            """
+        guard !base.hasSuffix(FabricSpelling.prefix) else { return error }
+        let right = base + FabricSpelling.prefix
+        let operation = operation("looking for Center", "", "")
+        let call = FabricCall(http: call.http, base: right)
+        var isThere = false
+        do throws(FabricError) {
+            // Without the key: it is nobody's business but Center's.
+            _ = try await call.send(operation, .post, FabricSpelling.loginPath, body: Array("{}".utf8))
+            isThere = true
+        } catch {
+            switch error.kind {
+            case .refused, .rejected(status: 400, _), .rejected(status: 422, _): isThere = true
+            default: break
+            }
+        }
+        if isThere { error.remedy = "Center is at \(right): set channels.fabric.centerApiBase (--center) to that." }
+        return error
     }
 
     /// The user's guilds with a fresh token for each.

@@ -100,16 +100,25 @@ struct FabricOperation: Sendable {
             return error(.tooLarge(limit: limit), words, "Raise the limit if so much is wanted.")
         case .redirect:
             return error(.malformed, words, "Look at the server's configuration.")
+        case .tls where words.contains("wrong version number") || words.contains("packet length too long"):
+            return error(
+                .passing(status: nil, retryAfter: nil), words,
+                "The server does not speak TLS: its address begins with http://, not https://.")
         case .tls:
             return error(
                 .passing(status: nil, retryAfter: nil), words,
                 "Check the server's certificate; for an authority of your own set certificateAuthorityFile.")
         case .protocolViolation where isRepeatable || !transfer.requestSent:
             return error(.malformed, words, "Check that the address is that of a Fabric server.")
-        case .resolve, .connect:
+        case .connect:
             return error(
                 .passing(status: nil, retryAfter: nil), words,
-                "It is tried again; if it lasts, check the server's address and that it runs.")
+                "Nothing answers there: check host and port of the server's address, and that it runs. It is tried again."
+            )
+        case .resolve:
+            return error(
+                .passing(status: nil, retryAfter: nil), words,
+                "Check the name in the server's address, and name resolution here. It is tried again.")
         default:
             guard isRepeatable || !transfer.requestSent else {
                 return error(.unknownOutcome, words, "It is looked up, or repeated under the same idempotency key.")

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import Settings
 
 /// `fabric-setup`: setting up the Fabric channel of a gateway.
 public struct SetupCommand: AsyncParsableCommand {
@@ -45,7 +47,10 @@ struct ReloadOption: ParsableArguments {
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Says what is configured, and why not.",
-        discussion: "Ends with 0 when it could tell, with 2 when the configuration file is wrong.")
+        discussion: """
+            Ends with 0 when it could tell, with 1 when --probe found something that does not work, with 2 when the \
+            configuration is wrong or there is none.
+            """)
 
     @OptionGroup var file: ConfigOption
     @Flag(help: "Print one JSON object.") var json = false
@@ -75,12 +80,34 @@ struct BindCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The agent's id. Asked for on a terminal.", valueName: "id")) var agentId: String?
     @Option(help: ArgumentHelp("Center's address, with /api, if the file does not have it yet.", valueName: "url"))
     var center: String?
+    @Option(
+        help: ArgumentHelp(
+            "PEM file of the authorities to trust instead of the system's, if the file does not have it yet.",
+            valueName: "file"))
+    var ca: String?
+    @Flag(help: "Add an agent that repeats what it hears, if none answers for the account yet.") var echo = false
+    @Option(
+        parsing: .remaining,
+        help: ArgumentHelp(
+            "Add an agent that is this program with its arguments. Must be the last option.", valueName: "program"))
+    var command: [String] = []
     @OptionGroup var reloading: ReloadOption
 
+    func validate() throws {
+        if echo, !command.isEmpty { throw ValidationError("--echo and --command exclude each other") }
+    }
+
     func run() async throws {
+        var agent: Binder.Agent? = echo ? .echo : nil
+        if let program = command.first {
+            // Relative to where the command is given, not to the file.
+            let isPath = program.contains("/") && !program.hasPrefix("/")
+            let path = isPath ? FileText.resolve(program, in: FileManager.default.currentDirectoryPath) : program
+            agent = .command([path] + command.dropFirst())
+        }
         throw ExitCode(
             await Binder(world: .system, file: file.config).bind(
-                agentId: agentId, center: center, reloads: reloading.reload))
+                .init(agentId: agentId, center: center, authorities: ca, agent: agent, reloads: reloading.reload)))
     }
 }
 

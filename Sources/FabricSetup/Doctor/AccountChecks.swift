@@ -46,7 +46,7 @@ struct AccountChecks {
                 findings.append(
                     DoctorFinding(
                         .error, what, at: Self.place(one.accountId),
-                        remedy: "Unbind one of them, or bind it with a key of its own"))
+                        remedy: Self.unbinding(one)))
             }
         }
         return findings
@@ -59,6 +59,10 @@ struct AccountChecks {
 
     private func running(_ id: String) -> JSONValue? {
         gateway?["accounts"]?.array?.first { $0["accountId"]?.string == id && $0["channel"]?.string == "fabric" }
+    }
+
+    static func unbinding(_ account: FabricAccount) -> String {
+        "Bind it with a key of its own, or: setup unbind --agent-id \(ShellText.quote(account.accountId))"
     }
 
     static func place(_ id: String) -> String { "account \(id.isEmpty ? "(no agent id)" : id)" }

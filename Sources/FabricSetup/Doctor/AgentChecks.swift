@@ -17,7 +17,7 @@ struct AgentChecks {
             findings.append(
                 DoctorFinding(
                     .warning, "\(binding.keyPath) is for the account \(account), which is not bound", at: file,
-                    remedy: "Bind it (setup bind --agent-id \(account)), or remove the binding"))
+                    remedy: "Bind it (setup bind --agent-id \(ShellText.quote(account))), or remove the binding"))
         }
         return findings + unanswered(accounts)
     }
@@ -34,7 +34,10 @@ struct AgentChecks {
         return accounts.filter { !$0.isEmpty && !bound.contains($0) && !agents.contains($0) }.map { account in
             DoctorFinding(
                 .warning, "nobody answers for the account \(account): no agent of that name and no binding",
-                at: file, remedy: "Add it under \"agents\", or bind it to an agent under \"bindings\"")
+                at: file,
+                remedy:
+                    "setup bind --agent-id \(ShellText.quote(account)) --echo --config \(ShellText.quote(file)), or with "
+                    + "--command PROGRAM …; or bind it to an agent under \"bindings\"")
         }
     }
 
@@ -61,7 +64,7 @@ struct AgentChecks {
                 remedy: "Correct \(node.keyPath) in \(file), or install the program")
         }
         return DoctorFinding(
-            .error, "its command \(first) is not executable", at: place, remedy: "chmod +x \(first)")
+            .error, "its command \(first) is not executable", at: place, remedy: "chmod +x \(ShellText.quote(first))")
     }
 
     private static func mayRun(_ path: String) -> Bool {

@@ -27,7 +27,7 @@ public struct Doctor {
     /// All checks.
     public func examine(offline: Bool) async -> [DoctorFinding] {
         guard presence.file(file) != .absent else {
-            let remedy = "Bind an account: setup bind --agent-id ID --center URL --config \(file)"
+            let remedy = "Bind an account: setup bind --agent-id ID --center URL --config \(ShellText.quote(file))"
             return [DoctorFinding(.error, "there is no configuration", at: file, remedy: remedy)]
                 + LibraryChecks.findings
         }
@@ -50,7 +50,9 @@ public struct Doctor {
         let identities = IdentityFile.read(configuration.identityFile)
         let accounts = FabricAccounts(configuration: configuration, identities: identities, presence: presence)
         findings += SecretChecks.permissions(configuration, identities)
-        findings += identities.problems.map { DoctorFinding($0) }
+        findings += identities.faults(isNamed: configuration.namesIdentityFile, wasThere: false).map {
+            DoctorFinding($0)
+        }
         findings += AccountChecks(file: file, gateway: state.status).findings(accounts)
         findings += AgentChecks(file: file).findings(accounts.accounts.map(\.accountId))
         if !offline {
@@ -82,19 +84,30 @@ public struct Doctor {
             let mark =
                 switch finding.level {
                 case .good: palette.good("ok     ")
+                case .note: palette.faint("note   ")
                 case .warning: palette.warning("warning")
                 case .error: palette.bad("ERROR  ")
                 }
             world.say("\(mark)  \(palette.strong(finding.place)): \(finding.what)")
             if !finding.remedy.isEmpty { world.say("           \(finding.remedy)") }
         }
-        let errors = findings.count { $0.level == .error }
-        let warnings = findings.count { $0.level == .warning }
-        switch (errors, warnings) {
-        case (0, 0): world.say(palette.good("All is well."))
-        default:
-            world.say(
-                "\(errors) \(errors == 1 ? "error" : "errors"), \(warnings) \(warnings == 1 ? "warning" : "warnings").")
+        world.say(Self.summary(findings, palette))
+    }
+
+    /// How many there are of what, and where: `1 error: account a. 2 warnings: ./state, account b.`
+    static func summary(_ findings: [DoctorFinding], _ palette: Palette) -> String {
+        func part(_ level: DoctorFinding.Level, _ name: String) -> String? {
+            let places = findings.filter { $0.level == level }.map(\.place)
+            guard !places.isEmpty else { return nil }
+            var seen: Set<String> = []
+            let distinct = places.filter { seen.insert($0).inserted }
+            let more = distinct.count > 5 ? " and \(distinct.count - 5) more" : ""
+            let count = "\(places.count) \(name)\(places.count == 1 ? "" : "s")"
+            return "\(count): \(distinct.prefix(5).joined(separator: ", "))\(more)."
         }
+        let bad = [part(.error, "error"), part(.warning, "warning")].compactMap(\.self)
+        let note = part(.note, "note")
+        let parts = bad.isEmpty ? [palette.good("All is well.")] + [note].compactMap(\.self) : bad
+        return parts.joined(separator: " ")
     }
 }

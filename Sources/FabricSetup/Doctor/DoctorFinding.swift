@@ -2,12 +2,17 @@ import Settings
 
 /// One thing the doctor found: what, where, how to mend it.
 public struct DoctorFinding: Sendable, Equatable {
-    public enum Level: String, Sendable, CaseIterable { case good, warning, error }
+    public enum Level: String, Sendable, CaseIterable {
+        case good
+        /// Worth knowing, and no fault.
+        case note
+        case warning, error
+    }
 
     public var level: Level
     public var what: String
     public var place: String
-    /// Empty only if the finding is good.
+    /// Empty only if the finding is good or a note.
     public var remedy: String
 
     public init(_ level: Level, _ what: String, at place: String, remedy: String = "") {

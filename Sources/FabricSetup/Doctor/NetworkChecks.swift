@@ -10,30 +10,20 @@ struct NetworkChecks {
         guard let center = configuration.centerApiBase else { return [] }
         world.progress("asking Center at \(center)")
         var findings = [await clock(center)]
-        let ready = accounts.accounts.filter(\.mayStart)
+        let outcomes = await Probes(world: world, configuration: configuration, opensSockets: false).look(accounts)
         var owners: [String: String] = [:]
-        for (index, account) in ready.enumerated() {
-            guard let source = account.apiKey else { continue }
+        for account in accounts.accounts {
+            guard let outcome = outcomes[account.accountId] else { continue }
             let place = AccountChecks.place(account.accountId)
-            do {
-                var request = SetupWorld.ProbeRequest(
-                    center: center, authorities: configuration.certificateAuthorityFile, key: try source.fetch(),
-                    opensSockets: false)
-                request.step = { [world] step in
-                    world.progress("account \(index + 1) of \(ready.count), \(account.accountId): \(step)")
-                }
-                let probe = try await world.probe(request)
+            switch outcome {
+            case .failed(let trouble):
+                findings.append(DoctorFinding(.error, trouble.what, at: place, remedy: trouble.remedy))
+            case .seen(let probe):
                 findings += judge(probe, account)
                 if let owner = owners.updateValue(account.accountId, forKey: probe.userId), account.userId == nil {
                     let what = "the same Fabric user as account \(owner): both would answer each message"
-                    let remedy = "Unbind one of them, or bind it with a key of its own"
-                    findings.append(DoctorFinding(.error, what, at: place, remedy: remedy))
+                    findings.append(DoctorFinding(.error, what, at: place, remedy: AccountChecks.unbinding(account)))
                 }
-            } catch let error as SecretSource.Unavailable {
-                findings.append(DoctorFinding(.error, error.problem, at: place, remedy: error.remedy))
-            } catch {
-                let trouble = SetupProbe.Trouble(error)
-                findings.append(DoctorFinding(.error, trouble.what, at: place, remedy: trouble.remedy))
             }
         }
         return findings

@@ -22,7 +22,7 @@ enum SecretChecks {
             return DoctorFinding(
                 .warning,
                 "others than its owner may use it (mode \(String(status.st_mode & 0o777, radix: 8))), and it "
-                    + "holds secrets", at: path, remedy: "chmod 600 \(path)")
+                    + "holds secrets", at: path, remedy: "chmod 600 \(ShellText.quote(path))")
         }
         guard status.st_uid == geteuid() else {
             return DoctorFinding(
@@ -34,9 +34,11 @@ enum SecretChecks {
 
     private static func authorities(_ configuration: FabricConfiguration) -> [DoctorFinding] {
         guard let path = configuration.certificateAuthorityFile else { return [] }
-        guard case .failure(let failure) = FileText.read(path, limit: SettingsDocument.largestFile) else {
-            return [DoctorFinding(.good, "the certificate authorities can be read", at: path)]
+        do throws(SettingsError) {
+            _ = try CertificateAuthorities(path: path)
+            return [DoctorFinding(.good, "the certificate authorities can be used", at: path)]
+        } catch {
+            return [DoctorFinding(error)]
         }
-        return [DoctorFinding(.error, failure.problem, at: path, remedy: failure.remedy)]
     }
 }

@@ -45,7 +45,7 @@ struct StateChecks {
         }
         if facts.st_mode & 0o077 != 0 {
             let what = "others may look into the state directory, where people's files lie"
-            findings.append(DoctorFinding(.warning, what, at: path, remedy: "chmod 700 \(path)"))
+            findings.append(DoctorFinding(.warning, what, at: path, remedy: "chmod 700 \(ShellText.quote(path))"))
         }
         var space = statvfs()
         if statvfs(path, &space) == 0 {
@@ -70,7 +70,8 @@ struct StateChecks {
             examine(status, path)
         case .noGateway:
             guard let holder else {
-                return findings.append(DoctorFinding(.good, "no gateway runs on it", at: path))
+                let remedy = "gateway run --config \(ShellText.quote(file))"
+                return findings.append(DoctorFinding(.note, "no gateway runs on it", at: path, remedy: remedy))
             }
             let what =
                 "process \(holder.name) holds the state directory but does not listen: another gateway would be "
@@ -115,7 +116,7 @@ struct StateChecks {
         case "blocked":
             return DoctorFinding(
                 .error, "blocked\(words)", at: place,
-                remedy: "Bind it again with a good key, or: gateway unblock --account \(id)")
+                remedy: "Bind it again with a good key, or: gateway unblock --account \(ShellText.quote(id))")
         case let state:
             return DoctorFinding(
                 .warning, "not connected (\(state ?? "unknown"))\(words)", at: place,
@@ -134,7 +135,9 @@ struct StateChecks {
             DoctorFinding(
                 .warning, "\(count) \(count == 1 ? "message" : "messages") could not be sent and wait as dead letters",
                 at: path,
-                remedy: "gateway deadletters list --config \(file); then deadletters resubmit ID, or drop ID"))
+                remedy:
+                    "gateway deadletters list --config \(ShellText.quote(file)); then deadletters resubmit ID, or drop ID"
+            ))
     }
 
     private static func real(_ path: String) -> String {

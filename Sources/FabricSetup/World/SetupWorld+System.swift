@@ -23,6 +23,11 @@ extension SetupWorld {
                     try await FabricCenter(base: center, http: http).login(apiKey: key.reveal())
                 }
             },
+            greet: { center, authorities in
+                try await withTransfers(authorities) { http in
+                    try await FabricCenter(base: center, http: http).check()
+                }
+            },
             probe: { request in
                 try await withTransfers(request.authorities) { http in try await SetupProbe.look(request, http) }
             },

@@ -43,6 +43,8 @@ public struct SetupWorld: Sendable {
     public var palette: Palette
     /// Logs in.
     public var login: @Sendable (_ center: String, _ authorities: String?, _ key: Secret) async throws -> FabricSession
+    /// Looks whether there is a Center; throws if not.
+    public var greet: @Sendable (_ center: String, _ authorities: String?) async throws -> Void = { _, _ in }
     /// Logs in and looks at what is to be seen.
     public var probe: @Sendable (ProbeRequest) async throws -> SetupProbe
     /// How many seconds Center's clock is ahead of ours, by the `Date` of any answer of it; nil if it gives none.
