@@ -75,9 +75,19 @@ struct Unblock: ParsableCommand {
         abstract: "Tries an account again that is blocked, was refused, or was given up.")
     @OptionGroup var config: ConfigurationOption
     @Option(help: "The account.")
-    var account: String
+    var account: String?
+    @Flag(help: "All of them.")
+    var all = false
 
-    func run() throws { try CommandLineTool.finish { $0.unblock(account: account) }(config) }
+    func validate() throws {
+        guard (account != nil) != all else { throw ValidationError("Give --account ID, or --all.") }
+    }
+
+    func run() throws {
+        try CommandLineTool.finish { tool in
+            if let account { tool.unblock(account: account) } else { tool.unblockAll() }
+        }(config)
+    }
 }
 
 struct DeadLetters: ParsableCommand {

@@ -76,6 +76,78 @@ import Testing
         await bench.gateway.stop()
     }
 
+    @Test func theConversationIsToldOnceThatTheAgentCannotAnswer() async throws {
+        let scratch = try Scratch()
+        let bad = try scratch.write("", to: "bad")
+        let bench = try TestBench(
+            accounts: ["a": "1"],
+            agents: [
+                "a": [
+                    "command": ["/bin/sh", "-c", .string("cat > /dev/null; test -e \(bad) && exit 3; echo fine")],
+                    "failureText": "I cannot answer just now.",
+                ]
+            ], scratch: scratch)
+        try await bench.gateway.start()
+        for id in ["d1", "d2"] {
+            _ = try await bench.deliver(id)
+            try await eventually("\(id) is over") {
+                try await bench.journal().contains { $0 == "settle \(id) 2" || $0 == "settle \(id) 3" }
+            }
+        }
+        unlink(bad)
+        _ = try await bench.deliver("d3")
+        try await eventually("d3 is over") { try await bench.journal().contains("settle d3 2") }
+        _ = FileManager.default.createFile(atPath: bad, contents: nil)
+        _ = try await bench.deliver("d4")
+        try await eventually("d4 is over") { try await bench.journal().contains("settle d4 2") }
+        let sends = try await bench.journal().filter { $0.hasPrefix("send") }
+        #expect(
+            sends == [
+                "send a test:g/c [I cannot answer just now.] d1", "send a test:g/c [fine] d3",
+                "send a test:g/c [I cannot answer just now.] d4",
+            ])
+        #expect(await bench.account("a")["turns"]?["failuresInRow"]?.integer == 1)
+        await bench.gateway.stop()
+    }
+
+    @Test func allThatAreHaltedAreTriedAgain() async throws {
+        let bench = try TestBench(accounts: ["a": "1", "b": "1", "s": "s"])
+        try await bench.gateway.start()
+        for account in ["a", "b"] {
+            try await eventually("runs") { await bench.account(account)["running"]?.flag == true }
+            try await bench.tell("block", account)
+            try await eventually("blocked") {
+                await bench.account(account)["supervision"]?["phase"]?.text == "blocked"
+            }
+        }
+        let unblocked = try await tool(bench) { $0.unblockAll() }
+        #expect(unblocked.code == 0 && unblocked.text == "tried again: a, b, s\n", "\(unblocked)")
+        for account in ["a", "b"] {
+            try await eventually("runs again") { await bench.account(account)["connected"]?.flag == true }
+        }
+        await bench.gateway.stop()
+    }
+
+    @Test func whatTheModuleSaysOfItsQueuesIsShown() {
+        func report(_ more: [String: JSONValue]) -> StatusReport {
+            let account: [String: JSONValue] = [
+                "accountId": "a", "enabled": true, "configured": true, "connected": true, "lifecycle": "ready",
+                "supervision": ["phase": "running"], "agent": "x",
+            ]
+            return StatusReport([
+                "plugins": [["id": "test", "version": "1"]], "accounts": [.object(account.merging(more) { $1 })],
+            ])
+        }
+        #expect(report([:]).isWell)
+        #expect(report(["outboxProblem": ["reason": "HTTP 500", "seconds": 5]]).isWell, "it may pass")
+        let stuck = report(["outboxProblem": ["reason": "HTTP 500", "seconds": 95]])
+        #expect(!stuck.isWell && stuck.text.contains("has waited 95 s to be sent: HTTP 500"), "\(stuck.text)")
+        let waiting = report(["turns": ["running": 0, "waitingSeconds": 61]])
+        #expect(!waiting.isWell && waiting.text.contains("raise maximumCommands"))
+        let skipped = report(["guilds": [["connected": true, "channels": 2, "skipped": 12, "openGaps": 1]]])
+        #expect(skipped.isWell && skipped.text.contains("12 messages skipped, 1 gaps being read"), "\(skipped.text)")
+    }
+
     @Test func aTurnCutShortByTheStopIsNamed() async throws {
         var options = Gateway.Options()
         options.stopDrain = .zero

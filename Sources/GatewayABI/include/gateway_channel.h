@@ -226,16 +226,20 @@ typedef struct gateway_channel {
      *    "connected": true only if every guild's connection is authenticated and has joined its channels,
      *    "lifecycle": "starting" | "ready" | "recovering" | "blocked" | "stopped", "reason": "" if all is well,
      *    "guilds": [{"nodeId", "connected", "channels": number, "reconnectAttempts": in a row,
-     *                "lastTransportActivityAt": when bytes last moved, "lastConnectedAt", "lastDisconnect": why}],
+     *                "lastTransportActivityAt": when bytes last moved, "lastConnectedAt", "lastDisconnect": why,
+     *                "skipped": messages that a limit of catching up left out, "openGaps": conversations whose history
+     *                is still to be read, "protocolErrors": what the guild said that makes no sense}],
      *    "lastInboundAt", "lastOutboundAt", "tokenExpiresAt": ISO 8601 or null,
      *    "lanes": conversations with something in them, "waiting": deliveries behind turns,
-     *    "outbox": messages on their way, "deadLetters": number }]} */
+     *    "outbox": messages on their way, "outboxProblem": {"reason", "seconds"} of the one that waits longest, absent if
+     *    none is held up, "deadLetters": number }]} */
     void (*status)(void *instance, uint64_t request, gateway_bytes query);
 
     /* Room to grow without a new ABI. Request: {"command": name, ...}. Known: "deadLetters.list" {accountId?} gives
-     * {"deadLetters": [{"id", "accountId", "to", "text": its beginning, "files": number, "reason"}]},
-     * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, "account.unblock" {accountId}: these know the accounts
-     * that run in this instance. Unknown: GATEWAY_INVALID. */
+     * {"deadLetters": [{"id", "accountId", "kind": "message" (never sent) | "delivery" (never answered: each time it was
+     * delivered the process ended), "to", "text": its beginning, "files": number, "reason"}]},
+     * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, "account.unblock" {accountId}, or {"all": true}, which gives
+     * {"accounts": [id...]}: these know the accounts that run in this instance. Unknown: GATEWAY_INVALID. */
     void (*command)(void *instance, uint64_t request, gateway_bytes command);
 
     /* Stops everything and frees the instance. Blocks, at most 5 s; afterwards no callback runs, no thread of

@@ -8,6 +8,8 @@ package struct CommandSettings: Sendable, Equatable {
     package var maximumOutput: Int = 1 << 20
     /// What standard output is.
     package var output: Output = .text
+    /// What is said in the conversation when turns begin to fail; `nil`: nothing.
+    package var failureText: String?
     /// Variables of the gateway's environment that the command must not see: the channel's secrets.
     package var hiddenVariables: Set<String> = []
     package init(command: [String]) { self.command = command }

@@ -96,6 +96,7 @@ extension GatewayConfiguration {
             let timeout = section.number("timeoutSeconds", in: 0.001...86_400)
             let maximumOutput = section.int("maximumOutputBytes", in: 1...(1 << 30))
             let output = section.choice("output", CommandSettings.Output.self)
+            let failureText = section.string("failureText")
             section.finish()
             guard member.node.members != nil else { continue }
             // Kept even with a finding, so that bindings to it are not findings too.
@@ -114,6 +115,7 @@ extension GatewayConfiguration {
                 if let timeout { settings.timeout = .seconds(timeout) }
                 if let maximumOutput { settings.maximumOutput = maximumOutput }
                 if let output { settings.output = output }
+                settings.failureText = failureText.flatMap { $0.isEmpty ? nil : $0 }
                 settings.hiddenVariables = hidden
                 agents[member.name] = .command(settings)
             case (true, false): break

@@ -4,6 +4,13 @@ import GatewayControl
 protocol Agent: Sendable {
     /// Takes one turn. `nil` means that there is nothing to say. Cancelled when the gateway stops.
     func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply?
+
+    /// What is said in the conversation when turns begin to fail; `nil`: nothing.
+    var failureText: String? { get }
+}
+
+extension Agent {
+    var failureText: String? { nil }
 }
 
 /// One wake delivery, as an agent gets it.

@@ -28,6 +28,8 @@ struct CommandAgent: Agent {
         self.logger = logger
     }
 
+    var failureText: String? { configuration.failureText }
+
     func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply? {
         guard await slots.enter(turn.head.account) else { throw Self.stopping }
         defer { slots.leave(turn.head.account) }

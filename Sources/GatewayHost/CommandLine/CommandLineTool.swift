@@ -81,6 +81,15 @@ public struct CommandLineTool: Sendable {
         }
     }
 
+    /// Has every account tried again that is blocked, refused or given up.
+    public func unblockAll() -> Int32 {
+        ask(["command": "unblock", "all": true]) { result in
+            let accounts = result["accounts"]?.texts ?? []
+            print(accounts.isEmpty ? "no account was blocked\n" : "tried again: \(accounts.joined(separator: ", "))\n")
+            return 0
+        }
+    }
+
     /// A command of the module's own.
     public func module(command: String, _ arguments: [String: String]) -> Int32 {
         ask(

@@ -12,8 +12,9 @@ final class ControlServer: Sendable {
     static let maximumRequest = 4 << 20
     /// Connections at once; more wait in the system's queue.
     static let maximumConnections = 32
-    /// How long a whole request may take to come, and an answer to be read. Nobody who types is on the other side.
-    static let patience = Duration.seconds(10)
+    /// How long a whole request may take to come, and an answer to be read. Nobody who types is on the other side, and
+    /// clients have twice this patience: whoever waits behind one that says nothing is still answered.
+    static let patience = Duration.seconds(5)
 
     typealias Handler = @Sendable (JSONValue) async -> JSONValue
 

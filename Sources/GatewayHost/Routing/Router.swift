@@ -120,10 +120,12 @@ final class Router: Sendable {
             sequence: head.sequence, redelivered: head.redelivered, startedAt: WallTime.now(), seconds: 0,
             outcome: .silent)
         logger.debug("turn begins", metadata: metadata(record))
-        func over(_ outcome: TurnRecord.Outcome) {
+        /// - Returns: whether turns begin to fail with this one.
+        @discardableResult
+        func over(_ outcome: TurnRecord.Outcome) -> Bool {
             record.seconds = (.now - begun) / .seconds(1)
             record.outcome = outcome
-            ended(record)
+            return ended(record)
         }
         guard let agent else {
             over(.failed("no agent answers for this account"))
@@ -142,15 +144,23 @@ final class Router: Sendable {
                 over(.interrupted)
                 return state.withLock { $0.ledger.forget(head.id) }
             }
-            over(.failed(String(error.description.prefix(TurnRecord.longestReason))))
-            await settle(head, .failed)
+            let isFirst = over(.failed(String(error.description.prefix(TurnRecord.longestReason))))
+            // Once, not for every turn: whoever asks again knows.
+            guard isFirst, let text = agent.failureText else { return await settle(head, .failed) }
+            let reply = AgentReply(text: text)
+            state.withLock { $0.ledger.sending(head.id, reply) }
+            await send(reply, for: head)
         }
     }
 
     // MARK: what operators see
 
-    private func ended(_ turn: TurnRecord) {
-        let change = state.withLock { $0.board.ended(turn) }
+    /// - Returns: whether turns of this agent begin to fail with this one.
+    private func ended(_ turn: TurnRecord) -> Bool {
+        let (change, isFirst) = state.withLock { state in
+            let change = state.board.ended(turn)
+            return (change, state.board.standing(of: turn.agent, for: turn.account)?.failuresInRow == 1)
+        }
         var metadata = metadata(turn)
         metadata["seconds"] = "\((turn.seconds * 1000).rounded() / 1000)"
         switch turn.outcome {
@@ -170,6 +180,8 @@ final class Router: Sendable {
             logger.notice(
                 "the agent's turns succeed again, after \(count) that failed", metadata: metadata)
         }
+        if case .failed = turn.outcome { return isFirst }
+        return false
     }
 
     private func metadata(_ turn: TurnRecord) -> Logger.Metadata {

@@ -2,8 +2,8 @@ import GatewayControl
 import JSONBytes
 
 extension ChannelRuntime {
-    /// A command of the module's own. One about an account goes to the instance that serves it; one about all dead
-    /// letters to every instance that serves accounts; anything else to the present instance.
+    /// A command of the module's own. One about an account goes to the instance that serves it; one about all
+    /// accounts to every instance that serves accounts; anything else to the present instance.
     nonisolated func command(
         _ name: String, _ arguments: [String: JSONValue]
     ) async throws(ModuleRefusal) -> JSONValue {
@@ -11,7 +11,7 @@ extension ChannelRuntime {
         let receipts: [ChannelModule.CommandReceipt]
         if !account.isEmpty {
             receipts = [await slots.use(account) { $0.begin(command: name, arguments) }].compactMap(\.self)
-        } else if name.hasPrefix("deadLetters.") {
+        } else if name.hasPrefix("deadLetters.") || arguments["all"]?.flag == true {
             receipts = await slots.useAll { $0.begin(command: name, arguments) }
         } else {
             receipts = [module?.begin(command: name, arguments)].compactMap(\.self)

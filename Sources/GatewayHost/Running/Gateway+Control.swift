@@ -111,6 +111,28 @@ extension Gateway {
         }
     }
 
+    /// The operator asks for every account that is blocked, refused or given up to be tried again.
+    /// - Returns: `{"accounts": […]}`, those that were.
+    public func unblockAll() async throws(GatewayError) -> JSONValue {
+        var tried: Set<String> = []
+        for channel in channels.values {
+            // Those that run may be blocked within; the module knows.
+            do throws(ModuleRefusal) {
+                let answer = try await channel.command("account.unblock", ["all": true])
+                tried.formUnion(answer["accounts"]?.texts ?? [])
+            } catch {
+                guard error.kind == .invalid else { throw GatewayError(error) }
+                // A module that does not know “all” has no account blocked within that stays so.
+                logger.debug("unblocking all: \(error)")
+            }
+            for account in await channel.supervisor.haltedAccounts {
+                await channel.handle(.retry(account: account))
+                tried.insert(account)
+            }
+        }
+        return ["accounts": .array(tried.sorted().map { .string($0) })]
+    }
+
     private func channel(_ id: String) throws(GatewayError) -> ChannelRuntime {
         if let channel = channels[id] ?? (channels.count == 1 ? channels.values.first : nil) { return channel }
         throw GatewayError(
@@ -134,6 +156,7 @@ extension Gateway {
                 // The answer must leave before the socket is closed; whoever asked waits for the socket to go.
                 Task { await self.stop() }
                 return ControlAnswer.success(["stopping": true, "pid": .int(Int64(getpid()))])
+            case "unblock" where request["all"]?.flag == true: return ControlAnswer.success(try await unblockAll())
             case "unblock":
                 let account = request["account"]?.text ?? ""
                 return ControlAnswer.success(try await unblock(account: account, channel: request["channel"]?.text))

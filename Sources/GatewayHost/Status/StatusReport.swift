@@ -117,8 +117,12 @@ public struct StatusReport: Sendable {
         } else if let problem = failing(account) {
             line.problem = problem
             line.remedy = "gateway status --account \(line.account) --recent lists its turns"
+        } else if let stuck = account["outboxProblem"], let seconds = stuck["seconds"]?.integer, seconds >= 30 {
+            line.problem =
+                "a message has waited \(Duration.seconds(seconds).brief) to be sent: \(stuck["reason"]?.text ?? "")"
+            line.remedy = "it is tried again and again; mend what the reason names"
         } else if let dead = account["deadLetters"]?.integer, dead > 0 {
-            line.problem = "\(dead) message\(dead == 1 ? "" : "s") could never be sent"
+            line.problem = "\(dead) message\(dead == 1 ? "" : "s") could never be sent, or never answered"
             line.remedy = "gateway deadletters list"
         } else if case .null? = account["agent"] {
             line.problem = "no agent answers for it"
@@ -154,6 +158,13 @@ public struct StatusReport: Sendable {
         if let running = account["turns"]?["running"]?.integer, running > 0 {
             let seconds = account["turns"]?["oldestSeconds"]?.number ?? 0
             parts.append("\(running) turn\(running == 1 ? "" : "s") running, \(Duration.seconds(seconds).brief)")
+        }
+        let guilds = account["guilds"]?.elements ?? []
+        for (key, name) in [
+            ("skipped", "messages skipped"), ("openGaps", "gaps being read"), ("protocolErrors", "protocol errors"),
+        ] {
+            let count = guilds.reduce(Int64(0)) { $0.addingReportingOverflow($1[key]?.integer ?? 0).partialValue }
+            if count > 0 { parts.append("\(count) \(name)") }
         }
         for (key, name) in [("waiting", "waiting"), ("outbox", "to send")] {
             if let count = account[key]?.integer, count > 0 { parts.append("\(count) \(name)") }

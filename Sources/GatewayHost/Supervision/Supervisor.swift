@@ -141,6 +141,11 @@ public struct Supervisor: Sendable {
         }.keys.sorted()
     }
 
+    /// The accounts that nothing restarts by itself: blocked, refused, or given up.
+    var haltedAccounts: [String] {
+        records.filter { if case .halted = $0.value.state { true } else { false } }.keys.sorted()
+    }
+
     private mutating func configured(
         _ account: String, _ eligibility: Eligibility, changed: Bool, at now: Instant
     ) -> [Action] {
