@@ -9,18 +9,19 @@ extension Account {
         guard case .messageCreated = event else { return membershipChanged(event, argument, link) }
         guard let view = FabricMessageView(argument) else { return handle(.unreadable(link.number)) }
         inbox.handle(.message(link.number, view, argument), now: environment.moment, &inboxActions)
-        guard let first = inboxActions.first else { return }
         // A message for the record goes on from where it arrived, with its bytes where they are.
-        if case .record(_, let slot, let isFromAgent) = first {
-            deliver(view, argument, slot, link, isFromAgent: isFromAgent)
-            if inboxActions.count == 1 {
-                inboxActions.removeAll(keepingCapacity: true)
-                return
+        var index = 0
+        while index < inboxActions.count {
+            if case .record(_, let slot, let isFromAgent) = inboxActions[index] {
+                deliver(view, argument, slot, link, isFromAgent: isFromAgent)
+                if inboxActions.count == 1 {
+                    inboxActions.removeAll(keepingCapacity: true)
+                    return
+                }
             }
-        } else if inboxActions.count == 2, case .record(_, let slot, let isFromAgent) = inboxActions[1] {
-            deliver(view, argument, slot, link, isFromAgent: isFromAgent)
+            index += 1
         }
-        perform()
+        if index > 0 { perform() }
     }
 
     @inline(__always)
@@ -59,6 +60,7 @@ extension Account {
         let text =
             links[turn.guild].map { $0.text(of: turn.slot, in: inbox) } ?? inbox.conversation(turn.guild, turn.slot)
         let message = turn.message
+        turnBegins(turn)
         let answer = deliver(
             message, text,
             DeliveryFacts(

@@ -41,7 +41,7 @@ struct AccountEnding {
 extension Account {
     /// Starts the account; it goes on until `stop`.
     /// - Throws: when what is kept of it cannot be read.
-    func start(handover: Handover? = nil) async throws {
+    func start(handover: Handover? = nil, traces: Bool = false) async throws {
         let stored = try await environment.store.load(id)
         guard !ending.hasBegun else { return }
         ending.isLoaded = true
@@ -50,6 +50,7 @@ extension Account {
             account: id, settings: settings.inbox, stored: stored, isHandover: handover != nil,
             mediaRoot: environment.mediaDirectory, agents: environment.agents, seed: environment.seed(),
             now: environment.moment, &inboxActions)
+        inbox.traces = traces
         outgoing = Outgoing(settings: settings.outgoing, restored: stored.outbox, seed: environment.seed())
         OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)
         // It may have changed while what is kept was being read.

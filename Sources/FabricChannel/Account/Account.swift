@@ -33,6 +33,8 @@ actor Account {
     var answers = SendAnswers()
     var media = FetchedMedia()
     let buffer = DeliveryBuffer()
+    /// When the turns began that are with the gateway; only while messages are traced.
+    var turnsBegun: [String: ContinuousClock.Instant] = [:]
     var timer = AccountTimer()
     var tasks = AccountTasks()
     var ending = AccountEnding()
@@ -123,6 +125,8 @@ actor Account {
         case .report(let guild, let report): log(report, of: guild)
         case .notice(let notice): log(notice)
         case .phaseChanged(let guild): phaseChanged(guild)
+        case .trace(let guild, let slot, let sequence, let why):
+            trace(why.rawValue, inbox.nodeID(guild), inbox.channel(guild, slot), sequence)
         case .statusChanged: statusChanged()
         }
     }
@@ -151,6 +155,7 @@ actor Account {
     private func endTurn(_ turn: Inbox.EndedTurn) {
         let floor = inbox.highest(ChannelKey(guild: turn.guild, channel: turn.channel))
         media.forget(turn.id)
+        turnEnded(turn)
         handle(.turnEnded(turn, floor: floor))
     }
 

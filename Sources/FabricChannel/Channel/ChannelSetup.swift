@@ -34,6 +34,8 @@ struct ChannelSetup: Sendable {
     let stateDirectory: String
     /// The request asks for the findings and the comparison only; it is not to be adopted.
     let isTrial: Bool
+    /// The host shows what is logged at `debug`: then every message is accounted for.
+    let traces: Bool
     /// The authorities to trust instead of the system's, as the file is now.
     let authorities: CertificateAuthorities?
     /// Each account's key and Center as they are now, to notice a key that changed behind the same variable or file. An
@@ -59,6 +61,7 @@ struct ChannelSetup: Sendable {
         let directory = value["directory"]?.string ?? "."
         stateDirectory = value["stateDirectory"]?.string ?? directory
         isTrial = value["trial"]?.bool ?? false
+        traces = ["debug", "trace"].contains(value["logLevel"]?.string ?? "")
         let findings = SettingsFindings()
         guard
             let node = Self.section(

@@ -17,6 +17,7 @@ extension FabricChannel {
                 openStore(next.stateDirectory)
                 resources.adopt(next)
                 for id in changes.adopted { adopt(next, by: id) }
+                for account in accounts.values { account.assumeIsolated { $0.trace(next.traces) } }
             }
             completion(ChannelResult(.ok, next.report(changes).serialized))
         } catch {
@@ -41,7 +42,7 @@ extension FabricChannel {
             accounts[id] = account
             Task {
                 do {
-                    try await account.start(handover: handover)
+                    try await account.start(handover: handover, traces: setup?.traces ?? false)
                     completion(ChannelResult(.ok, Array("{}".utf8)))
                 } catch {
                     if self.accounts[id] === account { self.accounts[id] = nil }

@@ -88,19 +88,22 @@ extension Inbox {
         let own = isOwn(view)
         let type = typeOf(view, guild, slot)
         guilds[guild].feed.sawRow(slot, pushable: !own && held == nil && type != .triage && type != .announce)
-        if own || !isFirstSight(view, guild) { return }
+        if own { return trace(.own, sequence, guild, slot, &actions) }
+        if !isFirstSight(view, guild) { return trace(.duplicate, sequence, guild, slot, &actions) }
         if held == nil, let created = view.createdAt.flatMap({ FabricTime.seconds($0) }) {
-            if let notBefore = guilds[guild].feed.slots[slot].notBefore, created < notBefore { return }
+            if let notBefore = guilds[guild].feed.slots[slot].notBefore, created < notBefore {
+                return trace(.beforeUs, sequence, guild, slot, &actions)
+            }
             if created < now.wall - settings.catchUpHours * 3600 {
                 guilds[guild].feed.slots[slot].tooOld += 1
-                return
+                return trace(.tooOld, sequence, guild, slot, &actions)
             }
         }
         guilds[guild].feed.slots[slot].newest.set(view.createdAt)
         let disposition =
             held.map { WakeRule.live(type, wakeup: $0.wake) }
             ?? WakeRule.history(type, evidence: evidence(view), infer: settings.infersWake)
-        if disposition == .ignore { return }
+        if disposition == .ignore { return trace(.ignored, sequence, guild, slot, &actions) }
         let uncertain = guilds[guild].feed.slots[slot].uncertainThrough.map { sequence <= $0 } ?? false
         enqueue(
             view, json, guild, slot, wake: disposition == .wake, caughtUp: held?.message == nil,

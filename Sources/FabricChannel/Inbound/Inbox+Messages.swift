@@ -36,17 +36,18 @@ extension Inbox {
         }
         markDirty(guild, slot, &actions)
         guilds[guild].feed.slots[slot].newest.set(view.createdAt)
-        if isOwn(view) { return }
+        if isOwn(view) { return trace(.own, sequence, guild, slot, &actions) }
         if guilds[guild].hasUnsequenced, !isFirstSight(view, guild) { return }
         let type = typeOf(view, guild, slot)
         let isAgent = agents.contains(view.author?.stringBytes)
         if !isAgent, guilds[guild].feed.slots[slot].chatter.isCounting { personSpoke(view, guild, slot) }
         let disposition = WakeRule.live(type, wakeup: view.wakeup ?? false)
-        if disposition == .ignore { return }
+        if disposition == .ignore { return trace(.ignored, sequence, guild, slot, &actions) }
         if disposition == .record, guilds[guild].feed.slots[slot].lane.isFree, guilds[guild].feed.slots[slot].isListed,
             !isDraining
         {
             actions.append(.record(guild, slot: slot, isFromAgent: isAgent))
+            trace(.record, sequence, guild, slot, &actions)
             return
         }
         enqueue(
@@ -81,6 +82,11 @@ extension Inbox {
         guilds[guild].recentIDs.insert(view.idText, in: view.channelId?.string ?? "")
     }
 
+    @inline(__always)
+    func trace(_ why: Why, _ sequence: Int64?, _ guild: Int, _ slot: Int, _ actions: inout [Action]) {
+        if traces { actions.append(.trace(guild, slot: slot, sequence: sequence, why)) }
+    }
+
     // MARK: The unusual
 
     @inline(never)
@@ -92,11 +98,13 @@ extension Inbox {
         case .accept: break
         case .duplicate:
             guilds[guild].duplicates &+= 1
+            trace(isOwn(view) ? .own : .duplicate, sequence, guild, slot, &actions)
             positionUsedAgain(view, guild, slot, now: now, &actions)
         case .later:
             postpone(view, sequence, guild, slot, &actions)
         case .hold(let range):
             let wake = view.wakeup ?? false
+            trace(.waitsForGap, sequence, guild, slot, &actions)
             guilds[guild].feed.slots[slot].position.hold(
                 sequence, message: Array(json.rawBytes), wake: wake, mark: byteHash(view.id.rawBytes))
             if wake { pending.append(.wakeup(key(guild, slot), sequence: sequence)) }
@@ -127,6 +135,7 @@ extension Inbox {
         _ view: FabricMessageView, _ sequence: Int64, _ guild: Int, _ slot: Int, _ actions: inout [Action]
     ) {
         let wake = view.wakeup ?? false
+        trace(.postponed, sequence, guild, slot, &actions)
         guilds[guild].feed.slots[slot].overflown = true
         let isNews = sequence > guilds[guild].feed.slots[slot].position.intake ?? .min
         guilds[guild].feed.slots[slot].position.postpone(sequence, wake: wake)
@@ -201,6 +210,8 @@ extension Inbox {
         isFromAgent: Bool, redelivered: Bool = false, now: Moment, _ actions: inout [Action]
     ) {
         let wakes = wake && (!isFromAgent || mayWake(view, guild, slot, now: now, &actions))
+        let why: Why = wakes ? .wakes : wake ? .agentBudget : caughtUp ? .recordCaughtUp : .record
+        trace(why, view.seq, guild, slot, &actions)
         let suffix = DeliveryWriter.idSuffix(sequence: view.seq, messageID: view.idText)
         let message = PendingMessage(
             id: guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix,

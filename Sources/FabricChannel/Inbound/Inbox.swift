@@ -76,6 +76,8 @@ struct Inbox {
     var storing: [(ticket: UInt64, turn: String)] = []
     var isStoreGood = true
 
+    /// Whether every message is accounted for with a `trace`.
+    var traces = false
     var isDraining = false
     var isStopped = false
     var random: SplitMix64
@@ -152,6 +154,9 @@ struct Inbox {
 
     /// A guild's name, by its number.
     func nodeID(_ guild: Int) -> String { guilds[guild].nodeID }
+
+    /// A channel's id, by its slot.
+    func channel(_ guild: Int, _ slot: Int) -> String { guilds[guild].feed.slots[slot].id }
 
     /// The number of a guild that the session has.
     func number(of guild: String) -> Int? { numbers[guild].flatMap { guilds[$0].isOpen ? $0 : nil } }

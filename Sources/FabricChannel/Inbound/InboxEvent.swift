@@ -85,6 +85,8 @@ extension Inbox {
         case report(Int, GuildFeed.Report)
         case notice(Notice)
         case phaseChanged(Int)
+        /// What became of a message, and why; only while `traces` is on.
+        case trace(Int, slot: Int, sequence: Int64?, Why)
         /// Something a status shows has changed.
         case statusChanged
     }
@@ -94,6 +96,21 @@ extension Inbox {
         case turnExpired(delivery: String)
         case setAside(delivery: String, reason: String)
         case agentsHeld(guild: String, channel: String, author: String)
+    }
+
+    /// What becomes of a message. The words are those of the log.
+    enum Why: String, Sendable {
+        case wakes = "wakes the agent"
+        case record = "for the record: the guild does not wake the agent"
+        case recordCaughtUp = "for the record: caught up, and nothing says that it wakes the agent"
+        case ignored = "not for the agent: triage"
+        case own = "its own"
+        case duplicate = "seen before"
+        case waitsForGap = "waits until the gap before it is read"
+        case postponed = "left in the guild: the lane is full, or nothing can be recorded"
+        case agentBudget = "for the record: agents answer each other, the budget is used up"
+        case beforeUs = "from before the agent came in"
+        case tooOld = "older than catchUp.maximumHours"
     }
 
     /// A turn that is over.

@@ -185,6 +185,8 @@ typedef struct gateway_channel {
      * start_account) to pick up their change, and which have picked it up already. Request:
      *   {"channel": the module's id, "file": absolute path of the configuration file (for messages; "" if none),
      *    "keyPath": where in it the section stands (for messages), "directory": base of relative paths,
+     *    "logLevel": what the host shows, optional ("trace" | "debug" | "info" | ...); at debug every message and turn is
+     *        accounted for with a record, never with its text,
      *    "stateDirectory": absolute path of a private directory (mode 0700) that is this gateway's alone: what must
      *    survive a restart lies there, and the files of turns,
      *    "settings": the channel's section}

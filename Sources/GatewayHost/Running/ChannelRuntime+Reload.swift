@@ -146,7 +146,8 @@ extension ChannelRuntime {
             "channel": .string(setup.channel), "file": .string(setup.configurationFile),
             "keyPath": .string("channels.\(setup.channel)"),
             "directory": .string(Files.parent(of: setup.configurationFile)),
-            "stateDirectory": .string(setup.stateDirectory), "settings": settings,
+            "stateDirectory": .string(setup.stateDirectory), "logLevel": .string(logger.logLevel.rawValue),
+            "settings": settings,
         ]
     }
 
