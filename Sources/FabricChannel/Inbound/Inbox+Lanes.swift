@@ -117,6 +117,9 @@ extension Inbox {
         }
         let slot = guilds[guild].feed.restore(delivery.key.channel)
         guilds[guild].feed.slots[slot].lane.restore(message)
+        // The gateway does not have it any more: another instance that takes over must not wait for its end.
+        let now = message.stored(delivery.key, handedOver: false)
+        if now != delivery { pending.append(.delivery(now)) }
     }
 
     // MARK: Set aside
