@@ -154,7 +154,9 @@ let package = Package(
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
         .testTarget(
             name: "FabricChannelTests",
-            dependencies: ["FabricChannel", "FabricAccounts", "ChannelStore", "FabricAPI", "JSONBytes"]),
+            dependencies: [
+                "FabricChannel", "FabricAccounts", "ChannelStore", "FabricAPI", "JSONBytes", "GatewayHost",
+            ]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
@@ -168,3 +170,14 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// `./setup simulate` builds the simulation alone, in release with testability: everything else would take minutes.
+if Context.environment["FABRIC_SIMULATE"] != nil {
+    let needed: Set = [
+        "Locking", "JSONBytes", "Settings", "GatewayABI", "FabricAccounts", "CLibWebSockets", "CLibWebSocketsShims",
+        "SocketIO", "CLibCurl", "HTTPTransfer", "FabricAPI", "Sessions", "CSQLite", "ChannelStore", "FabricChannel",
+        "CGatewaySystem", "GatewayControl", "GatewayHost", "FabricChannelTests",
+    ]
+    package.products = []
+    package.targets.removeAll { !needed.contains($0.name) }
+}

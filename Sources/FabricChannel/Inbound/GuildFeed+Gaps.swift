@@ -25,6 +25,7 @@ extension GuildFeed {
     mutating func skips(_ slot: Int) -> [Action] {
         let skipped = slots[slot].position.skipped - slots[slot].saidSkipped
         slots[slot].saidSkipped = slots[slot].position.skipped
+        if skipped > 0 { markDirty(slot) }
         guard skipped > 0, slots[slot].notBefore == nil, !slots[slot].startsInside else { return [] }
         return [.report(.skipped(channel: slots[slot].id, count: skipped))]
     }

@@ -1,0 +1,259 @@
+import ChannelStore
+
+@testable import FabricAPI
+@testable import FabricChannel
+
+/// What must hold, whatever happens.
+///
+/// - Every message that is due is delivered. Due is what others post in a channel of the agent's, from the moment on when the
+///   store first has a position of the channel (of a channel that it came into later: from then on). Not due is what the
+///   guild cut off before it could be read, what was posted before the agent left the channel again, and, where catching up
+///   is bounded (`smallCatchUp`), as much as was reported as skipped. After a restore, positions mean two messages: what was
+///   posted at one that was used before may be missed if the log had grown past it again before the next two lists.
+/// - Nothing is delivered twice but as `redelivered`. A loss of power may take back everything that the guild can repeat, and
+///   with it the knowledge that it was delivered.
+/// - A channel is delivered in order within a run of the process; not where history failed so long that live messages went
+///   ahead, or did not show what there is.
+/// - What the guild says wakes the agent, does; what history cannot tell only if the event was heard and no crash lost it.
+/// - What another agent says may be held back from waking.
+/// - Every message that the outbox holds is in the log once, or a dead letter. Where the guild does not know the keys, not if
+///   no position to look from was known, or the log was cut off.
+/// - The store holds what the values hold, whenever nothing is under way.
+final class Checks {
+    unowned let world: World
+    private var messages: [String: SimMessage] = [:]
+    private var order: [SimMessage] = []
+    /// Per channel: from when on messages are due.
+    private var dueFrom: [ChannelKey: Int64] = [:]
+    private var lastDelivered: [ChannelKey: Int64] = [:]
+    private var skipped: [ChannelKey: Int64] = [:]
+    private var hadGapTrouble: Set<ChannelKey> = []
+    private var wasLeft: Set<ChannelKey> = []
+    /// Outbox entries that the store has had, and whether they could be looked for.
+    private var accepted: [String: Bool] = [:]
+    private var dead: Set<String> = []
+    private var setAside: Set<String> = []
+    private var steps = 0
+    private(set) var comparisons = 0
+    private(set) var deliveries = 0
+    var largestLane = 0
+
+    init(world: World) { self.world = world }
+
+    private func key(_ message: SimMessage) -> ChannelKey {
+        let guild = world.guilds[message.guild]
+        return ChannelKey(guild: guild.id, channel: guild.channels[message.channel].id)
+    }
+
+    private func channel(_ message: SimMessage) -> SimChannel { world.guilds[message.guild].channels[message.channel] }
+
+    // MARK: What happens
+
+    func posted(_ message: SimMessage, in channel: SimChannel) {
+        messages[message.id] = message
+        order.append(message)
+        guard channel.isMember, message.author != SimGuild.agent else { return }
+        message.isDue = channel.type != .triage || (message.wake && message.isInferable)
+        if let cut = channel.cutBelow, message.sequence <= cut { message.mayBeMissed = true }
+    }
+
+    func left(_ channel: SimChannel) {
+        for message in channel.log {
+            message.mayBeMissed = true
+            message.heardIn = nil
+        }
+        guard let guild = channel.log.first?.guild else { return }
+        wasLeft.insert(ChannelKey(guild: world.guilds[guild].id, channel: channel.id))
+    }
+
+    /// An event reaches the account.
+    func heard(_ message: SimMessage, _ guild: Int, in account: SimAccount) {
+        guard let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id) else { return }
+        let position = account.inbox.guilds[guild].feed.slots[slot].position
+        guard message.sequence > position.intake ?? .min, !position.takenAhead.contains(message.sequence) else { return }
+        message.heardIn = world.losses
+    }
+
+    func applied(_ change: StoreChange) {
+        switch change {
+        case .cursor(let key, _):
+            if dueFrom[key] == nil { dueFrom[key] = world.schedule.now }
+        case .outbox(let entry):
+            if entry.deadReason != nil { dead.insert(entry.id) }
+            accepted[entry.id] = accepted[entry.id] ?? (entry.floor != nil)
+        case .delivery(let delivery):
+            if delivery.deadReason != nil, let id = messageID(delivery.message) { setAside.insert(id) }
+        default: break
+        }
+    }
+
+    private func messageID(_ bytes: [UInt8]) -> String? {
+        FabricHistory.Row(id: "", seq: nil, json: bytes).withMessage { $0.idText }
+    }
+
+    func processStarted() { lastDelivered = [:] }
+
+    func reported(_ report: GuildFeed.Report, of guild: Int) {
+        guard let name = world.account?.inbox.nodeID(guild) else { return }
+        switch report {
+        case .skipped(let channel, let count):
+            skipped[ChannelKey(guild: name, channel: channel), default: 0] += count
+        case .historyFailing(let channel, _), .historyShort(let channel, _), .rewound(let channel, _, _):
+            hadGapTrouble.insert(ChannelKey(guild: name, channel: channel))
+        default: break
+        }
+    }
+
+    func noticed(_ notice: Inbox.Notice, _ host: SimHost) {
+        if case .turnExpired(let id) = notice, host.settled.contains(id) {
+            world.fail("the turn of \(id) expired although it was settled")
+        }
+    }
+
+    func delivered(_ delivery: SimDelivery) {
+        guard let message = messages[delivery.message] else { return }
+        deliveries += 1
+        let isRepeat = message.deliveries > 0
+        message.deliveries += 1
+        let channel = channel(message)
+        if message.author == SimGuild.agent { world.fail("\(delivery.id): its own message") }
+        if message.postedAt < 30_000_000, channel.joinedAt == nil, !message.mayBeMissed {
+            world.fail("\(delivery.id) is from before the first start")
+        }
+        if isRepeat, !delivery.redelivered, !world.powerWasCut, !message.mayBeMissed {
+            world.fail("\(delivery.id) (\(message.id)) was delivered \(message.deliveries) times, and is not marked")
+        }
+        checkOrder(delivery, channel)
+        checkWake(delivery, message)
+    }
+
+    private func checkOrder(_ delivery: SimDelivery, _ channel: SimChannel) {
+        guard let sequence = delivery.sequence else { return }
+        defer { lastDelivered[delivery.place] = max(sequence, lastDelivered[delivery.place] ?? .min) }
+        guard let last = lastDelivered[delivery.place], sequence < last, channel.cutBelow == nil,
+            !hadGapTrouble.contains(delivery.place), !wasLeft.contains(delivery.place)
+        else { return }
+        world.fail("\(delivery.id) was delivered after \(last)")
+    }
+
+    private func checkWake(_ delivery: SimDelivery, _ message: SimMessage) {
+        if delivery.wake, !message.wake { world.fail("\(delivery.id) wakes, and should not") }
+        guard message.wake, !delivery.wake, !World.otherAgents.contains(message.author),
+            channel(message).cutBelow == nil
+        else { return }
+        if message.isInferable {
+            world.fail("\(delivery.id) does not wake")
+        } else if message.heardIn == world.losses, message.deliveries == 1 {
+            world.fail("\(delivery.id) does not wake, and its event was heard")
+        }
+    }
+
+    // MARK: At every step
+
+    func step(_ account: SimAccount) {
+        steps += 1
+        guard steps % 8 == 0, account.isRunning else { return }
+        for guild in account.inbox.guilds {
+            for slot in guild.feed.slots {
+                largestLane = max(largestLane, slot.lane.waitingCount)
+                if slot.lane.waitingCount > ChannelSlot.laneLimit + Inbox.page + 1 {
+                    world.fail("a lane holds \(slot.lane.waitingCount)")
+                }
+                if slot.position.takenAhead.count > slot.position.limits.ahead + slot.position.limits.held {
+                    world.fail("\(slot.position.takenAhead.count) are taken in ahead")
+                }
+            }
+        }
+        if world.mutant == nil { compare(account) }
+    }
+
+    /// What the store has, and what the values hold.
+    private func compare(_ account: SimAccount) {
+        guard world.store.isIdle, account.commits == 0, account.inbox.isCommitted else { return }
+        comparisons += 1
+        var kept = account.inbox.kept
+        kept.outbox = account.outgoing.kept
+        var stored = world.store.durable
+        stored.outbox.sort { $0.order < $1.order }
+        kept.deliveries.sort { $0.id < $1.id }
+        stored.deliveries.sort { $0.id < $1.id }
+        if kept != stored { world.fail("the store differs: \(stored.differences(from: kept))") }
+    }
+
+    // MARK: At the end
+
+    func areTakenIn(_ probes: [SimMessage]) {
+        guard let account = world.account else { return }
+        for message in probes where message.isDue && !message.mayBeMissed {
+            guard let guild = account.inbox.number(of: world.guilds[message.guild].id),
+                let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id)
+            else {
+                world.fail("\(message.id): its channel is not known")
+                continue
+            }
+            let position = account.inbox.guilds[guild].feed.slots[slot].position
+            if position.intake ?? .min < message.sequence, !position.takenAhead.contains(message.sequence) {
+                world.fail("\(message.id) is not taken in after two periods")
+            }
+        }
+    }
+
+    private var missing: [SimMessage] {
+        order.filter { message in
+            guard message.isDue, !message.isGone, !message.mayBeMissed, message.deliveries == 0,
+                !setAside.contains(message.id), let from = dueFrom[key(message)]
+            else { return false }
+            return message.postedAt > max(from, channel(message).joinedAt ?? 0)
+        }
+    }
+
+    var isSettled: Bool {
+        guard let account = world.account, account.isRunning else { return false }
+        return account.inbox.isQuiet && account.inbox.waitingCount == 0 && account.outgoing.isQuiet
+            && world.store.isIdle && missing.isEmpty
+    }
+
+    func end() {
+        guard let account = world.account, account.isRunning else { return world.fail("the account does not run") }
+        for turn in account.inbox.turns.keys.sorted() { world.fail("the turn of \(turn) is not over") }
+        if account.inbox.waitingCount > 0 { world.fail("\(account.inbox.waitingCount) deliveries wait") }
+        if !account.outgoing.isQuiet { world.fail("\(account.outgoing.outbox.count) messages are not sent") }
+        for (guild, inbox) in account.inbox.guilds.enumerated() where !inbox.feed.isReady && inbox.isOpen {
+            world.fail("guild \(guild) is \(inbox.feed.phase)")
+        }
+        checkMissing()
+        checkOutbox()
+        if world.mutant == nil { compare(account) }
+    }
+
+    private func checkMissing() {
+        var lost: [ChannelKey: [String]] = [:]
+        for message in missing { lost[key(message), default: []].append("\(message.id) #\(message.sequence)") }
+        for (key, ids) in lost {
+            let isSaid = world.plan.has(.smallCatchUp) && Int64(ids.count) <= skipped[key] ?? 0
+            if !isSaid { world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)") }
+        }
+    }
+
+    private func checkOutbox() {
+        var found: [String: Int] = [:]
+        var cut: Set<String> = []
+        for message in order {
+            guard let entry = message.entry else { continue }
+            found[entry, default: 0] += 1
+            if channel(message).cutBelow != nil { cut.insert(entry) }
+        }
+        for (entry, canBeLookedFor) in accepted.sorted(by: { $0.key < $1.key }) {
+            let count = found[entry] ?? 0
+            if count == 1 || (dead.contains(entry) && count == 0) { continue }
+            if count > 1, !world.plan.honoursKeys, !canBeLookedFor || cut.contains(entry) { continue }
+            if count > 1, cut.contains(entry) { continue }
+            world.fail("\(entry) is in the log \(count) times")
+        }
+    }
+}
+
+extension Inbox {
+    /// Nothing is waiting to be given to the store.
+    var isCommitted: Bool { pending.isEmpty && !isFlushDue && flushTicket == nil && storing.isEmpty }
+}

@@ -1,0 +1,55 @@
+import FabricAPI
+
+@testable import FabricChannel
+
+/// What a guild answers that is not true: empty and partial lists, heads that no log has, history that fails or is empty.
+/// A lie is not told more than three times in a row, or the truth could not be known.
+struct Liar {
+    unowned let world: World
+    private var historyLies: [String: Int] = [:]
+    private var listLies = 0
+    /// History answers nothing at all for a while.
+    var historyFailsUntil: Int64 = 0
+    var listsFailUntil: Int64 = 0
+
+    init(world: World) { self.world = world }
+
+    /// Nil: the request fails.
+    mutating func list(_ guild: SimGuild) -> [ListedChannel]? {
+        if world.schedule.now < listsFailUntil { return nil }
+        var channels = guild.list()
+        guard world.isHit(.lyingLists, 0.2), listLies < 1, !channels.isEmpty else {
+            listLies = 0
+            return channels
+        }
+        listLies += 1
+        let at = world.schedule.random.below(channels.count)
+        switch world.schedule.random.below(6) {
+        case 0: channels = []
+        case 1: channels.remove(at: at)
+        case 2: channels[at].lastSeq = .max
+        case 3: channels[at].lastSeq = .min
+        case 4: channels[at].lastSeq = nil
+        default: channels[at].lastSeq = max(-1, (channels[at].lastSeq ?? 0) - 2)
+        }
+        world.trace("the list lies")
+        return channels
+    }
+
+    mutating func history(
+        _ guild: SimGuild, _ channel: String, _ range: ClosedRange<Int64>
+    ) -> Result<[FabricHistory.Row], SimTrouble> {
+        if world.schedule.now < historyFailsUntil { return .failure(.passing("503")) }
+        let key = guild.id + "/" + channel
+        if world.isHit(.lyingHistory, 0.3), historyLies[key, default: 0] < 3 {
+            historyLies[key, default: 0] += 1
+            world.trace("history lies")
+            return world.schedule.random.chance(0.5) ? .success([]) : .failure(.final(404))
+        }
+        historyLies[key] = 0
+        guard let rows = guild.history(channel, range.lowerBound, range.upperBound, Inbox.page) else {
+            return .failure(.final(403))
+        }
+        return .success(rows)
+    }
+}

@@ -1,0 +1,54 @@
+import ChannelStore
+
+/// A mechanism that is broken on purpose, at the driver or the store, to show that the invariants notice it.
+enum Mutant: String, CaseIterable, Sendable {
+    /// What was seen before is delivered once more.
+    case doublesDelivered
+    /// A gap is not read: history seems to be empty.
+    case gapNotRead
+    /// Of every page one message is lost.
+    case rowLost
+    /// Of a full page, as an overflow reads many, the second half is lost.
+    case overflowLost
+    /// A deaf socket is kept.
+    case staysDeaf
+    case settleIgnored
+    /// What was committed counts as kept before it is.
+    case storeNotAwaited
+    /// A crash keeps the positions of commits whose messages it loses.
+    case cursorEarly
+    /// A crash keeps half a commit.
+    case tearsBatches
+    case wakeupsNotKept
+    case takenNotKept
+    case settledNotKept
+    case waitingNotKept
+    case handingOverNotKept
+    case runningNotKept
+    case outboxNotKept
+    /// Every attempt has a key of its own.
+    case keyNotReused
+    /// A post whose answer got lost is not looked for.
+    case readBackSkipped
+
+    func altered(_ changes: [StoreChange]) -> [StoreChange] {
+        changes.compactMap { change in
+            switch (self, change) {
+            case (.wakeupsNotKept, .wakeup), (.takenNotKept, .taken), (.settledNotKept, .settled),
+                (.runningNotKept, .running(true)), (.outboxNotKept, .outbox):
+                return nil
+            case (.waitingNotKept, .delivery(let delivery)):
+                return delivery.handedOver ? change : nil
+            case (.handingOverNotKept, .delivery(var delivery)):
+                delivery.handedOver = false
+                return .delivery(delivery)
+            default: return change
+            }
+        }
+    }
+
+    func afterCrash(_ lost: [[StoreChange]], _ apply: ([StoreChange]) -> Void) {
+        guard self == .cursorEarly else { return }
+        for changes in lost { apply(changes.filter { if case .cursor = $0 { true } else { false } }) }
+    }
+}

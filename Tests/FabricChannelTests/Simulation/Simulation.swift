@@ -1,0 +1,86 @@
+import Foundation
+
+@testable import FabricChannel
+
+/// Runs seeds, each a world of its own, on all processors.
+enum Simulation {
+    struct Report: Sendable {
+        var failures: [UInt64: [String]] = [:]
+        var steps = 0
+        var deliveries = 0
+        var comparisons = 0
+
+        var text: String {
+            failures.sorted { $0.key < $1.key }.prefix(10).map { seed, what in
+                "seed \(seed) (./setup simulate --seed \(seed)):\n  " + what.prefix(3).joined(separator: "\n  ")
+            }.joined(separator: "\n")
+        }
+    }
+
+    static func run(seeds: ClosedRange<UInt64>, mutant: Mutant? = nil) async -> Report {
+        let workers = UInt64(max(1, ProcessInfo.processInfo.activeProcessorCount))
+        return await withTaskGroup(of: Report.self, returning: Report.self) { group in
+            for worker in 0..<workers {
+                group.addTask {
+                    var report = Report()
+                    for seed in seeds where seed % workers == worker { report.add(one(seed, mutant: mutant)) }
+                    return report
+                }
+            }
+            return await group.reduce(into: Report()) { $0.add($1) }
+        }
+    }
+
+    static func one(_ seed: UInt64, mutant: Mutant? = nil) -> Report {
+        let world = World(plan: Plan(seed: seed), mutant: mutant)
+        world.play()
+        defer { world.tearDown() }
+        var report = Report()
+        if !world.failures.isEmpty { report.failures[seed] = world.failures }
+        report.steps = world.schedule.steps
+        report.deliveries = world.checks.deliveries
+        report.comparisons = world.checks.comparisons
+        return report
+    }
+
+    /// What happened under a seed, line by line.
+    static func trace(_ seed: UInt64, mutant: Mutant? = nil) -> String {
+        let world = World(plan: Plan(seed: seed), mutant: mutant, isTracing: true)
+        world.play()
+        defer { world.tearDown() }
+        return "\(world.plan)\n" + world.lines.joined(separator: "\n")
+    }
+}
+
+extension Simulation {
+    /// Prints how it goes; false if a seed fails, whose trace is printed too.
+    static func runAndPrint(first: UInt64, count: UInt64, mutant: Mutant?) async -> Bool {
+        let begun = ContinuousClock.now
+        let last = first.addingReportingOverflow(count - 1).overflow ? UInt64.max : first + count - 1
+        var next = first
+        var all = Report()
+        while true {
+            let end = min(last, next.addingReportingOverflow(999).overflow ? last : next + 999)
+            all.add(await run(seeds: next...end, mutant: mutant))
+            let seconds = begun.duration(to: .now).components.seconds
+            print(
+                "seeds \(first) to \(end): \(all.failures.count) failed; \(all.steps) steps, \(all.deliveries) deliveries, "
+                    + "\(all.comparisons) comparisons with the store, \(seconds) s")
+            if end == last || all.failures.count >= 20 { break }
+            next = end + 1
+        }
+        guard let seed = all.failures.keys.min() else { return true }
+        print(trace(seed, mutant: mutant))
+        print(all.text)
+        return false
+    }
+}
+
+extension Simulation.Report {
+    mutating func add(_ other: Simulation.Report) {
+        failures.merge(other.failures) { one, _ in one }
+        steps += other.steps
+        deliveries += other.deliveries
+        comparisons += other.comparisons
+    }
+}

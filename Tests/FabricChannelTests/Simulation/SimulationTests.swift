@@ -1,0 +1,21 @@
+import Foundation
+import Testing
+
+@testable import FabricChannel
+
+@Suite struct SimulationTests {
+    @Test func everySeedHolds() async {
+        let report = await Simulation.run(seeds: 1...300)
+        #expect(report.failures.isEmpty, "\(report.text)")
+    }
+
+    /// What `./setup simulate` runs: the seeds it was asked for, with progress, and the trace of the first that fails.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["SIMULATE_SEEDS"] != nil))
+    func theSeedsAskedFor() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let first = environment["SIMULATE_SEED"].flatMap { UInt64($0) } ?? 1
+        let count = environment["SIMULATE_SEEDS"].flatMap { UInt64($0) } ?? 1
+        let mutant = environment["SIMULATE_MUTANT"].flatMap { Mutant(rawValue: $0) }
+        #expect(await Simulation.runAndPrint(first: first, count: max(1, count), mutant: mutant))
+    }
+}

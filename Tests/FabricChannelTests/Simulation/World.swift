@@ -1,0 +1,144 @@
+@testable import FabricChannel
+
+/// Guilds, a network, a disk, a gateway and an account, in virtual time. What is random comes from the seed.
+final class World {
+    /// Seconds since 1970 at which virtual time begins.
+    static let epoch = 1_774_000_000.0
+    static let otherAgents = ["u-bot1", "u-bot2"]
+    private static let origin = ContinuousClock.now
+
+    let plan: Plan
+    let mutant: Mutant?
+    let schedule: Schedule
+    private(set) var guilds: [SimGuild] = []
+    private(set) var checks: Checks!
+    private(set) var store: SimStore!
+    var liar: Liar!
+    private(set) var host: SimHost?
+    private(set) var account: SimAccount?
+    /// The faults have not ended yet.
+    var isFaulty = true
+    /// How far this machine's clock is off.
+    var wallSkew = 0.0
+    /// Counts the ends of the process that may have lost what was not kept.
+    private(set) var losses = 0
+    private(set) var isMoving = false
+    /// Counts what is done to the process, so that a crash overtakes a stop.
+    private var changes = 0
+    var messageCount = 0
+    var entries = 0
+    var powerWasCut = false
+
+    private(set) var failures: [String] = []
+    private(set) var lines: [String] = []
+    let isTracing: Bool
+
+    init(plan: Plan, mutant: Mutant? = nil, isTracing: Bool = false) {
+        self.plan = plan
+        self.mutant = mutant
+        self.isTracing = isTracing
+        schedule = Schedule(seed: plan.seed)
+        checks = Checks(world: self)
+        store = SimStore(world: self)
+        liar = Liar(world: self)
+        for number in 0..<plan.guilds {
+            let skew = plan.has(.clockSkew) ? schedule.random.between(-40, 40) : 0
+            guilds.append(SimGuild(number: number, world: self, skew: skew))
+        }
+    }
+
+    var moment: Inbox.Moment {
+        Inbox.Moment(
+            instant: Self.origin.advanced(by: .microseconds(schedule.now)),
+            wall: Self.epoch + schedule.seconds + wallSkew)
+    }
+
+    func trace(_ text: @autoclosure () -> String) {
+        if isTracing { lines.append("\(schedule.seconds) \(text())") }
+    }
+
+    func fail(_ text: String) {
+        trace("FAILED: \(text)")
+        if failures.count < 20 { failures.append("at \(schedule.seconds) s: \(text)") }
+    }
+
+    /// Whether a fault of the plan strikes now.
+    func isHit(_ fault: Plan.Fault, _ probability: Double) -> Bool {
+        isFaulty && plan.has(fault) && schedule.random.chance(probability)
+    }
+
+    // MARK: The process
+
+    func startProcess() {
+        trace("the process starts")
+        let host = SimHost(world: self)
+        self.host = host
+        checks.processStarted()
+        account = SimAccount(
+            world: self, host: host, run: losses, stored: store.visible, isHandover: false)
+    }
+
+    /// The process dies, with all that was in its memory.
+    func crash(losesPower: Bool) {
+        guard account != nil || isMoving else { return }
+        trace(losesPower ? "the power is cut" : "the process is killed")
+        powerWasCut = powerWasCut || losesPower
+        end(isLossy: true, losesPower: losesPower)
+        startLater()
+    }
+
+    private func end(isLossy: Bool, losesPower: Bool) {
+        changes += 1
+        isMoving = false
+        account?.crash()
+        account = nil
+        host?.end()
+        host = nil
+        if isLossy { losses += 1 }
+        store.crash(losesPower: losesPower)
+    }
+
+    private func startLater() {
+        let change = changes
+        let time = plan.has(.gaps) ? schedule.random.between(1, 200) : schedule.random.between(1, 10)
+        schedule.after(time) { [self] in if change == changes, account == nil { startProcess() } }
+    }
+
+    /// The gateway ends in good order, and starts again later.
+    func stop() {
+        guard let account, !isMoving else { return }
+        trace("the process stops")
+        isMoving = true
+        let change = changes
+        account.stop(drain: schedule.random.pick([0, 3])) { [self] in
+            guard change == changes else { return }
+            // What a failing store has not taken by now is lost as in a crash.
+            end(isLossy: !store.isIdle, losesPower: false)
+            startLater()
+        }
+    }
+
+    /// The account moves to another instance of the module, in the same process.
+    func handOver() {
+        guard let account, let host, !isMoving else { return }
+        trace("the account moves")
+        isMoving = true
+        let change = changes
+        account.stop(drain: 0) { [self] in
+            guard change == changes else { return }
+            isMoving = false
+            trace("the account has moved")
+            self.account = SimAccount(
+                world: self, host: host, run: losses, stored: store.visible, isHandover: true)
+        }
+    }
+
+    /// Lets go of everything, for the parts hold each other.
+    func tearDown() {
+        account?.crash()
+        account = nil
+        host = nil
+        guilds = []
+        schedule.clear()
+    }
+}
