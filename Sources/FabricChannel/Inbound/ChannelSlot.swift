@@ -41,6 +41,8 @@ struct ChannelSlot: Sendable {
     var lane = Lane()
     /// Messages before this time (seconds since 1970, the guild's clock) are from before the agent came in.
     var notBefore: Double?
+    /// It is to begin at its head, and no list has said yet where that is.
+    var awaitsHead = false
     /// The channel's beginning is being looked for: what lies before is not a loss.
     var startsInside = false
     /// A head that the socket had not brought when the channels were last compared.

@@ -80,8 +80,11 @@ extension GuildFeed {
             }
             if slots[slot].position.intake != nil { continue }
             markDirty(slot)
-            if firstList || channel.closed {
-                slots[slot].position.begin(at: channel.lastSeq ?? 0)
+            if firstList || channel.closed || slots[slot].awaitsHead {
+                // Without a head nothing tells old messages from new ones: the next list that has it, or the next
+                // message, begins the channel.
+                slots[slot].awaitsHead = channel.lastSeq == nil
+                if let head = channel.lastSeq { slots[slot].position.begin(at: head) }
             } else {
                 let isNew = channel.createdAt.map { $0 > newestBefore } ?? false
                 // The margin covers a clock that is a little ahead of the guild's.
