@@ -85,6 +85,7 @@ extension Inbox {
         _ view: FabricMessageView, _ json: JSONView, _ sequence: Int64, held: ChannelPosition.Held?, _ guild: Int,
         _ slot: Int, now: Moment, _ actions: inout [Action]
     ) {
+        guilds[guild].feed.slots[slot].newest.advance(to: view.createdAt)
         let own = isOwn(view)
         let type = typeOf(view, guild, slot)
         guilds[guild].feed.sawRow(slot, pushable: !own && held == nil && type != .triage && type != .announce)
@@ -99,7 +100,6 @@ extension Inbox {
                 return trace(.tooOld, sequence, guild, slot, &actions)
             }
         }
-        guilds[guild].feed.slots[slot].newest.set(view.createdAt)
         let disposition =
             held.map { WakeRule.live(type, wakeup: $0.wake) }
             ?? WakeRule.history(type, evidence: evidence(view), infer: settings.infersWake)
@@ -129,7 +129,7 @@ extension Inbox {
             let json = JSONView(validated: text, start: 0, end: text.count)
             guard let view = FabricMessageView(json) else { return }
             if isOwn(view) || (guilds[guild].hasUnsequenced && !isFirstSight(view, guild)) { return }
-            guilds[guild].feed.slots[slot].newest.set(view.createdAt)
+            guilds[guild].feed.slots[slot].newest.advance(to: view.createdAt)
             let disposition = WakeRule.live(typeOf(view, guild, slot), wakeup: entry.held.wake)
             if disposition == .ignore { return }
             enqueue(

@@ -35,7 +35,7 @@ extension Inbox {
             return notNext(verdict, sequence, view, json, guild, slot, now: now(), &actions)
         }
         markDirty(guild, slot, &actions)
-        guilds[guild].feed.slots[slot].newest.set(view.createdAt)
+        guilds[guild].feed.slots[slot].newest.advance(to: view.createdAt)
         if isOwn(view) { return trace(.own, sequence, guild, slot, &actions) }
         if guilds[guild].hasUnsequenced, !isFirstSight(view, guild) { return }
         let type = typeOf(view, guild, slot)
@@ -99,7 +99,7 @@ extension Inbox {
         case .duplicate:
             guilds[guild].duplicates &+= 1
             trace(isOwn(view) ? .own : .duplicate, sequence, guild, slot, &actions)
-            positionUsedAgain(view, guild, slot, now: now, &actions)
+            positionUsedAgain(view, sequence, guild, slot, now: now, &actions)
         case .later:
             postpone(view, sequence, guild, slot, &actions)
         case .hold(let range):
@@ -116,16 +116,18 @@ extension Inbox {
     }
 
     /// A message that is newer than every other of its channel, at a position that was used before: the guild's log was
-    /// cut off and goes on from there. The next list is asked for at once, and believed.
+    /// cut off and goes on from there. The next list is asked for at once, and believed. Our own message says nothing: the
+    /// answer to its post has passed its position before it came.
     private mutating func positionUsedAgain(
-        _ view: FabricMessageView, _ guild: Int, _ slot: Int, now: Moment, _ actions: inout [Action]
+        _ view: FabricMessageView, _ sequence: Int64, _ guild: Int, _ slot: Int, now: Moment,
+        _ actions: inout [Action]
     ) {
-        guard guilds[guild].feed.slots[slot].reuse == nil, !isOwn(view), let position = view.seq,
-            let intake = guilds[guild].feed.slots[slot].position.intake,
+        guard guilds[guild].feed.slots[slot].reuse == nil, !isOwn(view),
+            let intake = guilds[guild].feed.slots[slot].position.intake, sequence <= intake,
             let newest = guilds[guild].feed.slots[slot].newest.seconds,
             let created = view.createdAt.flatMap({ FabricTime.seconds($0) }), created > newest
         else { return }
-        guilds[guild].feed.slots[slot].reuse = (position, intake)
+        guilds[guild].feed.slots[slot].reuse = (sequence, intake)
         feed(guild, &actions) { $0.wantList(now: now.instant) }
     }
 
