@@ -248,6 +248,8 @@ struct ChannelPosition: Sendable {
         let live = held.removeValue(forKey: sequence)
         advance(to: sequence)
         if let known, known == mark || known == 0 || mark == 0 { return .duplicate }
+        // History is right about what stands there; another message only claimed to.
+        if let live, live.message != nil, live.mark != mark, live.mark != 0, mark != 0 { return .accept(held: nil) }
         return .accept(held: live)
     }
 
