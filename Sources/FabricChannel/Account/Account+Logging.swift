@@ -21,7 +21,7 @@ extension Account {
             logger.warning("channel list failed", metadata: ["guild": guild, "reason": "\(reason)"])
         case .listDoubted(let missing):
             logger.warning(
-                "a channel list lacks most of the channels; asking again before it is believed",
+                "a channel list lacks channels that the one before had; asking again before it is believed",
                 metadata: ["guild": guild, "missing": "\(missing)"])
         case .rewound(let channel, let from, let to):
             logger.error(

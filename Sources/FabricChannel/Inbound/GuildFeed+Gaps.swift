@@ -30,6 +30,14 @@ extension GuildFeed {
         return [.report(.skipped(channel: slots[slot].id, count: skipped))]
     }
 
+    /// A live message came in. When nothing is missing before it, the channel's beginning need not be looked for.
+    @inline(never)
+    mutating func foundNews(_ slot: Int, at sequence: Int64) {
+        guard slots[slot].position.intake == sequence else { return }
+        slots[slot].notBefore = nil
+        slots[slot].startsInside = false
+    }
+
     /// History showed a row of the gap; `pushable` when the socket should have brought it.
     mutating func sawRow(_ slot: Int, pushable: Bool) {
         slots[slot].readFailures = 0

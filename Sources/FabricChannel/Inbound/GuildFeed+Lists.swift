@@ -102,8 +102,8 @@ extension GuildFeed {
         return actions
     }
 
-    /// Takes out the channels that the list lacks; not when the socket says otherwise, and a list that lacks most of them
-    /// at once must say so twice.
+    /// Takes out the channels that the list lacks; not when the socket says otherwise, and not before a second list lacks
+    /// them: with a channel its position goes, and nothing tells any more what was missed in it.
     private mutating func removeUnlisted(_ listedNow: Set<Int>, _ actions: inout [Action]) -> Int {
         var missing: [Int] = []
         for slot in slots.indices where slots[slot].isPresent && !listedNow.contains(slot) {
@@ -119,7 +119,7 @@ extension GuildFeed {
             }
         }
         let lost = missing.count + restored.keys.count { index[$0] == nil }
-        if lost > 0, lost > listedNow.count, !isListDoubted {
+        if lost > 0, !isListDoubted {
             isListDoubted = true
             actions.append(.report(.listDoubted(missing: lost)))
             return 0
@@ -229,14 +229,19 @@ extension GuildFeed {
         let isReused = slots[slot].reuse.map { head >= $0.position && head < $0.intake } ?? false
         let isBelieved = isReused || (purpose == .sync && slots[slot].behindAt.map { head < $0 } ?? false)
         guard isBelieved else {
-            if slots[slot].behindAt == nil { slots[slot].behindAt = intake }
+            if purpose == .sync, slots[slot].behindAt == nil { slots[slot].behindAt = intake }
             return []
         }
         slots[slot].behindAt = nil
         slots[slot].reuse = nil
         slots[slot].missedHead = nil
         slots[slot].era += 1
-        var actions: [Action] = [.report(.rewound(channel: slots[slot].id, from: intake, to: head))]
+        // What is kept is of another log.
+        slots[slot].storedCursor = nil
+        slots[slot].storedTaken = []
+        var actions: [Action] = [
+            .forget(channel: slots[slot].id), .report(.rewound(channel: slots[slot].id, from: intake, to: head)),
+        ]
         if let newest = slots[slot].newest.seconds {
             // The times of the same guild: no clock of ours is in it.
             slots[slot].notBefore = newest.nextUp

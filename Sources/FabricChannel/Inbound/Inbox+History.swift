@@ -91,14 +91,15 @@ extension Inbox {
         guilds[guild].feed.sawRow(slot, pushable: !own && held == nil && type != .triage && type != .announce)
         if own { return trace(.own, sequence, guild, slot, &actions) }
         if !isFirstSight(view, guild) { return trace(.duplicate, sequence, guild, slot, &actions) }
-        if held == nil, let created = view.createdAt.flatMap({ FabricTime.seconds($0) }) {
-            if let notBefore = guilds[guild].feed.slots[slot].notBefore, created < notBefore {
-                return trace(.beforeUs, sequence, guild, slot, &actions)
-            }
-            if created < now.wall - settings.catchUpHours * 3600 {
-                guilds[guild].feed.slots[slot].tooOld += 1
-                return trace(.tooOld, sequence, guild, slot, &actions)
-            }
+        let created = held == nil ? view.createdAt.flatMap { FabricTime.seconds($0) } : nil
+        if let created, let notBefore = guilds[guild].feed.slots[slot].notBefore, created < notBefore {
+            return trace(.beforeUs, sequence, guild, slot, &actions)
+        }
+        // What follows is news too; from here on the position alone says so.
+        guilds[guild].feed.slots[slot].notBefore = nil
+        if let created, created < now.wall - settings.catchUpHours * 3600 {
+            guilds[guild].feed.slots[slot].tooOld += 1
+            return trace(.tooOld, sequence, guild, slot, &actions)
         }
         let disposition =
             held.map { WakeRule.live(type, wakeup: $0.wake) }

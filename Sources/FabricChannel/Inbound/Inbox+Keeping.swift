@@ -24,7 +24,7 @@ extension Inbox {
         for slot in guild.feed.slots {
             let key = ChannelKey(guild: guild.nodeID, channel: slot.id)
             if slot.isPresent, let intake = slot.position.intake {
-                kept.cursors[key] = intake
+                if slot.notBefore == nil { kept.cursors[key] = intake }
                 kept.wakeups[key] = slot.position.wakeups.isEmpty ? nil : slot.position.wakeups
                 kept.taken[key] = slot.position.takenAhead.isEmpty ? nil : slot.position.takenAhead
             }
@@ -45,7 +45,7 @@ extension Inbox {
 
     mutating func flush(_ actions: inout [Action]) {
         guard isFlushDue, flushTicket == nil else { return }
-        gather()
+        gather(&actions)
         if pending.isEmpty {
             isFlushDue = false
         } else {
@@ -64,15 +64,17 @@ extension Inbox {
 
     /// Adds the positions that moved and the messages that queued: a position never goes to the store without the
     /// messages that wait below it.
-    mutating func gather() {
+    mutating func gather(_ actions: inout [Action]) {
         for number in guilds.indices where !guilds[number].feed.dirty.isEmpty {
-            for slot in guilds[number].feed.dirty { gather(number, slot) }
+            for slot in guilds[number].feed.dirty { gather(number, slot, &actions) }
             guilds[number].feed.dirty.removeAll(keepingCapacity: true)
         }
     }
 
-    private mutating func gather(_ number: Int, _ slot: Int) {
+    private mutating func gather(_ number: Int, _ slot: Int, _ actions: inout [Action]) {
         guard guilds[number].feed.slots[slot].cursorDirty else { return }
+        // What is skipped is said before the position that passed it is kept.
+        perform(guilds[number].feed.skips(slot), number, &actions)
         guilds[number].feed.slots[slot].cursorDirty = false
         let key = key(number, slot)
         for message in guilds[number].feed.slots[slot].lane.takeUnstored() {
@@ -87,6 +89,8 @@ extension Inbox {
             }
         }
         guilds[number].feed.slots[slot].storedTaken = taken
+        // Until the first news of the channel is found its position says less than having none.
+        guard guilds[number].feed.slots[slot].notBefore == nil else { return }
         if let stored = guilds[number].feed.slots[slot].storedCursor, intake < stored {
             // The log went back: what was kept of positions above is of another log.
             pending.append(.forgetChannel(key))
@@ -136,7 +140,7 @@ extension Inbox {
             feed(number, &actions) { $0.disconnected(stopped: true) }
             actions.append(.close(number))
         }
-        gather()
+        gather(&actions)
         pending.append(.running(false))
         _ = commit(&actions)
         isStopped = true

@@ -35,6 +35,7 @@ extension Inbox {
             return notNext(verdict, sequence, view, json, guild, slot, now: now(), &actions)
         }
         markDirty(guild, slot, &actions)
+        if guilds[guild].feed.slots[slot].notBefore != nil { guilds[guild].feed.foundNews(slot, at: sequence) }
         guilds[guild].feed.slots[slot].newest.advance(to: view.createdAt)
         if isOwn(view) { return trace(.own, sequence, guild, slot, &actions) }
         if guilds[guild].hasUnsequenced, !isFirstSight(view, guild) { return }

@@ -10,7 +10,7 @@ extension Inbox {
         message.attempts += 1
         guilds[guild].feed.slots[slot].lane.begin(message.id)
         let directory = hasFiles(message) ? newDirectory() : nil
-        gather()
+        gather(&actions)
         pending.append(.delivery(message.stored(key(guild, slot), handedOver: true, mediaDirectory: directory)))
         let ticket = commit(&actions)
         turns[message.id] = Turn(
