@@ -54,7 +54,7 @@ import Testing
 
     /// A guild that gives its 25 channels in pages of ten; how it says so, and what it answers to.
     enum Form: String, CaseIterable, Sendable {
-        case nextCursor, next_cursor, nextPageToken, endCursor, nextNumber, nextPage, nextOffset, nextLink, linksNext
+        case nextCursor, nextCursorSnake, nextPageToken, endCursor, nextNumber, nextPage, nextOffset, nextLink, linksNext
         case halLink, nextPageUrl, linkHeader, totalCountHeader, pageAndTotal, pageAndPages, metaOfNest, offsetAndTotal
         case skipTakeTotal, totalOnly, hasMoreAndPage, hasMoreAlone, rowsAndTotal, zeroBasedPages
 
@@ -76,7 +76,7 @@ import Testing
             let body =
                 switch self {
                 case .nextCursor: #"{"items":\#(rows),"nextCursor":\#(cursor)}"#
-                case .next_cursor: #"{"data":\#(rows),"meta":{"next_cursor":\#(cursor)}}"#
+                case .nextCursorSnake: #"{"data":\#(rows),"meta":{"next_cursor":\#(cursor)}}"#
                 case .nextPageToken: #"{"channels":\#(rows),"nextPageToken":\#(cursor)}"#
                 case .endCursor:
                     #"{"items":\#(rows),"pageInfo":{"hasNextPage":\#(!isLast),"endCursor":"x\#(end)"}}"#
