@@ -5,8 +5,7 @@ import GatewayControl
 import JSONBytes
 
 /// What a module reload keeps in memory and how long it takes, in a gateway process of its own with agents at work: first
-/// of the same build over and over, then of another build each time. The aim of design.md, section 10, stands in for a
-/// reference.
+/// of the same build over and over, then of another build each time. A fixed aim stands in for a reference.
 struct Reloads: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Memory kept and time taken by module reloads.")
 

@@ -1,6 +1,6 @@
 import JSONBytes
 
-/// Every key and path of the wire that is not certain (fabric-contract.md, marks I and U), and the certain ones beside
+/// Every key and path of the wire that is not certain (Documentation/Fabric.md says which), and the certain ones beside
 /// them. One correction is one edit here. Lists are in order of preference: the first that is there counts.
 enum FabricSpelling {
     // MARK: - Center

@@ -62,7 +62,7 @@ public struct FabricAccounts: Sendable, Equatable {
     }
 }
 
-/// The table of the design's section 7.
+/// Which accounts are configured, and how, row by row: the start gate, the status, `inspect` and `doctor` ask this one.
 private struct Judge {
     let configuration: FabricConfiguration
     let identities: IdentityFile

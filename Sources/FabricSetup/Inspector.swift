@@ -59,7 +59,7 @@ public struct Inspector {
         world.say(String(decoding: tree.serialized, as: UTF8.self))
     }
 
-    /// The answer in the shape others rely on (design, section 9), with `probe` added to probed accounts.
+    /// The module's inspection as programs read it, with `probe` added to probed accounts.
     static func json(_ inspection: ChannelInspection, _ probes: [String: JSONValue]) -> String {
         var writer = JSONWriter()
         writer.beginObject()

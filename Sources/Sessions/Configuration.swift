@@ -1,5 +1,5 @@
 extension Sessions {
-    /// The numbers of the session rules (design, section 3).
+    /// The numbers of the session rules.
     public struct Configuration: Sendable {
         /// How long after a login its tokens count as fresh. Zero or less means the default, 8 minutes; guild tokens
         /// live 900 s.

@@ -22,7 +22,7 @@ func decide(
 let center = "\"centerApiBase\": \"http://localhost:7001/api\""
 
 @Suite struct AccountTests {
-    // MARK: The rows of design section 7
+    // MARK: What is configured, row by row
 
     @Test(arguments: ["{}", "{\"enabled\": true}", "{\(center)}", "{\(center), \"accounts\": {}}"])
     func nothingBoundIsNotConfigured(_ section: String) throws {

@@ -6,7 +6,7 @@ import Logging
 import Settings
 import Testing
 
-/// One row of the table in the design's section 7, as an operator would write it.
+/// One way of having configured the channel, as an operator would write it.
 struct Row: Sendable, CustomTestStringConvertible {
     var name: String
     var section: String

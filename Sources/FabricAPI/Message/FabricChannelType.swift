@@ -1,6 +1,6 @@
 import JSONBytes
 
-/// What kind of channel; it decides who is woken by a message (fabric-contract.md, section 4).
+/// What kind of channel; it decides who is woken by a message (Documentation/Fabric.md, "Who is woken").
 public enum FabricChannelType: String, Sendable, Codable, CaseIterable {
     case general, work, report, discuss, triage, custom, dm, announce
     /// One this client does not know.

@@ -1,6 +1,6 @@
 import JSONBytes
 
-/// What is said on a guild's realtime socket (fabric-contract.md, section 5).
+/// What is said on a guild's realtime socket (Documentation/Fabric.md, "Realtime").
 public enum FabricRealtime {
     /// A message was posted; its argument is a ``FabricMessageView``.
     public static let messageCreated: StaticString = "message.created"

@@ -17,8 +17,8 @@ public enum DeliveryOutcome: Sendable, Equatable {
 
 /// The gateway, as the channel sees it. Every call must return promptly.
 public protocol GatewayPort: Sendable {
-    /// A message for an agent: the delivery JSON of the design, section 9. The bytes are good for the call only. Called on
-    /// the realtime loop, in order per account and conversation.
+    /// A message for an agent: the delivery object of `gateway_channel.h`. The bytes are good for the call only. Called
+    /// on the realtime loop, in order per account and conversation.
     func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer
 
     /// An account's status changed; JSON text. Called on the realtime loop.

@@ -10,7 +10,7 @@ enum Disposition: Equatable, Sendable {
     case ignore
 }
 
-/// Who is woken by what (Fabric contract, section 4).
+/// Who is woken by what (Documentation/Fabric.md, "Who is woken").
 enum WakeRule {
     /// For a live message: the guild decided, per recipient.
     @inline(__always)

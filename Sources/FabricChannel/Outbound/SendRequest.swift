@@ -1,7 +1,7 @@
 import ChannelStore
 import JSONBytes
 
-/// A send, as the gateway asks for it (design, section 9).
+/// A send, as the gateway asks for it (`gateway_channel.h` describes the object).
 struct SendRequest: Sendable, Equatable {
     var account: String
     var to: OutboundTarget

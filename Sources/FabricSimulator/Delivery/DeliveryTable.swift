@@ -1,9 +1,9 @@
-/// The type of a channel (contract section 3.2, `xType`).
+/// The type of a channel (`xType`).
 public enum ChannelType: String, Sendable, Codable, CaseIterable {
     case general, work, report, discuss, triage, custom, dm, announce
 }
 
-/// What one recipient gets of one message (contract section 4).
+/// What one recipient gets of one message.
 public enum DeliveryOutcome: String, Sendable, Codable {
     /// Pushed with `wakeup: true`.
     case wake
@@ -13,7 +13,7 @@ public enum DeliveryOutcome: String, Sendable, Codable {
     case skip
 }
 
-/// Contract section 4 as a function: who gets a message, and with which `wakeup`.
+/// Who gets a message, and with which `wakeup` (Documentation/Fabric.md, "Who is woken"), as a function.
 struct DeliveryTable: Sendable, Equatable {
     var type: ChannelType
     var author: String
@@ -30,7 +30,7 @@ struct DeliveryTable: Sendable, Equatable {
     var busy: Set<String> = []
     /// Whose turn it is after this message (discuss and work only).
     var speaker: String?
-    /// Whether the author's sockets get the own message back (inferred by the contract, hence a switch).
+    /// Whether the author's sockets get the own message back (likely, not certain, hence a switch).
     var echoesToAuthor = true
 
     struct System: Sendable, Equatable {

@@ -1,5 +1,4 @@
-/// Reads the mentions of a message text: `<@userId>` and `<@user.name:NAME>`, both ignored inside backtick spans
-/// (contract section 3.3).
+/// Reads the mentions of a message text: `<@userId>` and `<@user.name:NAME>`, both ignored inside backtick spans.
 enum Mentions {
     enum Mention: Equatable, Sendable {
         case user(String)

@@ -1,4 +1,4 @@
-/// Whose turn it is in a `discuss` or `work` channel (contract section 4.1).
+/// Whose turn it is in a `discuss` or `work` channel.
 ///
 /// A plain value: events in, the speaker out. Order of the first round is the order of joining; the head of the order
 /// is shuffled at the end of each round by the generator given.
@@ -23,7 +23,7 @@ struct TurnEngine: Sendable, Equatable {
     /// Sub-rotations opened by mentions, innermost last; none is ever empty.
     private var frames: [[String]] = []
 
-    /// Root and four sub-rotations is the depth the contract states.
+    /// The real guild allows the root and four sub-rotations; the oldest of these is dropped when there are more.
     static let maximumFrames = 4
 
     init(members: [String], bypass: [String] = []) {

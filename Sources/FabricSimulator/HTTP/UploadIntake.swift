@@ -28,7 +28,7 @@ final class UploadIntake {
         for event in events {
             switch event {
             case .part(_, let filename, let type):
-                // The part's name is unknown to the contract: any part with a file name is the file.
+                // The part's real name is not known: any part with a file name is the file.
                 guard let filename, !foundFile else { continue }
                 foundFile = true
                 inFile = true

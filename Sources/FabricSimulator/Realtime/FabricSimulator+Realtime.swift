@@ -13,7 +13,7 @@ struct RealtimeSocket: Sendable {
     var cut: Scheduled<Void>?
 }
 
-/// The realtime server of section 5 of the contract: Engine.IO 4 over WebSocket, namespace `/realtime`.
+/// A guild's realtime server: Engine.IO 4 over WebSocket, namespace `/realtime`.
 extension FabricSimulator {
     static let namespace = "/realtime"
 
@@ -47,7 +47,7 @@ extension FabricSimulator {
         defer { changed() }
         switch ClientPacket(text) {
         case .ping:
-            // The real server closes such clients without a status (contract section 5.1).
+            // The real server closes such clients without a status.
             counted.clientPings += 1
             closeSocket(id)
         case .pong:

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Section 2 of the contract.
+/// Center's routes.
 extension FabricSimulator {
     /// The answer to a request whose body is there.
     func serve(_ request: Request) -> EventLoopFuture<Response> {

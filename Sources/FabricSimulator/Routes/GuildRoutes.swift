@@ -1,4 +1,4 @@
-/// Section 3 of the contract but for messages and files.
+/// The guild's routes but for messages and files.
 extension FabricSimulator {
     func guild(_ request: Request, _ guild: String) -> Response {
         let segments = request.segments
@@ -45,7 +45,7 @@ extension FabricSimulator {
             let wakes = request.object["wakeupUserId"] as? String
             return try post(request, guild, user: World.systemAuthor, channel: route[1], system: .init(wakes: wakes))
         case ("PUT", 1, "commands"):
-            // The header's name is unknown to the contract; each likely one is accepted.
+            // The header's real name is not known; each likely one is accepted.
             let keys = ["x-fabric-system-key", "x-commands-sync-key", "x-fabric-commands-sync-key", "x-api-key"]
             let given = keys.compactMap { request.headers.first(name: $0) } + [request.bearer].compactMap { $0 }
             guard given.contains(systemKey) else { throw World.Refusal(403, "bad commands sync key") }
@@ -169,7 +169,7 @@ extension FabricSimulator {
         let event: String
         switch request.method {
         case "GET":
-            // A channel without one answers 200 with nothing in it (contract section 3.1).
+            // A channel without one answers 200 with nothing in it.
             return channel.canvas.map { .json(world.wire($0)) } ?? Response(status: 200)
         case "PUT":
             guard let content = body["content"] as? String, let format = body["format"] as? String,

@@ -9,7 +9,7 @@ extension FabricSimulator {
         let record = key.map { key in
             "\(guild) POST:/channels/\(channel)/messages \(switches.idempotencyPerUser ? user : "") \(key)"
         }
-        // Looked up before anything else is checked (contract section 3.5).
+        // Looked up before anything else is checked, as the real guild does.
         if switches.idempotency, let record, let reply = world.idempotency[record] {
             counted.repeatedPosts += 1
             return .text(reply.body, status: reply.status)
@@ -28,7 +28,7 @@ extension FabricSimulator {
         switch result {
         case .stored(let message):
             var object = world.wire(message)
-            // Certain by the contract, whatever the id key of rows is: the tool returns exactly these two.
+            // A post's answer has this key, whatever the id key of rows is.
             object["messageId"] = message.id
             reply = object
         case .intercepted(let id):
@@ -59,7 +59,7 @@ extension FabricSimulator {
     }
 
     func history(_ request: Request, _ channel: World.Channel) -> Response {
-        // 50 is our guess of a default; the contract knows none.
+        // 50 is our guess of a default; the real one is not known.
         let limit = request.query["limit"].flatMap(Int.init) ?? 50
         let from = request.query["seqFrom"].flatMap(Int64.init)
         let to = request.query["seqTo"].flatMap(Int64.init)

@@ -4,8 +4,8 @@ import NIOPosix
 
 /// A Fabric deployment on loopback, inside this process: one Center, any number of guild nodes, and a control port.
 ///
-/// It is the peer the product is tested against, so it follows the contract (`fabric-contract.md`) and shares no code
-/// with our client. What the contract leaves open is a switch (``Switches``); what goes wrong is a fault (``Faults``).
+/// It is the peer the product is tested against, so it follows Documentation/Fabric.md and shares no code with
+/// our client. What is not certain there is a switch (``Switches``); what goes wrong is a fault (``Faults``).
 ///
 /// ```swift
 /// let sim = try await FabricSimulator.start(.init(guilds: ["sim-guild-1"], tokenLifetime: .seconds(2)))

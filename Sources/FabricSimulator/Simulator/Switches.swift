@@ -1,10 +1,11 @@
-/// The points the contract leaves open (its section 9), each as a switch. The defaults are the likeliest reading.
+/// The points of Fabric's wire that are not certain (Documentation/Fabric.md), each as a switch. The defaults are the
+/// likeliest reading.
 ///
 /// On the control route the keys are the property names; durations are seconds.
 public struct Switches: Sendable, Codable, Equatable {
     /// What happens to a socket whose CONNECT carried a bad or expired token.
     public enum RejectMode: String, Sendable, Codable {
-        /// Acknowledged, then ignored for ever (contract section 5.2).
+        /// Acknowledged, then ignored for ever.
         case silent
         /// Acknowledged, then `41/realtime,`.
         case disconnectPacket
@@ -47,9 +48,9 @@ public struct Switches: Sendable, Codable, Equatable {
     /// `plain` is `url, name, mimeType, size`; `other` is `url, filename, contentType, bytes`.
     public enum AttachmentKeys: String, Sendable, Codable { case plain, other }
 
-    /// Seconds a guild token lives. 900 by contract section 2.3.
+    /// Seconds a guild token lives; 900 at the real one.
     public var tokenLifetime: Double = 900
-    /// Seconds a Center access token lives (unknown to the contract).
+    /// Seconds a Center access token lives; the real number is not known.
     public var centerTokenLifetime: Double = 3600
     public var tokenForm: TokenForm = .jwt
     /// Whether session objects state `expiresIn`, the guild tokens' lifetime in seconds.
@@ -84,11 +85,11 @@ public struct Switches: Sendable, Codable, Equatable {
     public var acknowledgesJoin = true
     /// Whether `channel.joined` and `channel.left` are sent (older guilds never did).
     public var emitsMembership = true
-    /// Largest upload in bytes; 100 MB by contract section 3.8.
+    /// Largest upload in bytes; 100 MB is the real default.
     public var uploadLimit: Int64 = 100_000_000
     /// Uploads up to this many bytes are kept on disk and can be downloaded; larger ones are only counted and hashed.
     public var keepsUploadsUpTo: Int64 = 100_000_000
-    /// Seconds between server pings; 25 by contract section 5.1.
+    /// Seconds between server pings; 25 at the real one.
     public var pingInterval: Double = 25
     /// Seconds the server waits for a pong (20 is socket.io's default).
     public var pingTimeout: Double = 20

@@ -68,8 +68,8 @@ extension World {
             speaker: channel?.turns.speaker, echoesToAuthor: switches.authorEcho)
     }
 
-    /// The guild's own `/ack` message after an intercepted command: stored, and it wakes the new speaker (our reading of
-    /// contract section 3.6, which says only that the guild writes such messages).
+    /// The guild's own `/ack` message after an intercepted command: stored, and it wakes the new speaker. That
+    /// the guild writes such messages is known; that they wake is our reading.
     private mutating func acknowledge(turnIn new: NewMessage, listening: Set<String>, now: Double) -> [Emission] {
         guard let speaker = channels[new.channel]?.turns.speaker else { return [] }
         var ack = new

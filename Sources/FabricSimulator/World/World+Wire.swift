@@ -1,5 +1,5 @@
 extension World {
-    /// Channel object of contract section 3.2.
+    /// A channel as lists show it.
     func wire(_ channel: SimulatedChannel) -> [String: any Sendable] {
         [
             "id": channel.id, "guildId": channel.guild, "name": channel.name, "xType": channel.type.rawValue,

@@ -3,7 +3,7 @@ import Foundation
 /// Everything the simulated deployment knows, as a plain value: requests in, answers and emissions out. No clock of its
 /// own (`now` is passed in, seconds since 1970) and no input or output.
 struct World: Sendable {
-    /// Author of messages on the system path (contract section 1.1).
+    /// Author of messages on the system path.
     static let systemAuthor = "00000000-0000-0000-0000-000000000000"
 
     struct Guild: Sendable {
@@ -72,7 +72,7 @@ struct World: Sendable {
             self.body = body
         }
 
-        /// The NestJS error body of contract section 8.
+        /// The error body that NestJS makes by default.
         init(_ status: Int, _ message: String) {
             self.init(status: status, body: JSONText.error(status: status, message: message))
         }

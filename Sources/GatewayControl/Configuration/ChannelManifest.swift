@@ -9,7 +9,7 @@ public struct ChannelManifest: Equatable, Sendable {
     public var name: String
     /// The plugin's semantic version; the running module says its own.
     public var version: String
-    /// The contract's version the module was built for.
+    /// The version of `gateway_channel.h` that the module was built for.
     public var abiVersion: Int64
     /// The shared library, absolute.
     public var modulePath: String

@@ -43,7 +43,7 @@ public struct ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// How a request to a module ended when it did not end with `GATEWAY_OK`.
 public struct ModuleRefusal: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The codes of the contract, and two of the host's own.
+    /// The codes of `gateway_channel.h`, and two of the host's own.
     public enum Kind: String, Sendable {
         /// The request itself is wrong.
         case invalid
@@ -59,7 +59,7 @@ public struct ModuleRefusal: Error, Equatable, Sendable, CustomStringConvertible
         case cancelled
     }
 
-    /// The contract's code.
+    /// The code, of `gateway_channel.h` or of the host.
     public var kind: Kind
     /// What happened, in the module's words.
     public var problem: String

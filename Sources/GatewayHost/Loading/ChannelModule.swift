@@ -7,7 +7,7 @@ import JSONBytes
 /// Requests are numbered and answered from foreign threads; each ends exactly once, at the latest when the instance is
 /// shut down. After `shutdown()` began, everything ends with `shutDown`.
 public final class ChannelModule: Sendable {
-    /// How long each request may take before the host gives up on it. The contract says that no call waits and that
+    /// How long each request may take before the host gives up on it. The header says that no call waits and that
     /// stop and shutdown take at most 5 s; the rest is patience.
     public struct Deadlines: Sendable {
         /// For `configure`.

@@ -23,14 +23,14 @@ public struct ModuleGeneration: Hashable, Sendable, Comparable, CustomStringConv
     public var description: String { String(number) }
 }
 
-/// The contract's answers to `deliver`.
+/// The answers to `deliver` that `gateway_channel.h` names.
 public enum DeliveryAnswer: Int32, Sendable {
     case taken = 0
     case adopted = 1
     case finished = 2
 }
 
-/// The contract's reports about a delivery.
+/// The reports about a delivery that `gateway_channel.h` names.
 public enum DeliveryOutcome: Int32, Sendable {
     case adopted = 1
     case finished = 2

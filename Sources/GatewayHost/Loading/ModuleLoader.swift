@@ -13,7 +13,7 @@ public struct ModuleLoader: Sendable {
     private let logger: Logger
     private let code = LoadedCode()
 
-    /// - Parameter openDeadline: how long loading and `gateway_channel_open` may take together. The contract says one
+    /// - Parameter openDeadline: how long loading and `gateway_channel_open` may take together. The header says one
     ///   second; five leave room for a cold disk.
     public init(
         directory: ModuleDirectory, openDeadline: Duration = .seconds(5),

@@ -207,7 +207,7 @@ actor ChannelRuntime {
                 guard let module = slots.module(for: account) else { continue }
                 group.addTask {
                     do throws(ModuleRefusal) {
-                        // The contract wants it within 5 s; what is late is ended by the shutdown below.
+                        // `gateway_channel.h` wants it within 5 s; what is late is ended by the shutdown below.
                         try await module.stop(account: account, drain: drain, patience: .seconds(1))
                     } catch {
                         logger.error("account did not stop: \(error)", metadata: ["account": "\(account)"])

@@ -38,7 +38,8 @@ struct AccountReport: Equatable, Sendable {
         self.takenAt = takenAt
     }
 
-    /// Reads a status object as the contract has it. Times may be ISO 8601 text or seconds or milliseconds since 1970.
+    /// Reads the status object of `gateway_channel.h`. Times may be ISO 8601 text, or seconds or milliseconds since
+    /// 1970.
     init(status: JSONValue, takenAt: Double) {
         running = status["running"]?.flag
         connected = status["connected"]?.flag

@@ -1,4 +1,4 @@
-/// The rules of the design's section 3 as a value: events and times in, actions out. It starts nothing and waits for
+/// The rules of logging in and renewing as a value: events and times in, actions out. It starts nothing and waits for
 /// nothing.
 struct SessionCache {
     enum Action {
