@@ -11,6 +11,7 @@ let package = Package(
     name: "fabric-channel",
     products: [
         .library(name: "SocketIO", targets: ["SocketIO"]),
+        .library(name: "JSONBytes", targets: ["JSONBytes"]),
         .library(name: "HTTPTransfer", targets: ["HTTPTransfer"]),
         .library(name: "FabricSimulator", targets: ["FabricSimulator"]),
         .library(name: "FabricModule", type: .dynamic, targets: ["FabricModule"]),
@@ -109,13 +110,14 @@ let package = Package(
 
         // Measurements.
         .target(
-            name: "CBench", dependencies: ["CLibWebSockets", "CSQLite", "GatewayABI"], path: "Benchmarks/CBench"),
+            name: "CBench", dependencies: ["CLibWebSockets", "CSQLite", "GatewayABI"], path: "Benchmarks/CBench",
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .executableTarget(
             name: "fabric-bench",
             dependencies: [
                 "CBench", "ChannelStore", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator",
                 "Locking",
-                "GatewayControl", "JSONBytes", "gateway", arguments,
+                "GatewayControl", "JSONBytes", "SocketIO", "gateway", arguments,
             ], path: "Benchmarks/fabric-bench"),
 
         // Tests.

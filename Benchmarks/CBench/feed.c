@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,25 +14,52 @@
 
 #include "cbench.h"
 
+typedef struct client client;
+
 struct feed {
     int listener, port;
+    SSL_CTX *tls;
     char *login, *channels;
     uint8_t *bytes;
     size_t size;
     pthread_mutex_t lock;
     pthread_cond_t ready;
-    int sockets[4096], socket_count;
+    client *sockets[4096];
+    int socket_count;
 };
 
-typedef struct {
+struct client {
     feed *f;
     int fd;
-} client;
+    SSL *ssl;
+    /* A TLS session is for one thread at a time; the connection's own and the feeding one share it. */
+    pthread_mutex_t lock;
+};
 
-static int write_all(int fd, const void *bytes, size_t size) {
+static ssize_t receive(client *c, void *bytes, size_t size) {
+    if (!c->ssl) return recv(c->fd, bytes, size, 0);
+    for (;;) {
+        struct pollfd ready = {.fd = c->fd, .events = POLLIN};
+        if (!SSL_has_pending(c->ssl)) poll(&ready, 1, -1);
+        pthread_mutex_lock(&c->lock);
+        int n = SSL_read(c->ssl, bytes, (int)size);
+        pthread_mutex_unlock(&c->lock);
+        return n;
+    }
+}
+
+static ssize_t transmit(client *c, const void *bytes, size_t size) {
+    if (!c->ssl) return send(c->fd, bytes, size, MSG_NOSIGNAL);
+    pthread_mutex_lock(&c->lock);
+    int n = SSL_write(c->ssl, bytes, (int)size);
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
+static int write_all(client *c, const void *bytes, size_t size) {
     const uint8_t *at = bytes;
     while (size > 0) {
-        ssize_t n = send(fd, at, size, MSG_NOSIGNAL);
+        ssize_t n = transmit(c, at, size);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return -1;
         at += n;
@@ -56,17 +85,17 @@ static size_t frame_header(uint8_t *out, size_t payload) {
     return 10;
 }
 
-static int send_text(int fd, const char *text) {
+static int send_text(client *c, const char *text) {
     uint8_t frame[2048];
     size_t size = strlen(text), head = frame_header(frame, size);
     memcpy(frame + head, text, size);
-    return write_all(fd, frame, head + size);
+    return write_all(c, frame, head + size);
 }
 
-static int read_all(int fd, void *bytes, size_t size) {
+static int read_all(client *c, void *bytes, size_t size) {
     uint8_t *at = bytes;
     while (size > 0) {
-        ssize_t n = recv(fd, at, size, 0);
+        ssize_t n = receive(c, at, size);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return -1;
         at += n;
@@ -76,38 +105,39 @@ static int read_all(int fd, void *bytes, size_t size) {
 }
 
 /* One masked frame of the client, as text. */
-static int read_frame(int fd, char *text, size_t capacity) {
+static int read_frame(client *c, char *text, size_t capacity) {
     uint8_t head[2], mask[4], more[8];
-    if (read_all(fd, head, 2)) return -1;
+    if (read_all(c, head, 2)) return -1;
     size_t size = head[1] & 127;
     if (size == 126) {
-        if (read_all(fd, more, 2)) return -1;
+        if (read_all(c, more, 2)) return -1;
         size = (size_t)more[0] << 8 | more[1];
     } else if (size == 127) {
         return -1;
     }
-    if (read_all(fd, mask, 4) || size >= capacity || read_all(fd, text, size)) return -1;
+    if (read_all(c, mask, 4) || size >= capacity || read_all(c, text, size)) return -1;
     for (size_t i = 0; i < size; i++) text[i] = (char)(text[i] ^ mask[i % 4]);
     text[size] = 0;
     return (head[0] & 15) == 8 ? -1 : (int)size;
 }
 
-static void answer(int fd, const char *status, const char *body) {
+static void answer(client *c, const char *status, const char *body) {
     char head[256];
     int size = snprintf(head, sizeof head,
                         "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", status,
                         strlen(body));
-    if (!write_all(fd, head, (size_t)size)) write_all(fd, body, strlen(body));
+    if (!write_all(c, head, (size_t)size)) write_all(c, body, strlen(body));
 }
 
-static void joined(feed *f, int fd) {
+static void joined(client *c) {
+    feed *f = c->f;
     pthread_mutex_lock(&f->lock);
-    if (f->socket_count < 4096) f->sockets[f->socket_count++] = fd;
+    if (f->socket_count < 4096) f->sockets[f->socket_count++] = c;
     pthread_cond_broadcast(&f->ready);
     pthread_mutex_unlock(&f->lock);
 }
 
-static void realtime(feed *f, int fd, const char *request) {
+static void realtime(client *c, const char *request) {
     const char *key = strcasestr(request, "sec-websocket-key:");
     if (!key) return;
     key += 18;
@@ -122,32 +152,35 @@ static void realtime(feed *f, int fd, const char *request) {
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                     "Sec-WebSocket-Accept: %s\r\n\r\n",
                     accept);
-    if (write_all(fd, head, (size_t)size)) return;
-    if (send_text(fd, "0{\"sid\":\"e\",\"upgrades\":[],\"pingInterval\":300000,\"pingTimeout\":300000,"
+    if (write_all(c, head, (size_t)size)) return;
+    if (send_text(c, "0{\"sid\":\"e\",\"upgrades\":[],\"pingInterval\":300000,\"pingTimeout\":300000,"
                       "\"maxPayload\":1000000}"))
         return;
     char text[65536];
-    while (read_frame(fd, text, sizeof text) >= 0) {
+    while (read_frame(c, text, sizeof text) >= 0) {
         if (!strncmp(text, "40", 2)) {
-            send_text(fd, "40/realtime,{\"sid\":\"s\"}");
-            if (strstr(text, "bare")) joined(f, fd);
+            send_text(c, "40/realtime,{\"sid\":\"s\"}");
+            if (strstr(text, "bare")) joined(c);
         } else if (!strncmp(text, "42/realtime,", 12)) {
             long id = atol(text + 12);
             char ack[64];
             snprintf(ack, sizeof ack, "43/realtime,%ld[]", id);
-            if (text[12] != '[') send_text(fd, ack);
-            if (strstr(text, "join_channel")) joined(f, fd);
+            if (text[12] != '[') send_text(c, ack);
+            if (strstr(text, "join_channel")) joined(c);
         }
     }
 }
 
 static void *serve(void *argument) {
-    client c = *(client *)argument;
-    free(argument);
+    client *c = argument;
     char request[16384];
+    if (c->ssl && SSL_accept(c->ssl) != 1) {
+        close(c->fd);
+        return NULL;
+    }
     size_t have = 0;
     for (;;) {
-        ssize_t n = recv(c.fd, request + have, sizeof request - 1 - have, 0);
+        ssize_t n = receive(c, request + have, sizeof request - 1 - have);
         if (n <= 0) break;
         have += (size_t)n;
         request[have] = 0;
@@ -157,15 +190,17 @@ static void *serve(void *argument) {
         size_t body = length ? (size_t)atol(length + 15) : 0;
         if (have < (size_t)(end + 4 - request) + body) continue;
         if (strstr(request, "/socket.io/")) {
-            realtime(c.f, c.fd, request);
+            realtime(c, request);
             break;
         }
-        if (strstr(request, "/auth/agent/login")) answer(c.fd, "201 Created", c.f->login);
-        else if (strstr(request, "/messages")) answer(c.fd, "200 OK", "[]");
-        else answer(c.fd, "200 OK", c.f->channels);
+        if (strstr(request, "/auth/agent/login")) answer(c, "201 Created", c->f->login);
+        else if (strstr(request, "/messages")) answer(c, "200 OK", "[]");
+        else answer(c, "200 OK", c->f->channels);
         have = 0;
     }
-    close(c.fd);
+    /* Not freed: the feeding thread may know it. A run has a few. */
+    if (!c->ssl) shutdown(c->fd, SHUT_RDWR);
+    close(c->fd);
     return NULL;
 }
 
@@ -179,8 +214,11 @@ static void *accept_loop(void *argument) {
         }
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        client *c = malloc(sizeof *c);
-        *c = (client){f, fd};
+        client *c = calloc(1, sizeof *c);
+        c->f = f;
+        c->fd = fd;
+        pthread_mutex_init(&c->lock, NULL);
+        if (f->tls && (c->ssl = SSL_new(f->tls))) SSL_set_fd(c->ssl, fd);
         pthread_t thread;
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
@@ -191,8 +229,14 @@ static void *accept_loop(void *argument) {
     }
 }
 
-feed *feed_start(const char *login, const char *channels) {
+feed *feed_start(const char *login, const char *channels, const char *certificate, const char *key) {
     feed *f = calloc(1, sizeof *f);
+    if (certificate) {
+        f->tls = SSL_CTX_new(TLS_server_method());
+        if (SSL_CTX_use_certificate_chain_file(f->tls, certificate) != 1 ||
+            SSL_CTX_use_PrivateKey_file(f->tls, key, SSL_FILETYPE_PEM) != 1)
+            return NULL;
+    }
     f->login = strdup(login);
     f->channels = strdup(channels);
     pthread_mutex_init(&f->lock, NULL);
@@ -242,11 +286,11 @@ void feed_prepare(feed *f, const char *prefix, const char *suffix, int64_t first
 void feed_go(feed *f) {
     pthread_mutex_lock(&f->lock);
     while (f->socket_count == 0) pthread_cond_wait(&f->ready, &f->lock);
-    int fd = f->sockets[f->socket_count - 1];
+    client *c = f->sockets[f->socket_count - 1];
     pthread_mutex_unlock(&f->lock);
     for (size_t at = 0; at < f->size;) {
         size_t block = f->size - at < 65536 ? f->size - at : 65536;
-        if (write_all(fd, f->bytes + at, block)) return;
+        if (write_all(c, f->bytes + at, block)) return;
         at += block;
     }
 }

@@ -36,7 +36,7 @@ struct ServeFeed: ParsableCommand {
 
     func run() throws {
         var stream = Stream(size: 620)
-        guard let feed = feed_start("", stream.channels) else { throw ValidationError("cannot listen") }
+        guard let feed = feed_start("", stream.channels, nil, nil) else { throw ValidationError("cannot listen") }
         stream.port = Int(feed_port(feed))
         feed_set_login(feed, stream.login)
         say("\(stream.port)")
@@ -51,9 +51,9 @@ struct IdleBare: ParsableCommand {
     @Option var connections: Int32
 
     func run() throws {
-        _ = bare_client_idle(port, 1)
+        _ = idle_client_open(port, 1)
         let before = residentKilobytes()
-        let open = bare_client_idle(port, connections)
+        let open = idle_client_open(port, connections)
         say(rounded((residentKilobytes() - before) / Double(max(open, 1)), 2))
         waitForEnd()
     }

@@ -3,8 +3,9 @@ import CBench
 import Foundation
 import GatewayABI
 
-/// CPU per inbound message, frame to host callback, through the real module and its C ABI; the reference is a bare
-/// libwebsockets client in C that only counts the frames of the same stream.
+/// CPU per inbound message, frame to host callback, through the real module and its C ABI, and through the Socket.IO
+/// client alone to a delegate that counts; the reference is a bare C client with a reader of its own that only counts the
+/// frames of the same stream.
 struct Inbound: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "CPU per inbound message against a bare C client.")
 
@@ -14,47 +15,82 @@ struct Inbound: ParsableCommand {
     var rounds = 5
     @Option(help: "The module; the one built beside this program by default.")
     var module: String?
+    @Flag(help: "Over TLS.")
+    var tls = false
+    @Flag(help: "Without the module: only the reference and the Socket.IO client.")
+    var clientOnly = false
 
     func run() throws {
+        let certificate = tls ? try Certificate() : nil
         for size in size {
             let count = Int64(max(2000, min(300_000, 150_000_000 / size)))
             var bare = Double.infinity
+            var client = Double.infinity
             var ours = Double.infinity
             for _ in 0..<rounds {
-                let stream = Stream(size: size)
-                guard let feed = feed_start(stream.login, stream.channels) else {
-                    throw ValidationError("the feed cannot listen")
-                }
-                feed_prepare(feed, stream.prefix, stream.suffix, 1, count)
-                bare = min(bare, bare_client_run(feed_port(feed), count, feed))
-                feed_stop(feed)
-                ours = min(ours, try measureModule(stream, count: count))
+                var run = try Run(Stream(size: size), count: count, certificate)
+                let seconds = bare_client_run(Int32(run.stream.port), count, run.feed, tls ? 1 : 0)
+                guard seconds > 0 else { throw ValidationError("the bare client failed") }
+                bare = min(bare, seconds)
+                feed_stop(run.feed)
+                run = try Run(Stream(size: size), count: count, certificate)
+                client = min(client, try SocketRun.measure(run))
+                feed_stop(run.feed)
+                guard !clientOnly else { continue }
+                run = try Run(Stream(size: size), count: count, certificate)
+                ours = min(ours, try measureModule(run))
+                feed_stop(run.feed)
             }
-            let perMessage = ours / Double(count) * 1e6
-            let reference = bare / Double(count) * 1e6
-            report([
-                ("bench", text("inbound")), ("bytes", "\(size)"), ("messages", "\(count)"),
-                ("microseconds", rounded(perMessage)), ("reference", text("bare C client on libwebsockets")),
-                ("reference_microseconds", rounded(reference)), ("ratio", rounded(perMessage / reference)),
-                ("above_reference_microseconds", rounded(perMessage - reference)),
-            ])
+            func microseconds(_ seconds: Double) -> String { rounded(seconds / Double(count) * 1e6) }
+            var fields = [
+                ("bench", text("inbound")), ("tls", "\(tls)"), ("bytes", "\(size)"), ("messages", "\(count)"),
+                ("client_microseconds", microseconds(client)),
+                ("reference", text("bare C client, own reader")), ("reference_microseconds", microseconds(bare)),
+            ]
+            if !clientOnly {
+                fields.insert(("microseconds", microseconds(ours)), at: 4)
+                fields.append(("above_reference_microseconds", microseconds(ours - bare)))
+            }
+            report(fields)
         }
     }
 
-    private func measureModule(_ stream: Stream, count: Int64) throws -> Double {
-        var stream = stream
-        guard let feed = feed_start("", stream.channels) else { throw ValidationError("the feed cannot listen") }
-        defer { feed_stop(feed) }
-        let port = Int(feed_port(feed))
-        stream.port = port
-        feed_set_login(feed, stream.login)
-        feed_prepare(feed, stream.prefix, stream.suffix, 1, count)
+    private func measureModule(_ run: Run) throws -> Double {
         let host = try ModuleHost(path: module ?? ModuleHost.beside)
         defer { host.shutdown() }
-        try host.configure(center: "http://127.0.0.1:\(port)/api", accounts: ["bench": "fak_bench"])
-        count_reset(count)
+        try host.configure(
+            center: "\(run.stream.scheme)://127.0.0.1:\(run.stream.port)/api", accounts: ["bench": "fak_bench"],
+            authority: run.certificate?.path)
+        count_reset(run.count)
         try host.start("bench")
         try host.waitUntilConnected("bench")
+        return try run.feedAndWait()
+    }
+}
+
+/// One feed with its stream.
+struct Run {
+    var stream: Stream
+    let count: Int64
+    let feed: OpaquePointer
+    let certificate: Certificate?
+
+    init(_ stream: Stream, count: Int64, _ certificate: Certificate?) throws {
+        self.stream = stream
+        self.count = count
+        self.certificate = certificate
+        guard let feed = feed_start("", stream.channels, certificate?.path, certificate?.key) else {
+            throw ValidationError("the feed cannot listen")
+        }
+        self.feed = feed
+        self.stream.port = Int(feed_port(feed))
+        self.stream.scheme = certificate == nil ? "http" : "https"
+        feed_set_login(feed, self.stream.login)
+        feed_prepare(feed, stream.prefix, stream.suffix, 1, count)
+    }
+
+    /// Sends everything and waits until it was counted; CPU seconds of the counting thread.
+    func feedAndWait() throws -> Double {
         // The feed has a lock of its own; it lives until this function is over, which waits for the thread's work.
         nonisolated(unsafe) let address = feed
         let thread = Thread { feed_go(address) }
@@ -68,6 +104,7 @@ struct Inbound: ParsableCommand {
 /// The messages of one run: a realistic `message.created`, padded to the size wanted.
 struct Stream {
     var port = 0
+    var scheme = "http"
     let prefix: String
     let suffix: String
     private let channel = "7d1f0a52-9d0c-4a53-8f8e-2f7f3f6b1c11"
@@ -96,7 +133,7 @@ struct Stream {
 
     var login: String {
         """
-        {"accessToken":"a","user":{"id":"agent"},"guilds":[{"nodeId":"g","endpoint":"http://127.0.0.1:\(port)"}],\
+        {"accessToken":"a","user":{"id":"agent"},"guilds":[{"nodeId":"g","endpoint":"\(scheme)://127.0.0.1:\(port)"}],\
         "guildAccessTokens":[{"guildNodeId":"g","token":"t"}]}
         """
     }

@@ -25,6 +25,7 @@ final class ModuleHost {
     private var table = gateway_channel()
     private let answers = Answers()
     private var nextRequest: UInt64 = 1
+    private let state = NSTemporaryDirectory() + "fabric-bench-\(UUID().uuidString)"
 
     init(path: String) throws {
         guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL), let symbol = dlsym(handle, GATEWAY_CHANNEL_OPEN_SYMBOL)
@@ -65,13 +66,18 @@ final class ModuleHost {
         }
     }
 
-    func shutdown() { table.shutdown(table.instance) }
+    func shutdown() {
+        table.shutdown(table.instance)
+        try? FileManager.default.removeItem(atPath: state)
+    }
 
-    func configure(center: String, accounts: [String: String]) throws {
-        let state = NSTemporaryDirectory() + "fabric-bench"
-        let settings: [String: Any] = [
+    func configure(center: String, accounts: [String: String], authority: String? = nil) throws {
+        // What an earlier run delivered must not be known.
+        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+        var settings: [String: Any] = [
             "centerApiBase": center, "accounts": accounts.mapValues { ["fabricApiKey": $0] },
         ]
+        settings["certificateAuthorityFile"] = authority
         try request(table.configure, ["stateDirectory": state, "directory": state, "settings": settings])
     }
 

@@ -13,8 +13,8 @@
 typedef struct feed feed;
 
 /* Listens on a free port of 127.0.0.1. login and channels are the JSON bodies of the routes /api/auth/agent/login and
- * /api/channels. */
-feed *feed_start(const char *login, const char *channels);
+ * /api/channels. With a certificate and its key (PEM files) everything is over TLS. */
+feed *feed_start(const char *login, const char *channels, const char *certificate, const char *key);
 int feed_port(const feed *f);
 /* Replaces the answer to a login, which names the port. Before the first connection. */
 void feed_set_login(feed *f, const char *login);
@@ -24,14 +24,17 @@ void feed_prepare(feed *f, const char *prefix, const char *suffix, int64_t first
 void feed_go(feed *f);
 void feed_stop(feed *f);
 
-/* ---- the bare client: libwebsockets, counts frames, nothing else ---- */
+/* ---- the bare client: a reader of its own, looks at every frame and counts it, nothing else ---- */
 
-/* Connects, waits for the frames and returns the CPU seconds of its thread from the first to the last; < 0: failed. */
-double bare_client_run(int port, int64_t frames, feed *f);
+/* Connects (over TLS if asked to, unverified), waits for the frames and returns the CPU seconds of its thread from the
+ * first to the last; < 0: failed. Every frame's text is checked to be UTF-8, as a client must. */
+double bare_client_run(int port, int64_t frames, feed *f, int uses_tls);
+
+/* ---- idle connections of libwebsockets ---- */
 
 /* Opens connections that do nothing but answer pings, keeps them for as long as the process lives, and returns how many
  * are open. */
-int bare_client_idle(int port, int connections);
+int idle_client_open(int port, int connections);
 
 /* ---- the counting host ---- */
 

@@ -29,12 +29,12 @@ extension ClientCore: WebSocketHandler {
         lastActivity = loop.confined?.now
         if isBinary { return receivedBinary(bytes) }
         do {
-            // Messages first, and without the detour over the enum of all packets: this is the way of every event.
+            // The transport has seen to it that it is UTF-8. Messages first, and without the detour over the enum of all packets: this is the way of every event.
             guard bytes.first == 0x34 else {
                 if let packet = try decoder.decode(text: bytes) { received(packet) }
                 return
             }
-            guard let message = try decoder.decode(message: bytes) else { return armAttachmentTimer() }
+            guard let message = try decoder.decode(message: bytes, isUTF8: true) else { return armAttachmentTimer() }
             if message.kind == .event, session.isConnected {
                 deliver(message)
             } else {

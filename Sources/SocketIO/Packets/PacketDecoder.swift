@@ -41,7 +41,7 @@ public struct PacketDecoder: Sendable {
     /// - Returns: the packet, over `bytes`; nil if attachments must come first.
     public mutating func decode(text bytes: UnsafeRawBufferPointer) throws(PacketError) -> PacketView? {
         guard let type = bytes.first else { throw .empty }
-        if type == 0x34 { return try decode(message: bytes).map { .message($0) } }
+        if type == 0x34 { return try decode(message: bytes, isUTF8: false).map { .message($0) } }
         guard bytes.count <= limits.maximumFrameBytes else {
             throw .frameTooLarge(bytes: bytes.count, limit: limits.maximumFrameBytes)
         }
@@ -76,8 +76,11 @@ public struct PacketDecoder: Sendable {
     }
 
     /// Decodes a text message that begins with `4`; nil if attachments must come first.
+    /// - Parameter isUTF8: whether that is known already.
     @inline(__always)
-    mutating func decode(message bytes: UnsafeRawBufferPointer) throws(PacketError) -> SocketPacketView? {
+    mutating func decode(
+        message bytes: UnsafeRawBufferPointer, isUTF8: Bool
+    ) throws(PacketError) -> SocketPacketView? {
         guard bytes.count <= limits.maximumFrameBytes else {
             throw .frameTooLarge(bytes: bytes.count, limit: limits.maximumFrameBytes)
         }
@@ -85,7 +88,7 @@ public struct PacketDecoder: Sendable {
             pending = nil
             throw .textWhileAttachmentsExpected
         }
-        let header = try SocketHeader(bytes, limits: limits)
+        let header = try SocketHeader(bytes, limits: limits, isUTF8: isUTF8)
         if header.attachments == 0 { return header.view(of: bytes, attachments: []) }
         pending = OwnedPacket(header: header, text: Array(bytes))
         pendingBytes = bytes.count

@@ -11,6 +11,8 @@ public enum SocketIOArgument: Sendable, Equatable {
     case null
     /// Sent as a frame of its own.
     case binary([UInt8])
+    /// A value of any shape, with bytes anywhere in it.
+    case tree(SocketIOValue)
 }
 
 extension SocketIOArgument {
@@ -103,14 +105,8 @@ public struct PacketEncoder: Sendable {
             case .double(let value): writer.double(value)
             case .bool(let value): writer.bool(value)
             case .null: writer.null()
-            case .binary(let bytes):
-                writer.beginObject()
-                writer.key("_placeholder")
-                writer.bool(true)
-                writer.key("num")
-                writer.int(attachments.count)
-                writer.endObject()
-                attachments.append(bytes)
+            case .binary(let bytes): SocketIOValue.binary(bytes).write(to: &writer, &attachments)
+            case .tree(let value): value.write(to: &writer, &attachments)
             }
         }
         writer.endArray()

@@ -16,7 +16,10 @@ struct SocketHeader: Sendable {
     static let maximumNamespaceBytes = 512
 
     /// Reads a message frame: `4`, type, attachments, namespace, id, JSON.
-    init(_ bytes: UnsafeRawBufferPointer, limits: PacketDecoder.Limits) throws(PacketError) {
+    /// - Parameter isUTF8: whether that is known already.
+    init(
+        _ bytes: UnsafeRawBufferPointer, limits: PacketDecoder.Limits, isUTF8: Bool = false
+    ) throws(PacketError) {
         guard bytes.count >= 2 else { throw .empty }
         var at = 2
         let type = bytes[1]
@@ -45,7 +48,7 @@ struct SocketHeader: Sendable {
             guard !isBinary else { throw .illegalPayload(kind) }
             return
         }
-        try readPayload(bytes, limits)
+        try readPayload(bytes, limits, isUTF8)
         if isBinary { try checkPlaceholders(bytes) }
     }
 
@@ -109,7 +112,7 @@ struct SocketHeader: Sendable {
 
     @inline(__always)
     private mutating func readPayload(
-        _ bytes: UnsafeRawBufferPointer, _ limits: PacketDecoder.Limits
+        _ bytes: UnsafeRawBufferPointer, _ limits: PacketDecoder.Limits, _ isUTF8: Bool
     ) throws(PacketError) {
         // The kinds begin with these bytes only: `[`, `{`, `"`. This also refuses leading white space.
         let first = bytes[payloadStart]
@@ -121,7 +124,9 @@ struct SocketHeader: Sendable {
         }
         var elements = PayloadElements()
         do {
-            payloadEnd = try JSONBytes.validate(bytes, from: payloadStart, maximumDepth: limits.maximumDepth) {
+            payloadEnd = try JSONBytes.validate(
+                bytes, from: payloadStart, maximumDepth: limits.maximumDepth, isUTF8: isUTF8
+            ) {
                 elements.add($0, $1)
             }
         } catch {

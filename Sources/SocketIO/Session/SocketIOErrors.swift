@@ -80,7 +80,11 @@ public enum SocketIOError: Error, Equatable, Sendable {
     case notConnected
     /// So many bytes wait to be written that no more are taken. Bytes.
     case queueFull(limit: Int)
+    /// Not connected, and as many events as allowed wait for the connection.
+    case bufferFull(limit: Int)
     case invalidArgument(String)
+    /// What was received is not what the program expects; says where.
+    case unexpectedValue(String)
     /// A message is longer than the server said it takes; it would close the connection. Bytes.
     case messageTooLarge(limit: Int)
     case acknowledgementTimedOut(Duration)

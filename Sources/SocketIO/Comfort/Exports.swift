@@ -1,0 +1,2 @@
+// `JSONValue` and `JSONView` are part of this module's interface.
+@_exported import JSONBytes

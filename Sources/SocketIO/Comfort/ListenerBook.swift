@@ -1,0 +1,75 @@
+/// Who listens to what; on the loop.
+struct ListenerBook {
+    enum Hears: Sendable {
+        case event(String?, isOnce: Bool, @Sendable (SocketIOOwnedEvent) -> Void)
+        case state(@Sendable (SocketIOState) -> Void)
+        case problem(@Sendable (SocketIOError) -> Void)
+    }
+
+    private struct Entry {
+        var number: UInt64
+        var hears: Hears
+        /// Called when nothing more will come.
+        var ended: (@Sendable () -> Void)?
+    }
+
+    /// In the order they were added.
+    private var entries: [Entry] = []
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    mutating func add(_ number: UInt64, _ hears: Hears, ended: (@Sendable () -> Void)? = nil) {
+        entries.append(Entry(number: number, hears: hears, ended: ended))
+    }
+
+    mutating func remove(_ number: UInt64) { entries.removeAll { $0.number == number } }
+
+    /// Who is to hear an event, in order. They are called by the caller: what they do may lead back here.
+    mutating func hearers(of event: SocketIOOwnedEvent) -> [@Sendable (SocketIOOwnedEvent) -> Void] {
+        var done: [UInt64] = []
+        var bodies: [@Sendable (SocketIOOwnedEvent) -> Void] = []
+        for entry in entries {
+            guard case .event(let name, let isOnce, let body) = entry.hears, name == nil || name == event.name else {
+                continue
+            }
+            bodies.append(body)
+            if isOnce { done.append(entry.number) }
+        }
+        if !done.isEmpty { entries.removeAll { done.contains($0.number) } }
+        return bodies
+    }
+
+    /// Who is to hear a change of state.
+    var stateHearers: [@Sendable (SocketIOState) -> Void] {
+        entries.compactMap { entry in
+            guard case .state(let body) = entry.hears else { return nil }
+            return body
+        }
+    }
+
+    /// Who is to hear what went wrong.
+    var problemHearers: [@Sendable (SocketIOError) -> Void] {
+        entries.compactMap { entry in
+            guard case .problem(let body) = entry.hears else { return nil }
+            return body
+        }
+    }
+
+    /// Nothing more will come: whom to tell.
+    mutating func end() -> [@Sendable () -> Void] {
+        defer { entries = [] }
+        return entries.compactMap(\.ended)
+    }
+}
+
+/// A listener that was added; it stays until it is cancelled.
+public struct SocketIOListener: Sendable {
+    let number: UInt64
+    let socket: SocketIOSocket
+
+    /// Takes the listener away; soon, not at once if called from outside the loop.
+    public func cancel() {
+        let number = self.number
+        socket.onLoop { $0.listeners.remove(number) }
+    }
+}

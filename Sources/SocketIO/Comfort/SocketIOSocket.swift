@@ -1,0 +1,262 @@
+/// A Socket.IO client for everyday use: listeners by name, streams, values of the program's own types, and a connection
+/// that can be opened again after it was closed.
+///
+/// ```swift
+/// let loop = try RealtimeLoop()
+/// let socket = try SocketIOSocket("https://chat.example", loop: loop) { _ in ["token": .string(try await token())] }
+/// socket.on("message", as: Message.self) { message in print(message.text) }
+/// socket.connect()
+/// try await socket.emit("hello", "world", ["count": 1])
+/// ```
+///
+/// It is an actor of its loop: listeners run on the loop's thread, in the order of the packets, and should be quick; start
+/// a task for what takes long. From ``connect()`` to ``disconnect()`` it keeps itself alive. Where nanoseconds count use
+/// ``SocketIOClient``, on which it stands.
+public actor SocketIOSocket {
+    /// Gives what the server is told in every CONNECT: an object, or nil. Asked anew for each attempt; throwing fails
+    /// that attempt, and the callback is asked again after the backoff. `attempt` counts from 1 since the last useful
+    /// connection.
+    public typealias Auth = @Sendable (_ attempt: Int) async throws -> SocketIOValue?
+
+    /// What becomes of events that are emitted without a connection.
+    public enum Offline: Sendable, Equatable {
+        /// ``SocketIOError/notConnected`` is thrown.
+        case refuse
+        /// They are sent in their order once there is a connection; beyond so many ``SocketIOError/bufferFull(limit:)``
+        /// is thrown. What was written to a connection that then broke is not sent again.
+        case keep(atMost: Int)
+    }
+
+    struct Waiting {
+        var number: UInt64
+        var event: String
+        var arguments: [SocketIOArgument]
+        var acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
+    }
+
+    public nonisolated let configuration: SocketIOClient.Configuration
+    public nonisolated let loop: RealtimeLoop
+    public nonisolated let offline: Offline
+    private let auth: Auth
+    private var client: SocketIOClient?
+    var listeners = ListenerBook()
+    private var waiting: [Waiting] = []
+    private var waitingNumber: UInt64 = 0
+    private var current = SocketIOState.idle
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    /// - Parameters:
+    ///   - url: scheme, host and perhaps a port; `https` and `wss` mean TLS, verified.
+    ///   - loop: the thread it runs on; any number of sockets share one.
+    ///   - configure: changes what is not as it should be, for instance the namespace.
+    ///   - auth: the payload of every CONNECT.
+    /// - Throws: ``SocketIOError/invalidArgument(_:)`` that says what is wrong with the URL.
+    public init(
+        _ url: String, loop: RealtimeLoop, offline: Offline = .refuse,
+        configure: (inout SocketIOClient.Configuration) -> Void = { _ in }, auth: @escaping Auth = { _ in nil }
+    ) throws(SocketIOError) {
+        var configuration = try SocketIOClient.Configuration(url: url)
+        configure(&configuration)
+        self.configuration = configuration
+        self.loop = loop
+        self.offline = offline
+        self.auth = auth
+    }
+
+    // MARK: Connecting
+
+    /// Connects, and again after each loss. Also after ``disconnect()``. While it waits for the next attempt, makes it
+    /// now.
+    public nonisolated func connect() { onLoop { $0.start() } }
+
+    /// Ends the connection; ``connect()`` opens a new one. What waits to be sent is given up.
+    public nonisolated func disconnect() { onLoop { $0.stop() } }
+
+    /// Where it stands.
+    public var state: SocketIOState { current }
+
+    /// The server's id of this connection, while connected.
+    public var socketID: String? {
+        if case .connected(let id, _) = current { id } else { nil }
+    }
+
+    private func start() {
+        if let client { return client.assumeIsolated { $0.connect() } }
+        let auth = self.auth
+        let client = SocketIOClient(
+            configuration: configuration, loop: loop,
+            auth: { attempt in
+                guard let value = try await auth(attempt) else { return nil }
+                return try value.connectPayload()
+            },
+            delegate: SocketRelay(self))
+        self.client = client
+        client.assumeIsolated { $0.connect() }
+    }
+
+    private func stop() {
+        giveUpWaiting(.cancelled)
+        client?.assumeIsolated { $0.disconnect() }
+    }
+
+    // MARK: Sending
+
+    /// Sends an event.
+    /// - Throws: ``SocketIOError``: not connected (see ``Offline``), queue full, an argument that cannot be sent.
+    public func emit(_ event: String, _ arguments: SocketIOArgument...) throws(SocketIOError) {
+        try send(event, arguments, nil)
+    }
+
+    /// Sends an event and waits for the server's acknowledgement.
+    /// - Parameter timeout: how long, the wait for a connection included.
+    /// - Throws: ``SocketIOError``; also `.acknowledgementTimedOut` and `.disconnected`.
+    public func emit(
+        _ event: String, _ arguments: SocketIOArgument..., timeout: Duration
+    ) async throws(SocketIOError) -> SocketIOAck {
+        try await acknowledged(event, arguments, timeout)
+    }
+
+    /// Sends an event and gives the first value of the acknowledgement.
+    /// - Throws: as the other form; also ``SocketIOError/unexpectedValue(_:)`` if the answer does not fit.
+    public func emit<Answer: Decodable & Sendable>(
+        _ event: String, _ arguments: SocketIOArgument..., timeout: Duration, as type: Answer.Type
+    ) async throws(SocketIOError) -> Answer {
+        try await acknowledged(event, arguments, timeout).decode(type)
+    }
+
+    private func acknowledged(
+        _ event: String, _ arguments: [SocketIOArgument], _ timeout: Duration
+    ) async throws(SocketIOError) -> SocketIOAck {
+        let outcome: Result<SocketIOAck, SocketIOError> = await withCheckedContinuation { continuation in
+            do throws(SocketIOError) {
+                try send(event, arguments, (timeout, { continuation.resume(returning: $0) }))
+            } catch {
+                continuation.resume(returning: .failure(error))
+            }
+        }
+        return try outcome.get()
+    }
+
+    private func send(
+        _ event: String, _ arguments: [SocketIOArgument],
+        _ acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
+    ) throws(SocketIOError) {
+        if let client, case .connected = current {
+            return try client.sendNow(event, arguments, acknowledged)
+        }
+        guard case .keep(let limit) = offline else { throw .notConnected }
+        guard waiting.count < limit else { throw .bufferFull(limit: limit) }
+        waitingNumber += 1
+        let number = waitingNumber
+        waiting.append(Waiting(number: number, event: event, arguments: arguments, acknowledged: acknowledged))
+        guard let timeout = acknowledged?.timeout else { return }
+        loop.schedule(after: timeout) { [weak self] in
+            self?.assumeIsolated { $0.waitedTooLong(number, timeout) }
+        }
+    }
+
+    private func waitedTooLong(_ number: UInt64, _ timeout: Duration) {
+        guard let index = waiting.firstIndex(where: { $0.number == number }) else { return }
+        waiting.remove(at: index).acknowledged?.completion(.failure(.acknowledgementTimedOut(timeout)))
+    }
+
+    private func sendWaiting() {
+        let waiting = self.waiting
+        self.waiting = []
+        for item in waiting {
+            do throws(SocketIOError) {
+                guard let client else { throw .notConnected }
+                try client.sendNow(item.event, item.arguments, item.acknowledged)
+            } catch {
+                item.acknowledged?.completion(.failure(error))
+                if item.acknowledged == nil { tell(problem: error) }
+            }
+        }
+    }
+
+    private func giveUpWaiting(_ error: SocketIOError) {
+        let waiting = self.waiting
+        self.waiting = []
+        for item in waiting { item.acknowledged?.completion(.failure(error)) }
+    }
+
+    // MARK: What the client says
+
+    func received(_ event: SocketIOOwnedEvent) {
+        for hear in listeners.hearers(of: event) { hear(event) }
+    }
+
+    func tell(problem: SocketIOError) {
+        for hear in listeners.problemHearers { hear(problem) }
+    }
+
+    func changed(_ state: SocketIOState) {
+        current = state
+        if case .connected = state { sendWaiting() }
+        var isOver = false
+        if case .disconnected(let reason, retryIn: nil) = state {
+            client = nil
+            if reason != .clientRequested { giveUpWaiting(.disconnected(reason)) }
+            isOver = reason == .loopShutDown
+        }
+        for hear in listeners.stateHearers { hear(state) }
+        guard isOver else { return }
+        for end in listeners.end() { end() }
+    }
+
+    /// Runs `body` on the loop, in the order of the calls.
+    nonisolated func onLoop(_ body: @escaping @Sendable (isolated SocketIOSocket) -> Void) {
+        loop.execute { self.assumeIsolated { body($0) } }
+    }
+}
+
+/// Hears the client on behalf of a socket.
+private final class SocketRelay: SocketIODelegate {
+    private let socket: SocketIOSocket
+
+    init(_ socket: SocketIOSocket) { self.socket = socket }
+
+    func socketIO(_ client: SocketIOClient, received event: borrowing SocketIOEvent) {
+        let owned = SocketIOOwnedEvent(event)
+        socket.assumeIsolated { $0.received(owned) }
+    }
+
+    func socketIO(_ client: SocketIOClient, changed state: SocketIOState) {
+        socket.assumeIsolated { $0.changed(state) }
+    }
+}
+
+extension SocketIOClient {
+    /// For code on the loop.
+    fileprivate nonisolated func sendNow(
+        _ event: String, _ arguments: [SocketIOArgument],
+        _ acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
+    ) throws(SocketIOError) {
+        let outcome = assumeIsolated { client -> Result<Void, SocketIOError> in
+            do throws(SocketIOError) {
+                if let (timeout, completion) = acknowledged {
+                    try client.emit(event, arguments, ackTimeout: timeout, completion: completion)
+                } else {
+                    try client.emit(event, arguments)
+                }
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try outcome.get()
+    }
+}
+
+extension SocketIOValue {
+    /// The JSON text of an object without bytes in it.
+    func connectPayload() throws(SocketIOError) -> [UInt8] {
+        guard object != nil else { throw .invalidArgument("the auth callback must give an object") }
+        var writer = JSONWriter(capacity: 256)
+        var attachments: [[UInt8]] = []
+        write(to: &writer, &attachments)
+        guard attachments.isEmpty else { throw .invalidArgument("the auth callback's object cannot hold bytes") }
+        return writer.bytes
+    }
+}

@@ -1,0 +1,214 @@
+import Foundation
+import Locking
+import SocketIO
+import Testing
+
+private struct Note: Codable, Equatable, Sendable {
+    var text: String
+    var number: Int
+    var picture: Data?
+}
+
+/// The everyday client against python-socketio.
+@Suite(.serialized, .timeLimit(.minutes(1)))
+struct SocketTests {
+    /// A socket of a server, with short times, and its loop.
+    private func withSocket(
+        namespace: String = "/", offline: SocketIOSocket.Offline = .refuse,
+        auth: @escaping SocketIOSocket.Auth = { _ in nil },
+        _ body: (SocketIOSocket, Server) async throws -> Void
+    ) async throws {
+        let server = try await Server("conformance.py")
+        let loop = try RealtimeLoop()
+        defer { loop.shutdown() }
+        let configure: (inout SocketIOClient.Configuration) -> Void = {
+            $0.namespace = namespace
+            $0.backoff.initial = .milliseconds(20)
+            $0.backoff.maximum = .milliseconds(200)
+        }
+        let socket = try SocketIOSocket(
+            "http://127.0.0.1:\(server.port)", loop: loop, offline: offline, configure: configure, auth: auth)
+        try await body(socket, server)
+    }
+
+    private func connected(_ socket: SocketIOSocket) async throws {
+        let states = socket.states()
+        socket.connect()
+        for await state in states {
+            if case .connected = state { return }
+        }
+        throw NothingCame()
+    }
+
+    @Test func valuesOfAllKindsInAndOut() async throws {
+        try await withSocket { socket, _ in
+            let heard = Mailbox<SocketIOOwnedEvent>()
+            let notes = Mailbox<Note>()
+            socket.on("echoed") { heard.put($0) }
+            socket.on("echoed", as: Note.self) { notes.put($0) }
+            try await connected(socket)
+            let note = Note(text: "\"quoted\" — ü", number: -7, picture: Data([0, 255, 1]))
+            try await socket.emit(
+                "echo", .encoding(note), "text", 3, 2.5, true, nil, ["a", 1, .binary([9])], ["key": ["x": nil]])
+            #expect(try await notes.next() == note)
+            let event = try await heard.next()
+            #expect(
+                event.values == [
+                    ["text": "\"quoted\" — ü", "number": -7, "picture": .binary([0, 255, 1])], "text", 3, 2.5, true,
+                    nil,
+                    ["a", 1, .binary([9])], ["key": ["x": nil]],
+                ])
+            #expect(try event.decode(Note.self) == note)
+            #expect(try event.decode(String.self, at: 1) == "text")
+            #expect(event.values[6][2]?.bytes == [9])
+            #expect(event.values[7]["key"]?["x"]?.isNull == true)
+            let problem = #expect(throws: SocketIOError.self) { try event.decode(Note.self, at: 7) }
+            #expect(problem?.localizedDescription.contains("\"text\" is missing") == true)
+            #expect(throws: SocketIOError.self) { try event.decode(Int.self, at: 20) }
+        }
+    }
+
+    @Test func acknowledgementsBothWays() async throws {
+        try await withSocket { socket, server in
+            socket.answer("question") { event in [.string((event.values.first?.string ?? "") + "!"), .binary([1, 2])] }
+            try await connected(socket)
+            let note = Note(text: "t", number: 1, picture: Data([7]))
+            #expect(
+                try await socket.emit("answer", .encoding(note), timeout: .seconds(10), as: Note.self) == note)
+            let ack = try await socket.emit("answer", 1, .bytes(Data([5])), timeout: .seconds(10))
+            #expect(ack.values == [1, .binary([5])])
+            await #expect(throws: SocketIOError.acknowledgementTimedOut(.milliseconds(50))) {
+                try await socket.emit("ignore", timeout: .milliseconds(50))
+            }
+            await #expect(throws: SocketIOError.self) {
+                try await socket.emit("answer", "no number", timeout: .seconds(10), as: Int.self)
+            }
+            try await socket.emit("question", "who")
+            #expect(try await server.line("answered") == #"["who!", "0102"]"#)
+        }
+    }
+
+    @Test func authGivesValues() async throws {
+        let auth: SocketIOSocket.Auth = { attempt in ["token": "with \"quotes\"", "attempt": .int(Int64(attempt))] }
+        try await withSocket(namespace: "/room", auth: auth) { socket, server in
+            try await connected(socket)
+            #expect(try await server.line("auth /room") == #"{"attempt": 1, "token": "with \"quotes\""}"#)
+        }
+    }
+
+    @Test func authMustGiveAnObject() async throws {
+        try await withSocket(auth: { _ in ["no", "object"] }) { socket, _ in
+            let states = socket.states()
+            socket.connect()
+            for await state in states {
+                guard case .disconnected(let reason, _) = state else { continue }
+                #expect(reason.localizedDescription.contains("must give an object"))
+                return
+            }
+        }
+    }
+
+    @Test func connectsAgainAfterDisconnect() async throws {
+        try await withSocket { socket, server in
+            for _ in 0..<3 {
+                let states = socket.states()
+                try await connected(socket)
+                #expect(await socket.socketID != nil)
+                #expect(
+                    try await socket.emit("answer", 1, timeout: .seconds(10), as: Int.self) == 1)
+                socket.disconnect()
+                for await state in states {
+                    if case .disconnected(.clientRequested, nil) = state { break }
+                }
+                _ = try await server.line("gone")
+                await #expect(throws: SocketIOError.notConnected) { try await socket.emit("echo") }
+            }
+        }
+    }
+
+    @Test func listenersOnceAnyAndCancelled() async throws {
+        try await withSocket { socket, _ in
+            let once = Mailbox<String>()
+            let any = Mailbox<String>()
+            let cancelled = Mailbox<String>()
+            let problems = Mailbox<SocketIOError>()
+            socket.once("echoed") { once.put($0.name) }
+            socket.onAny { any.put($0.name) }
+            socket.on("echoed") { cancelled.put($0.name) }.cancel()
+            socket.on("echoed", as: Note.self) { _ in }
+            socket.onProblem { problems.put($0) }
+            try await connected(socket)
+            for _ in 0..<3 { try await socket.emit("echo", "x") }
+            for _ in 0..<3 { #expect(try await any.next() == "echoed") }
+            for _ in 0..<3 { #expect("\(try await problems.next())".contains("unexpected data")) }
+            #expect(once.waiting == ["echoed"])
+            #expect(cancelled.waiting == [])
+        }
+    }
+
+    @Test func streams() async throws {
+        try await withSocket { socket, _ in
+            let numbers = socket.values("echoed", as: Int.self)
+            let events = socket.events()
+            try await connected(socket)
+            for number in 0..<100 { try await socket.emit("echo", .int(Int64(number))) }
+            var expected = 0
+            for await number in numbers {
+                #expect(number == expected)
+                expected += 1
+                if expected == 100 { break }
+            }
+            var seen = 0
+            for await event in events {
+                #expect(event.values == [.int(Int64(seen))])
+                seen += 1
+                if seen == 100 { break }
+            }
+            // The end of the loop is the end of a stream.
+            let last = socket.events()
+            socket.loop.shutdown()
+            for await _ in last {}
+        }
+    }
+
+    @Test func offlineEventsAreKeptInOrderAndBounded() async throws {
+        try await withSocket(offline: .keep(atMost: 3)) { socket, _ in
+            let heard = socket.values("echoed", as: Int.self)
+            for number in 0..<2 { try await socket.emit("echo", .int(Int64(number))) }
+            await #expect(throws: SocketIOError.acknowledgementTimedOut(.milliseconds(30))) {
+                try await socket.emit("ignore", timeout: .milliseconds(30))
+            }
+            try await socket.emit("echo", 2)
+            await #expect(throws: SocketIOError.bufferFull(limit: 3)) { try await socket.emit("echo", 3) }
+            socket.connect()
+            var expected = 0
+            for await number in heard {
+                #expect(number == expected)
+                expected += 1
+                if expected == 3 { break }
+            }
+            // After a disconnect what waits is given up.
+            socket.disconnect()
+        }
+        try await withSocket(offline: .keep(atMost: 3)) { socket, _ in
+            let answer = Task { try await socket.emit("answer", "kept", timeout: .seconds(20), as: String.self) }
+            socket.connect()
+            let kept = try await answer.value
+            #expect(kept == "kept")
+        }
+    }
+
+    @Test func errorsSaySoInWords() {
+        let errors: [any Error] = [
+            SocketIOError.notConnected, SocketIOError.queueFull(limit: 5), SocketIOError.cancelled,
+            SocketIOError.disconnected(.pingTimeout), SocketIOError.bufferFull(limit: 1),
+            SocketIOError.acknowledgementTimedOut(.seconds(1)), SocketIODisconnect.serverDisconnected,
+            SocketIODisconnect.protocolViolation(.attachmentNotExpected), PacketError.empty, WebSocketViolation.flood,
+        ]
+        for error in errors {
+            #expect(!error.localizedDescription.contains("error "), "\(error)")
+            #expect(!error.localizedDescription.contains("could not be completed"), "\(error)")
+            #expect(error.localizedDescription.count > 8)
+        }
+    }
+}
