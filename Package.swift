@@ -122,6 +122,7 @@ let package = Package(
 
         // Tests.
         .executableTarget(name: "autobahn-client", dependencies: ["SocketIO"], path: "Tests/Autobahn/Client"),
+        .executableTarget(name: "socketio-example", dependencies: ["SocketIO"], path: "Examples/SocketIO"),
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "JSONBytes"]),
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
@@ -131,7 +132,8 @@ let package = Package(
             name: "ChannelStoreTests", dependencies: ["ChannelStore", "channel-store-process", "CSQLite", "Locking"]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes", "Locking"]),
         .testTarget(
-            name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking"], exclude: ["Servers"]),
+            name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking", "socketio-example"],
+            exclude: ["Servers"]),
         .testTarget(
             name: "FabricSetupTests",
             dependencies: [

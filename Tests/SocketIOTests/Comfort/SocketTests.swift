@@ -97,7 +97,8 @@ struct SocketTests {
     }
 
     @Test func authMustGiveAnObject() async throws {
-        try await withSocket(auth: { _ in ["no", "object"] }) { socket, _ in
+        let auth: SocketIOSocket.Auth = { _ in ["no", "object"] }
+        try await withSocket(auth: auth) { socket, _ in
             let states = socket.states()
             socket.connect()
             for await state in states {

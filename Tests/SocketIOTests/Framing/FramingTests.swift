@@ -41,7 +41,9 @@ func frames(
     for end in cuts + [bytes.count] {
         while start < end, let direct, let space = framing.directSpace(least: 1) {
             let count = min(space.count, direct, end - start)
-            for place in 0..<count { space[place] = bytes[start + place] }
+            bytes.withUnsafeBytes {
+                space.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[start..<start + count]))
+            }
             framing.readDirectly(count)
             start += count
             feed([])
@@ -153,7 +155,7 @@ struct FramingTests {
     }
 
     /// Random conversations, cut anywhere and read directly or not, tell the same as in one piece.
-    @Test(arguments: 0..<100) func anyCutTellsTheSame(_ seed: UInt64) {
+    @Test(arguments: 0..<40) func anyCutTellsTheSame(_ seed: UInt64) {
         var dice = SeededRandom(seed)
         var bytes: [UInt8] = []
         var expected: [Told] = []
