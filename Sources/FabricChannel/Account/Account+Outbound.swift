@@ -204,8 +204,10 @@ extension Account {
                 remedy: "settle the turn as finished to have its texts posted"
             ).result
         case .filesLost(let reason):
-            return ChannelProblem(.failed, reason, at: "account \(id)", remedy: "send it again with a file that is there")
-                .result
+            return ChannelProblem(
+                .failed, reason, at: "account \(id)", remedy: "send it again with a file that is there"
+            )
+            .result
         case .stopped(let isKept):
             return ChannelProblem(
                 .unavailable, "the account was stopped before the message was sent", at: "account \(id)",

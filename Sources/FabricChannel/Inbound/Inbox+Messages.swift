@@ -22,10 +22,12 @@ extension Inbox {
             return unsequenced(view, json, guild, slot, now: now(), &actions)
         }
         guard ChannelPosition.valid.contains(sequence) else {
-            return implausible(guild, channel: guilds[guild].feed.slots[slot].id, what: "the seq of a message", &actions)
+            return implausible(
+                guild, channel: guilds[guild].feed.slots[slot].id, what: "the seq of a message", &actions)
         }
         guilds[guild].feed.slots[slot].broughtSinceList = true
-        if guilds[guild].feed.slots[slot].overflown || guilds[guild].feed.slots[slot].lane.waitingCount >= ChannelSlot.laneLimit
+        if guilds[guild].feed.slots[slot].overflown
+            || guilds[guild].feed.slots[slot].lane.waitingCount >= ChannelSlot.laneLimit
             || !isStoreGood
         {
             return postpone(view, sequence, guild, slot, &actions)

@@ -125,7 +125,8 @@ struct Inbox {
             feed(guild, &actions) { $0.listFailed(failure, purpose: purpose, epoch: epoch, now: now.instant) }
         case .joinsEnded(let guild, let slots, let answered, let epoch):
             feed(guild, &actions) { $0.joinsEnded(slots, answered: answered, epoch: epoch, now: now.instant) }
-        case .unreadable(let guild): implausible(guild, channel: "", what: "a message event that cannot be read", &actions)
+        case .unreadable(let guild):
+            implausible(guild, channel: "", what: "a message event that cannot be read", &actions)
         case .membership(let guild, let change, let joined):
             membership(guild, change, joined: joined, now: now, &actions)
         case .page(let guild, let slot, let number, let rows):
