@@ -54,7 +54,8 @@ import Testing
 
     /// A guild that gives its 25 channels in pages of ten; how it says so, and what it answers to.
     enum Form: String, CaseIterable, Sendable {
-        case nextCursor, nextCursorSnake, nextPageToken, endCursor, nextNumber, nextPage, nextOffset, nextLink, linksNext
+        case nextCursor, nextCursorSnake, nextPageToken, endCursor, nextNumber, nextPage, nextOffset, nextLink,
+            linksNext
         case halLink, nextPageUrl, linkHeader, totalCountHeader, pageAndTotal, pageAndPages, metaOfNest, offsetAndTotal
         case skipTakeTotal, totalOnly, hasMoreAndPage, hasMoreAlone, rowsAndTotal, zeroBasedPages
 
