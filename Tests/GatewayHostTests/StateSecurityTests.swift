@@ -83,6 +83,32 @@ import Testing
         await server.stop()
     }
 
+    @Test func aRequestThatTricklesIsNotWaitedForForEver() async throws {
+        let scratch = try Scratch()
+        let server = try ControlServer(
+            stateDirectory: scratch.path, patience: .milliseconds(100), logger: LogLines().logger()
+        ) { _ in ControlAnswer.success(7) }
+        let path = scratch.path
+        let heard = try await blocking { () -> String in
+            guard let address = try? ControlAddress(stateDirectory: path), let socket = try? ControlAddress.socket()
+            else { return "no socket" }
+            defer { close(socket) }
+            guard address.lend({ connect(socket, $0, $1) }) == 0 else { return "no connection" }
+            // A byte now and then, so that it is never silent for long.
+            let end = ContinuousClock.now.advanced(by: .seconds(30))
+            while .now < end {
+                _ = send(socket, " ", 1, Int32(MSG_NOSIGNAL))
+                var polled = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+                guard poll(&polled, 1, 20) > 0 else { continue }
+                var answer = [UInt8](repeating: 0, count: 4096)
+                return String(decoding: answer[..<max(0, read(socket, &answer, answer.count))], as: UTF8.self)
+            }
+            return "it was waited for"
+        }
+        #expect(heard.contains("no whole request came"), "\(heard)")
+        await server.stop()
+    }
+
     @Test func aServerThatSaysNothingIsCalledFrozen() async throws {
         let scratch = try Scratch()
         let lock = try StateLock(directory: scratch.path)

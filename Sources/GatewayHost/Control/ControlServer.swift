@@ -12,8 +12,9 @@ final class ControlServer: Sendable {
     static let maximumRequest = 4 << 20
     /// Connections at once; more wait in the system's queue.
     static let maximumConnections = 32
-    /// How long a whole request may take to come, and an answer to be read. Nobody who types is on the other side, and
-    /// clients have twice this patience: whoever waits behind one that says nothing is still answered.
+    /// How long the other side may be silent while a request is to come, or not read an answer; a whole request may take
+    /// six times as long. Nobody who types is on the other side, and clients have twice this patience: whoever waits
+    /// behind one that says nothing is still answered.
     static let patience = Duration.seconds(5)
 
     typealias Handler = @Sendable (JSONValue) async -> JSONValue
@@ -86,8 +87,17 @@ final class ControlServer: Sendable {
         var outgoing: [UInt8] = []
         var busy = false
         var finished = false
-        /// Since when the other side is waited for, while no request is under way.
+        /// Bytes of `incoming` that hold no line end.
+        var searched = 0
+        /// Since when the other side has been silent, while no request is under way.
         var waitingSince = ContinuousClock.now
+        /// Since when the present request is waited for.
+        var requestSince = ContinuousClock.now
+
+        /// When its patience ends.
+        func deadline(_ patience: Duration) -> ContinuousClock.Instant {
+            min(waitingSince.advanced(by: patience), requestSince.advanced(by: patience * 6))
+        }
     }
 
     private func serve(_ listener: Int32) {
@@ -109,6 +119,7 @@ final class ControlServer: Sendable {
                 connections[answer.connection]?.outgoing += answer.bytes
                 connections[answer.connection]?.busy = false
                 connections[answer.connection]?.waitingSince = .now
+                connections[answer.connection]?.requestSince = .now
             }
             for descriptor in Array(connections.keys) { step(descriptor, &connections) }
             // Whoever asked for the stop shall have the answer; but nobody can hold up the end by not reading.
@@ -149,7 +160,7 @@ final class ControlServer: Sendable {
         if stopping { wait = .milliseconds(100) }
         if shut { wait = min(wait ?? ControlDoor.pause, ControlDoor.pause) }
         for connection in connections.values where !connection.busy {
-            let left = max(.zero, patience - (.now - connection.waitingSince))
+            let left = max(.zero, connection.deadline(patience) - .now)
             wait = min(wait ?? left, left)
         }
         guard let wait else { return -1 }
@@ -165,13 +176,14 @@ final class ControlServer: Sendable {
             connections[descriptor]?.finished = true
         } else {
             connections[descriptor]?.incoming += chunk[..<count]
+            connections[descriptor]?.waitingSince = .now
         }
     }
 
     /// Sends what is to be sent, begins the next request, closes what is over.
     private func step(_ descriptor: Int32, _ connections: inout [Int32: Connection]) {
         guard var connection = connections[descriptor] else { return }
-        if !connection.busy, .now - connection.waitingSince >= patience {
+        if !connection.busy, .now >= connection.deadline(patience) {
             if connection.outgoing.isEmpty, !connection.finished {
                 let refusal = ControlAnswer.failure(
                     GatewayError("no whole request came within \(patience.brief)", remedy: "Send one line of JSON"))
@@ -187,13 +199,15 @@ final class ControlServer: Sendable {
             if count > 0 {
                 connection.outgoing.removeFirst(count)
                 connection.waitingSince = .now
+                connection.requestSince = .now
             } else if errno != EAGAIN, errno != EINTR {
                 connection.outgoing = []
                 connection.finished = true
             }
         }
         if !connection.busy, connection.outgoing.isEmpty, !connection.finished || !connection.incoming.isEmpty {
-            if let end = connection.incoming.firstIndex(of: UInt8(ascii: "\n")) {
+            if let end = connection.incoming[connection.searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                connection.searched = 0
                 let request = Array(connection.incoming[..<end])
                 connection.incoming.removeFirst(end + 1)
                 connection.busy = true
@@ -203,11 +217,15 @@ final class ControlServer: Sendable {
                     GatewayError("a request may have at most \(Self.maximumRequest) bytes"))
                 connection.outgoing = refusal.serialized + [UInt8(ascii: "\n")]
                 connection.incoming = []
+                connection.searched = 0
                 connection.finished = true
                 let count = connection.outgoing.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
                 connection.outgoing.removeFirst(max(0, count))
             } else if connection.finished {
                 connection.incoming = []
+                connection.searched = 0
+            } else {
+                connection.searched = connection.incoming.count
             }
         }
         if connection.finished, !connection.busy, connection.outgoing.isEmpty {

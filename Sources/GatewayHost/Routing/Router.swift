@@ -193,12 +193,30 @@ final class Router: Sendable {
         return metadata
     }
 
-    /// How turns of an account go: those that run, and how its agent does.
-    func summary(of account: String, agent: String?) -> JSONValue {
+    struct RunningTurns: Sendable {
+        var count = 0
+        var oldest: ContinuousClock.Instant
+    }
+
+    /// The turns that are not over, by account.
+    var running: [String: RunningTurns] {
         state.withLock { state in
-            let running = state.turns.values.filter { $0.account == account }
-            var summary: [String: JSONValue] = ["running": .int(Int64(running.count))]
-            if let oldest = running.map(\.since).min() {
+            state.turns.values.reduce(into: [:]) { running, turn in
+                var turns = running[turn.account] ?? RunningTurns(oldest: turn.since)
+                turns.count += 1
+                turns.oldest = min(turns.oldest, turn.since)
+                running[turn.account] = turns
+            }
+        }
+    }
+
+    /// How turns of an account go: those that run, and how its agent does.
+    /// - Parameter running: what `running` said.
+    func summary(of account: String, agent: String?, running: [String: RunningTurns]) -> JSONValue {
+        let now = running[account]
+        return state.withLock { state in
+            var summary: [String: JSONValue] = ["running": .int(Int64(now?.count ?? 0))]
+            if let oldest = now?.oldest {
                 summary["oldestSeconds"] = .double(((.now - oldest) / .seconds(1)).rounded())
             }
             if let agent, let standing = state.board.standing(of: agent, for: account) {

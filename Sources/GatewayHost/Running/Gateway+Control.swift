@@ -14,6 +14,7 @@ extension Gateway {
         for (id, channel) in channels.sorted(by: { $0.key < $1.key }) {
             let (plugin, entries) = await channel.status()
             plugins.append(plugin)
+            let running = channel.router.running
             for entry in entries {
                 guard case .object(var members) = entry else { continue }
                 let account = entry["accountId"]?.text ?? ""
@@ -21,7 +22,7 @@ extension Gateway {
                 members["channel"] = .string(id)
                 let agent = table.agent(channel: id, account: account)
                 members["agent"] = agent.map { .string($0.name) } ?? .null
-                var turns = channel.router.summary(of: account, agent: agent?.name).members ?? [:]
+                var turns = channel.router.summary(of: account, agent: agent?.name, running: running).members ?? [:]
                 if let since = slots?.waitingSince(account) {
                     turns["waitingSeconds"] = .double(((.now - since) / .seconds(1)).rounded())
                 }
