@@ -14,6 +14,8 @@
 
 int gateway_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
+int gateway_replace(int descriptor, int other) { return dup3(other, descriptor, O_CLOEXEC) < 0 ? -1 : 0; }
+
 int gateway_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int gateway_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }

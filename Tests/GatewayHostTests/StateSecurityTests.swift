@@ -132,18 +132,25 @@ import Testing
         withExtendedLifetime(lock) {}
     }
 
-    @Test func descriptorsAreHeldBackAndLent() {
+    @Test func descriptorsAreHeldBackAndKeepTheirNumbers() throws {
         let reserve = DescriptorReserve()
         reserve.hold(20)
         #expect(reserve.held == 20)
-        let first = reserve.lend(15)
-        let second = reserve.lend(15)
-        #expect(first == 15 && second == 5 && reserve.held == 0)
-        reserve.hold(30)
-        #expect(reserve.held == 10)
-        reserve.takeBack(first)
-        reserve.takeBack(second)
-        #expect(reserve.held == 30)
+        let made = try (0..<5).map { _ in
+            try reserve.making(1) { () throws(POSIXFailure) in open("/dev/zero", O_RDONLY) }
+        }
+        #expect(made.allSatisfy { $0 >= 0 } && reserve.held == 15)
+        #expect(throws: POSIXFailure.self) {
+            try reserve.making(2) { () throws(POSIXFailure) in throw POSIXFailure(operation: "making", code: EMFILE) }
+        }
+        #expect(reserve.held == 15)
+        for descriptor in made { reserve.giveBack(descriptor) }
+        #expect(reserve.held == 20)
+        // The same numbers, and other files behind them: nobody could take them in between.
+        for descriptor in made {
+            var byte: UInt8 = 1
+            #expect(read(descriptor, &byte, 1) == 0, "it is /dev/null now")
+        }
         reserve.hold(3)
         #expect(reserve.held == 3)
     }

@@ -8,6 +8,9 @@
 /* pipe2 with O_CLOEXEC. Returns 0 or -1 with errno. */
 int gateway_pipe(int ends[2]);
 
+/* dup3 with O_CLOEXEC: descriptor becomes what other is, in one step. Returns 0 or -1 with errno. */
+int gateway_replace(int descriptor, int other);
+
 /* eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK). Returns the descriptor or -1 with errno. */
 int gateway_eventfd(void);
 

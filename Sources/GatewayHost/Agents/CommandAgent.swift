@@ -116,14 +116,12 @@ struct CommandAgent: Agent {
     /// Runs the process on a thread of its own; cancellation kills the group.
     private func run(_ turn: Turn, in directory: TurnDirectory) async -> CommandProcess.Ended {
         let result = Once<CommandProcess.Ended>()
-        let loan = reserve.lend(CommandProcess.descriptors)
-        defer { reserve.takeBack(loan) }
         let process: CommandProcess
         do {
             process = try CommandProcess(
                 command: configuration.command, input: turn.delivery, timeout: configuration.timeout,
                 maximumOutput: configuration.maximumOutput, hiddenVariables: configuration.hiddenVariables,
-                variables: [Self.directoryVariable: directory.path])
+                variables: [Self.directoryVariable: directory.path], reserve: reserve)
             try DetachedThread.start("agent-\(name)") { result.decide(process.run()) }
         } catch {
             return CommandProcess.Ended(end: .notStarted(error))

@@ -21,8 +21,9 @@ final class CommandProcess: Sendable {
         var errors: String = ""
     }
 
-    /// Descriptors that one run takes while it starts: six ends of pipes, an eventfd, a pidfd, and what spawning needs.
-    static let descriptors = 10
+    /// Descriptors that one run takes while it starts: six ends of pipes, an eventfd, and one to spare. A pidfd follows
+    /// when three of them are closed.
+    static let descriptors = 8
     /// What is kept of standard error: enough for the last lines of a stack trace.
     private static let keptErrors = 4096
 
@@ -35,10 +36,11 @@ final class CommandProcess: Sendable {
     private let cancelled: Locked<Bool> = Locked(false)
     /// An eventfd that wakes the thread for a cancellation; closed with the object.
     private let wake: Int32
+    private let reserve: DescriptorReserve
 
     init(
         command: [String], input: [UInt8], timeout: Duration, maximumOutput: Int, hiddenVariables: Set<String>,
-        variables: [String: String] = [:]
+        variables: [String: String] = [:], reserve: DescriptorReserve = DescriptorReserve()
     ) throws(POSIXFailure) {
         self.command = command
         self.input = input
@@ -46,11 +48,15 @@ final class CommandProcess: Sendable {
         self.maximumOutput = maximumOutput
         self.hiddenVariables = hiddenVariables
         self.variables = variables
-        wake = gateway_eventfd()
-        guard wake >= 0 else { throw POSIXFailure(operation: "making an eventfd") }
+        self.reserve = reserve
+        wake = try reserve.making(1) { () throws(POSIXFailure) in
+            let descriptor = gateway_eventfd()
+            guard descriptor >= 0 else { throw POSIXFailure(operation: "making an eventfd") }
+            return descriptor
+        }
     }
 
-    deinit { close(wake) }
+    deinit { reserve.giveBack(wake) }
 
     /// Ends the run early, from any thread.
     func cancel() {
@@ -69,7 +75,7 @@ final class CommandProcess: Sendable {
         pthread_sigmask(SIG_BLOCK, &blocked, nil)
 
         let started = ContinuousClock.now
-        var pipes = CommandPipes()
+        var pipes = CommandPipes(reserve: reserve)
         defer { pipes.closeAll() }
         let pid: pid_t
         do {
@@ -79,8 +85,8 @@ final class CommandProcess: Sendable {
             return Ended(end: .notStarted(error))
         }
         pipes.closeChildEnds()
-        let watch = gateway_pidfd(pid)
-        defer { if watch >= 0 { close(watch) } }
+        let watch = watch(pid)
+        defer { if watch >= 0 { reserve.giveBack(watch) } }
 
         var ended = Ended(end: .exited(0))
         var forced: End?
@@ -124,6 +130,16 @@ final class CommandProcess: Sendable {
         ended.end = forced ?? fate
         ended.errors = String(decoding: errors.suffix(Self.keptErrors), as: UTF8.self).trimmingEnd()
         return ended
+    }
+
+    /// A descriptor that tells when the child ends; −1 if the system has none to give.
+    private func watch(_ pid: pid_t) -> Int32 {
+        let made = try? reserve.making(1) { () throws(POSIXFailure) in
+            let descriptor = gateway_pidfd(pid)
+            guard descriptor >= 0 else { throw POSIXFailure(operation: "watching a process") }
+            return descriptor
+        }
+        return made ?? -1
     }
 
     /// Writes what the pipe takes; closes it when all is sent or nobody reads.

@@ -4,6 +4,8 @@ import Glibc
 
 /// The three pipes of a command. −1 stands for a closed end.
 struct CommandPipes {
+    /// Where the descriptors come from and go to.
+    var reserve = DescriptorReserve()
     var input: Int32 = -1
     var output: Int32 = -1
     var errors: Int32 = -1
@@ -13,18 +15,20 @@ struct CommandPipes {
 
     /// Makes them; our ends do not block.
     mutating func open() throws(POSIXFailure) {
-        (childInput, input) = try Self.make()
-        (output, childOutput) = try Self.make()
-        (errors, childErrors) = try Self.make()
+        (childInput, input) = try make()
+        (output, childOutput) = try make()
+        (errors, childErrors) = try make()
         for end in [input, output, errors] {
             guard fcntl(end, F_SETFL, O_NONBLOCK) == 0 else { throw POSIXFailure(operation: "preparing a pipe") }
         }
     }
 
-    private static func make() throws(POSIXFailure) -> (read: Int32, write: Int32) {
-        var ends: [Int32] = [-1, -1]
-        guard gateway_pipe(&ends) == 0 else { throw POSIXFailure(operation: "making a pipe") }
-        return (ends[0], ends[1])
+    private func make() throws(POSIXFailure) -> (read: Int32, write: Int32) {
+        try reserve.making(2) { () throws(POSIXFailure) in
+            var ends: [Int32] = [-1, -1]
+            guard gateway_pipe(&ends) == 0 else { throw POSIXFailure(operation: "making a pipe") }
+            return (ends[0], ends[1])
+        }
     }
 
     /// Reads what is there. Closes the end at its end of file.
@@ -51,7 +55,7 @@ struct CommandPipes {
     }
 
     mutating func close(_ end: WritableKeyPath<Self, Int32>) {
-        if self[keyPath: end] >= 0 { Glibc.close(self[keyPath: end]) }
+        if self[keyPath: end] >= 0 { reserve.giveBack(self[keyPath: end]) }
         self[keyPath: end] = -1
     }
 

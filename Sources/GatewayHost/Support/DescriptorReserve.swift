@@ -1,18 +1,23 @@
 import CGatewaySystem
+import GatewayControl
 import Glibc
 import Locking
 
-/// Descriptors held back, so that a table full of sockets does not keep turns from starting: they are given up while a
-/// command runs, and taken again afterwards.
+/// Descriptors held back, so that a table full of sockets does not keep turns from starting. What a turn opens takes the
+/// place of some of them at once, and what it closes becomes one of them again in the same step: in between is no moment
+/// in which somebody else could take the number, but for the one system call that opens.
 final class DescriptorReserve: Sendable {
     private struct State {
         var held: [Int32] = []
-        /// What should be held when nothing is lent.
+        /// What should be held when nothing is in use.
         var wanted = 0
-        var lent = 0
+        /// Taken from what was held, and not given back.
+        var used = 0
     }
 
     private let state = Locked(State())
+
+    deinit { state.withLock { for descriptor in $0.held { close(descriptor) } } }
 
     /// Holds back so many. What the system refuses now is taken later.
     func hold(_ count: Int) {
@@ -22,22 +27,35 @@ final class DescriptorReserve: Sendable {
         }
     }
 
-    deinit { state.withLock { for descriptor in $0.held { close(descriptor) } } }
-
-    /// Frees descriptors for a while.
-    /// - Returns: what to give to `takeBack`.
-    func lend(_ count: Int) -> Int {
-        state.withLock { state in
-            let count = max(0, min(count, state.wanted - state.lent))
-            state.lent += count
-            Self.balance(&state)
-            return count
+    /// Runs `body`, which opens `count` descriptors, with so many of those held free for it. What it opened is to be closed
+    /// by `giveBack`.
+    func making<R>(_ count: Int, _ body: () throws(POSIXFailure) -> R) throws(POSIXFailure) -> R {
+        try state.withLock { state throws(POSIXFailure) in
+            for _ in 0..<min(count, state.held.count) {
+                if let descriptor = state.held.popLast() { close(descriptor) }
+            }
+            state.used += count
+            do throws(POSIXFailure) {
+                return try body()
+            } catch {
+                state.used -= count
+                Self.balance(&state)
+                throw error
+            }
         }
     }
 
-    func takeBack(_ count: Int) {
+    /// Closes a descriptor that was opened within `making`.
+    func giveBack(_ descriptor: Int32) {
         state.withLock { state in
-            state.lent -= count
+            state.used = max(0, state.used - 1)
+            if state.held.count < state.wanted - state.used, let other = state.held.first,
+                gateway_replace(descriptor, other) == 0
+            {
+                state.held.append(descriptor)
+            } else {
+                close(descriptor)
+            }
             Self.balance(&state)
         }
     }
@@ -46,10 +64,9 @@ final class DescriptorReserve: Sendable {
     var held: Int { state.withLock { $0.held.count } }
 
     private static func balance(_ state: inout State) {
-        while state.held.count > max(0, state.wanted - state.lent), let descriptor = state.held.popLast() {
-            close(descriptor)
-        }
-        while state.held.count < state.wanted - state.lent {
+        let wanted = max(0, state.wanted - state.used)
+        while state.held.count > wanted, let descriptor = state.held.popLast() { close(descriptor) }
+        while state.held.count < wanted {
             let descriptor = gateway_open("/dev/null", O_RDONLY, 0)
             guard descriptor >= 0 else { return }
             state.held.append(descriptor)
