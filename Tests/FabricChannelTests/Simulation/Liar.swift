@@ -24,7 +24,9 @@ struct Liar {
         }
         listLies += 1
         let at = world.schedule.random.below(channels.count)
-        switch world.schedule.random.below(6) {
+        // What the first list says of a channel is where the agent begins: nothing could tell that it is not so.
+        let isFirst = world.store.durable.listedAt[guild.id] == nil
+        switch isFirst ? 2 + world.schedule.random.below(3) : world.schedule.random.below(6) {
         case 0: channels = []
         case 1: channels.remove(at: at)
         case 2: channels[at].lastSeq = .max

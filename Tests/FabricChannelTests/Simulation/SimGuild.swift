@@ -1,3 +1,4 @@
+import ChannelStore
 import JSONBytes
 
 @testable import FabricAPI
@@ -230,6 +231,7 @@ final class SimGuild {
         world.trace("\(id)/\(channel.id) member \(isMember)")
         if isMember {
             channel.joinedAt = world.schedule.now
+            world.checks.joined(ChannelKey(guild: id, channel: channel.id))
         } else {
             world.checks.left(channel)
             for socket in sockets { socket.joined.remove(channel.number) }

@@ -91,5 +91,6 @@ final class SimStore {
         }
         unsynced = []
         synced = durable
+        world.checks.powerWasCut(durable)
     }
 }
