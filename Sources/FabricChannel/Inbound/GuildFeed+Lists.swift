@@ -59,7 +59,7 @@ extension GuildFeed {
     private mutating func update(with channels: [ListedChannel], wall: Double) -> [Action] {
         let firstList = listedAt == nil
         let previousList = listedAt
-        let newestBefore = newestChannel
+        let newestBefore = newestKnown(channels)
         var added = 0
         var listedNow: Set<Int> = []
         for channel in channels {
@@ -86,7 +86,7 @@ extension GuildFeed {
                 slots[slot].awaitsHead = channel.lastSeq == nil
                 if let head = channel.lastSeq { slots[slot].position.begin(at: head) }
             } else {
-                let isNew = channel.createdAt.map { $0 > newestBefore } ?? false
+                let isNew = newestBefore > -.infinity && channel.createdAt.map { $0 > newestBefore } ?? false
                 // The margin covers a clock that is a little ahead of the guild's.
                 slots[slot].notBefore = isNew ? nil : previousList.map { $0 - 5 }
                 slots[slot].beginWhereWeCameIn()
@@ -100,6 +100,16 @@ extension GuildFeed {
         restored = [:]
         if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
         return actions
+    }
+
+    /// The newest creation time of the channels that were known before this list, in an earlier run too: what is newer
+    /// appeared since.
+    private func newestKnown(_ channels: [ListedChannel]) -> Double {
+        channels.reduce(into: newestChannel) { newest, channel in
+            let isKnown =
+                index[channel.id].map { slots[$0].position.intake != nil } ?? (restored[channel.id]?.cursor != nil)
+            if isKnown { newest = max(newest, channel.createdAt ?? -.infinity) }
+        }
     }
 
     /// Takes out the channels that the list lacks; not when the socket says otherwise, and not before a second list lacks

@@ -218,8 +218,14 @@ extension Inbox {
         let why: Why = wakes ? .wakes : wake ? .agentBudget : caughtUp ? .recordCaughtUp : .record
         trace(why, view.seq, guild, slot, &actions)
         let suffix = DeliveryWriter.idSuffix(sequence: view.seq, messageID: view.idText)
+        let id = guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix
+        // The agent left the channel and came back while the gateway works at it.
+        guard turns[id] == nil else {
+            guilds[guild].duplicates &+= 1
+            return
+        }
         let message = PendingMessage(
-            id: guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix,
+            id: id,
             sequence: view.seq, wake: wakes, caughtUp: caughtUp, redelivered: redelivered && !wakes,
             isFromAgent: isFromAgent, message: Array(json.rawBytes))
         guilds[guild].feed.slots[slot].lane.enqueue(message)
