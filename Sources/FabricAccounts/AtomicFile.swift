@@ -1,10 +1,5 @@
+import Glibc
 import Settings
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// Replacing a file so that a crash leaves the old or the new one, and keeping other writers out meanwhile.
 enum AtomicFile {

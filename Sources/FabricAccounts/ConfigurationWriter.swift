@@ -1,11 +1,6 @@
+import Glibc
 import JSONBytes
 import Settings
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// Additions to a gateway's configuration file, which is people's: all else in it stays, byte for byte.
 public struct ConfigurationWriter: Sendable {

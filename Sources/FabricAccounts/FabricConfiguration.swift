@@ -122,20 +122,6 @@ public struct FabricConfiguration: Sendable, Equatable {
         section.finish()
     }
 
-    /// Reads the section from its JSON text, as a gateway hands it to a module.
-    /// - Throws: ``SettingsErrors`` with everything that is wrong, except what concerns single accounts.
-    public static func read(
-        section text: [UInt8], file: String, directory: String, keyPath: String = "channels.fabric"
-    ) throws(SettingsErrors) -> FabricConfiguration {
-        let findings = SettingsFindings()
-        let node = SettingsDocument.parse(text, file: file, keyPath: keyPath, findings: findings)
-        try findings.throwIfAny()
-        // The text is the section alone: its lines are not those of the file.
-        let configuration = node.map { FabricConfiguration($0.withoutLines, directory: directory, findings: findings) }
-        try findings.throwIfAny()
-        return configuration ?? FabricConfiguration(file: file, directory: directory, keyPath: keyPath)
-    }
-
     /// Reads the section from a gateway's whole configuration file; the other sections are not looked at. A file
     /// without the section gives a configuration that says nothing.
     /// - Throws: ``SettingsErrors``, also if the file cannot be read.
@@ -200,18 +186,5 @@ public enum AccountName {
             return "the agent id contains a slash or a control character"
         }
         return nil
-    }
-}
-
-extension SettingsNode {
-    /// The same without line numbers.
-    var withoutLines: SettingsNode {
-        let value: Value
-        switch self.value {
-        case .array(let elements): value = .array(elements.map(\.withoutLines))
-        case .object(let members): value = .object(members.map { Member(name: $0.name, node: $0.node.withoutLines) })
-        default: value = self.value
-        }
-        return SettingsNode(value, keyPath: keyPath, place: Place(file: place.file, line: nil))
     }
 }

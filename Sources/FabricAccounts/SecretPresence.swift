@@ -1,10 +1,5 @@
+import Glibc
 import Settings
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// How the decision learns whether a secret is there, without reading it.
 public struct SecretPresence {

@@ -50,8 +50,6 @@ public struct Session: Sendable {
     public let softDeadline: ContinuousClock.Instant
     /// Until when all its guild tokens may be served; the access token's time if there are no guild tokens.
     public let hardDeadline: ContinuousClock.Instant
-    /// Until when the access token may be used at Center.
-    public let accessTokenExpiresAt: ContinuousClock.Instant
     /// Remarks for the operator, for instance about clocks that differ.
     public let notes: [String]
     private(set) var tokens: [GuildToken]
@@ -117,8 +115,8 @@ extension Session {
         let stated = fabric.expiresInSeconds.flatMap { $0 > 0 ? Duration.seconds($0) : nil }
         self.init(
             agent: agent, fabric: fabric, receivedAt: now, softDeadline: now.advanced(by: configuration.softLifetime),
-            hardDeadline: now.advanced(by: hard ?? access.hard), accessTokenExpiresAt: now.advanced(by: access.hard),
-            notes: notes, tokens: tokens, knownLifetime: shortest ?? stated,
+            hardDeadline: now.advanced(by: hard ?? access.hard), notes: notes, tokens: tokens,
+            knownLifetime: shortest ?? stated,
             lifetimeIsStated: shortest == nil && stated != nil)
     }
 }

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import Glibc
 
 /// A secret text that does not show itself: not in messages, interpolation, dumps or mirrors.
 public struct Secret: Sendable, Equatable {

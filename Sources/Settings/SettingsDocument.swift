@@ -1,10 +1,5 @@
+import Glibc
 import JSONBytes
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// Reading JSON with comments (`//` to the end of the line, `/* */`) into a tree that knows its places.
 public enum SettingsDocument {

@@ -34,12 +34,6 @@ import Testing
             _ = JWTExpiry.times(of: String(decoding: text, as: UTF8.self))
         }
     }
-
-    @Test func keepingTimeOfOtherTokens() {
-        #expect(JWTExpiry.keepingTime(of: "opaque", wall: 0) == .seconds(50))
-        #expect(JWTExpiry.keepingTime(of: jwt(exp: 100), wall: 40) == .seconds(50))
-        #expect(JWTExpiry.keepingTime(of: jwt(exp: 100), wall: 95) == .zero)
-    }
 }
 
 /// A small generator with a seed, so that a failure can be had again.

@@ -38,8 +38,6 @@ final class SQLiteConnection {
 
     var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
 
-    func waitWhenBusy(milliseconds: Int32) { sqlite3_busy_timeout(handle, milliseconds) }
-
     /// A statement that lives as long as the connection.
     func prepare(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
         let statement = try SQLiteStatement(sql, in: handle)

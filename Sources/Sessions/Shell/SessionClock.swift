@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import Glibc
 
 /// The clocks the cache lives by; tests pass their own.
 public struct SessionClock: Sendable {
@@ -44,11 +40,7 @@ public struct SessionClock: Sendable {
         SessionClock(system: {
             var time = timespec()
             // The clock behind `ContinuousClock`: it goes on while the machine sleeps, as tokens do.
-            #if canImport(Glibc)
-                clock_gettime(CLOCK_BOOTTIME, &time)
-            #else
-                clock_gettime(CLOCK_MONOTONIC, &time)
-            #endif
+            clock_gettime(CLOCK_BOOTTIME, &time)
             return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
         })
     }

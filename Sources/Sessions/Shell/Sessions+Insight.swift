@@ -60,7 +60,6 @@ public struct SessionSnapshot: Sendable, Codable {
     let receivedAt: ContinuousClock.Instant
     let softDeadline: ContinuousClock.Instant
     let hardDeadline: ContinuousClock.Instant
-    let accessTokenExpiresAt: ContinuousClock.Instant
     let expiries: [String: ContinuousClock.Instant]
     let knownLifetime: Duration?
     let lifetimeIsStated: Bool
@@ -72,7 +71,6 @@ public struct SessionSnapshot: Sendable, Codable {
         receivedAt = session.receivedAt
         softDeadline = session.softDeadline
         hardDeadline = session.hardDeadline
-        accessTokenExpiresAt = session.accessTokenExpiresAt
         expiries = Dictionary(session.tokens.map { ($0.guild, $0.expiresAt) }, uniquingKeysWith: { first, _ in first })
         knownLifetime = session.knownLifetime
         lifetimeIsStated = session.lifetimeIsStated
@@ -89,8 +87,7 @@ public struct SessionSnapshot: Sendable, Codable {
         }
         return Session(
             agent: agent, fabric: fabric, receivedAt: receivedAt, softDeadline: softDeadline,
-            hardDeadline: hardDeadline,
-            accessTokenExpiresAt: accessTokenExpiresAt, notes: notes, tokens: tokens, knownLifetime: knownLifetime,
+            hardDeadline: hardDeadline, notes: notes, tokens: tokens, knownLifetime: knownLifetime,
             lifetimeIsStated: lifetimeIsStated)
     }
 }

@@ -37,13 +37,6 @@ public enum JWTExpiry {
         }
     }
 
-    /// How long a token of unknown kind may be kept: until its `exp` minus 10 s, or 50 s if that cannot be read.
-    /// For tokens that are not session tokens; those have a soft lifetime to fall back on.
-    public static func keepingTime(of token: String, wall: Double) -> Duration {
-        guard let expiry = expiry(of: token) else { return .seconds(50) }
-        return .seconds(max(0, min(expiry - wall - 10, 365 * 86_400)))
-    }
-
     /// Base64 with the URL alphabet (RFC 4648, section 5), padding optional; nil if malformed.
     static func decodeBase64URL(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var text = text
