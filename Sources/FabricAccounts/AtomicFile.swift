@@ -32,12 +32,6 @@ enum AtomicFile {
         throw failure(path, "the lock cannot be taken", number)
     }
 
-    static func realPath(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
-        defer { free(resolved) }
-        return String(cString: resolved)
-    }
-
     /// Writes a new file beside the old one, owner only unless a mode is given, brings it to the disk, and renames it over the old one. The
     /// caller holds the lock.
     static func replace(

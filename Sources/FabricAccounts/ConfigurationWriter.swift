@@ -12,7 +12,7 @@ public struct ConfigurationWriter: Sendable {
     /// - Returns: false if an agent of that name is there already; nothing was changed then.
     /// - Throws: ``SettingsError``; nothing was changed then.
     public func addAgent(_ id: String, _ entry: JSONValue) throws(SettingsError) -> Bool {
-        let target = AtomicFile.realPath(path)
+        let target = FileText.realPath(path)
         let lock = try AtomicFile.lock(target + ".lock")
         defer { lock.release() }
         let text: [UInt8]

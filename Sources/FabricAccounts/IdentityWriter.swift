@@ -83,7 +83,7 @@ public struct IdentityWriter: Sendable {
 
     private func change(_ body: (inout [OrderedObject]) -> Outcome) throws(SettingsError) -> Outcome {
         // Through a symbolic link the file itself is replaced, not the link.
-        let target = AtomicFile.realPath(path)
+        let target = FileText.realPath(path)
         let lock = try AtomicFile.lock(target + ".lock")
         defer { lock.release() }
         try passing(.locked)

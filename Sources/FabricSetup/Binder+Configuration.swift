@@ -25,16 +25,10 @@ extension Binder {
     /// The plugin this tool belongs to: as the setup scripts tell it, or the one of the folder it is installed in.
     private var manifest: String {
         var path = world.environment("FABRIC_SETUP_MANIFEST") ?? ""
-        if path.isEmpty { path = FileText.directory(of: realPath("/proc/self/exe")) + "/plugin.json" }
+        if path.isEmpty { path = FileText.directory(of: FileText.realPath("/proc/self/exe")) + "/plugin.json" }
         guard isThere(path) else { return "./plugin.json" }
-        let mine = realPath(FileText.directory(of: file))
-        return mine == realPath(FileText.directory(of: path)) ? "./plugin.json" : path
-    }
-
-    private func realPath(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
-        defer { free(resolved) }
-        return String(cString: resolved)
+        let mine = FileText.realPath(FileText.directory(of: file))
+        return mine == FileText.realPath(FileText.directory(of: path)) ? "./plugin.json" : path
     }
 
     /// A first configuration, with which `gateway run` works at once.

@@ -14,6 +14,13 @@ public enum FileText {
         public var isAbsent: Bool { number == ENOENT || number == ENOTDIR }
     }
 
+    /// The path without symbolic links; the path itself where it leads nowhere.
+    public static func realPath(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
     /// The bytes of a regular file of at most `limit` bytes.
     public static func read(_ path: String, limit: Int) -> Result<[UInt8], Failure> {
         // Without O_NONBLOCK the opening of a pipe would wait for its other end.

@@ -161,13 +161,7 @@ public actor FabricChannel {
         await resources.shutdown()
         guard let store else { return }
         store.stopObserving(storeObservation)
-        // It waits for its thread, which a thread of the pool must not do.
-        await withCheckedContinuation { done in
-            Thread.detachNewThread {
-                store.close(within: .seconds(1))
-                done.resume()
-            }
-        }
+        await BlockingCall.run { store.close(within: .seconds(1)) }
     }
 
     // MARK: Helpers of the requests

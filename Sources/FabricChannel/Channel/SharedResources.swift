@@ -151,13 +151,7 @@ final class SharedResources: Sendable {
             return Array(transfers.values)
         }
         for transfer in ended {
-            // It waits for its thread, which a thread of the pool must not do.
-            await withCheckedContinuation { done in
-                Thread.detachNewThread {
-                    transfer.shutdown()
-                    done.resume()
-                }
-            }
+            await BlockingCall.run { transfer.shutdown() }
         }
         if let root = mediaRoot.withLock({ $0 }) {
             InstanceMedia.remove(root, keeping: handedOverMedia.withLock { $0 })

@@ -90,7 +90,7 @@ struct StateChecks {
     private mutating func examine(_ status: JSONValue, _ path: String) {
         let process = "gateway process \(status["pid"]?.int ?? 0)"
         let theirs = status["configuration"]?.string ?? ""
-        if Self.real(theirs) == Self.real(file) {
+        if FileText.realPath(theirs) == FileText.realPath(file) {
             findings.append(DoctorFinding(.good, "\(process) runs on it", at: path))
         } else {
             findings.append(
@@ -138,12 +138,6 @@ struct StateChecks {
                 remedy:
                     "gateway deadletters list --config \(ShellText.quote(file)); then deadletters resubmit ID, or drop ID"
             ))
-    }
-
-    private static func real(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
-        defer { free(resolved) }
-        return String(cString: resolved)
     }
 }
 
