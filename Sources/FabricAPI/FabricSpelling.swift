@@ -40,7 +40,7 @@ enum FabricSpelling {
     static let historyFrom = "seqFrom"
     static let historyTo = "seqTo"
     static let historyLimit = "limit"
-    /// The largest the tools of the existing plugin ask for; the server's own limit is unknown.
+    /// The most that clients are known to ask for; the server's own limit is unknown.
     static let historyMaximum = 200
     static let filesPath = "/files"
     static func filePath(_ id: String) -> String { "/api/files/" + id }

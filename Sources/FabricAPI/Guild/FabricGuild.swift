@@ -91,7 +91,7 @@ public struct FabricGuild: Sendable {
     /// - Parameters:
     ///   - from: the first position wanted; nil leaves it to the server.
     ///   - to: the last position wanted; nil leaves it to the server.
-    ///   - limit: held to 1...200, the most the existing plugins ask for. The server may give fewer.
+    ///   - limit: held to 1...200, the most that clients are known to ask for. The server may give fewer.
     public func history(
         channel: String, from: Int64?, to: Int64?, limit: Int, token: String
     ) async throws(FabricError) -> FabricHistory {
