@@ -125,7 +125,7 @@ final class SimAccount {
         case .deliver(let id):
             guard let turn = inbox.turn(id) else { return }
             handle(.answered(id, deliver(turn.message, turn.guild, turn.channel)))
-        case .removeMedia, .phaseChanged, .statusChanged: break
+        case .removeMedia, .phaseChanged, .trace, .statusChanged: break
         case .endTurn(let turn):
             let floor = inbox.highest(ChannelKey(guild: turn.guild, channel: turn.channel))
             handle(.turnEnded(turn, floor: floor))
