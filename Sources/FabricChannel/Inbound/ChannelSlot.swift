@@ -28,6 +28,8 @@ struct ChannelSlot: Sendable {
     var type: FabricChannelType
     var closed: Bool
     var head: Int64?
+    /// The list at hand said it: a head of an earlier one proves nothing about the present.
+    var isHeadNew = false
     var joined = false
     /// A join was sent and is not over.
     var isJoining = false
@@ -93,6 +95,7 @@ struct ChannelSlot: Sendable {
         type = channel.type
         closed = channel.closed
         head = channel.lastSeq
+        isHeadNew = head != nil
         position = ChannelPosition(
             intake: restored?.cursor, wakeups: restored?.wakeups ?? [], ahead: restored?.taken ?? [], limits: limits)
         storedCursor = restored?.cursor
@@ -104,6 +107,7 @@ struct ChannelSlot: Sendable {
         if channel.type != .unknown { type = channel.type }
         closed = channel.closed
         head = channel.lastSeq ?? head
+        isHeadNew = channel.lastSeq != nil
         awaitsListing = false
         broughtSinceList = false
     }

@@ -212,7 +212,10 @@ extension GuildFeed {
 
     /// Compares the guild's head of a channel with what the socket brought.
     private mutating func compare(_ slot: Int, purpose: ListPurpose) -> [Action] {
-        guard let head = slots[slot].head, let intake = slots[slot].position.intake else { return [] }
+        guard slots[slot].isHeadNew, let head = slots[slot].head, let intake = slots[slot].position.intake else {
+            return []
+        }
+        slots[slot].isHeadNew = false
         slots[slot].position.believe(head: head)
         if head < intake { return behind(slot, head: head, intake: intake, purpose: purpose) }
         slots[slot].behindAt = nil
