@@ -10,6 +10,9 @@ extension GatewayEndToEnd {
         static let kills = number("FABRIC_KILLS") ?? 12
         static let channels = number("FABRIC_KILL_CHANNELS") ?? 10
 
+        /// Messages that are in a channel before the agent first hears of it; a hundred thousand before a release.
+        static let old = number("FABRIC_OLD_MESSAGES") ?? 1000
+
         private static func number(_ name: String) -> Int? {
             ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
         }
@@ -82,7 +85,7 @@ extension GatewayEndToEnd {
         @Test func whatIsPostedWhileNobodyRunsIsHeardInOrderAndOldHistoryIsNot() async throws {
             try await Stage.play { stage in
                 let room = try await stage.echoRoom()
-                for number in 0..<1000 { try await room.post("old \(number)") }
+                for number in 0..<Self.old { try await room.post("old \(number)") }
                 var gateway = try await stage.startGateway()
                 try await room.connected()
                 try await room.ask("first")
