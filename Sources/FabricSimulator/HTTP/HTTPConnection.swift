@@ -29,6 +29,7 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var reader: ContentReader?
     private var remaining: Int64 = 0
     private var closesAfterBody = false
+    private var trickle: Double?
     private var pumping = false
 
     init(simulator: FabricSimulator, server: Server) {
@@ -152,7 +153,10 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
             return context.close(promise: nil)
         }
         let server = server
-        simulator.assumeIsolated { $0.answered(ticket.number, server: server, status: response.status) }
+        let date = simulator.assumeIsolated {
+            $0.answered(ticket.number, server: server, status: response.status)
+            return $0.date(of: server)
+        }
         var head = HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: response.status))
         for (name, value) in response.headers { head.headers.add(name: name, value: value) }
         let size: Int64
@@ -160,11 +164,13 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
         case .bytes(let bytes): size = Int64(bytes.count)
         case .content(_, let count): size = count
         }
+        if let date { head.headers.add(name: "Date", value: date) }
         head.headers.replaceOrAdd(name: "Content-Length", value: String(size))
         if !keepsAlive { head.headers.replaceOrAdd(name: "Connection", value: "close") }
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         remaining = fault?.truncateAfter.map { min(Int64($0), size) } ?? size
         closesAfterBody = fault?.truncateAfter != nil
+        trickle = fault?.trickle
         switch response.body {
         case .bytes(let bytes): reader = ContentReader(.memory(bytes))
         case .content(let content, _): reader = ContentReader(content)
@@ -181,7 +187,8 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
         while reader != nil, context.channel.isActive {
             guard remaining > 0 else { return finishAnswer(context) }
             guard context.channel.isWritable else { return context.flush() }
-            var piece = reader?.next(upTo: Int(min(Int64(Self.pieceSize), remaining))) ?? ByteBuffer()
+            let size = trickle == nil ? Int64(Self.pieceSize) : 1
+            var piece = reader?.next(upTo: Int(min(size, remaining))) ?? ByteBuffer()
             guard piece.readableBytes > 0 else {
                 // A file that is shorter than announced: the only honest end is a broken connection.
                 reader?.close()
@@ -191,6 +198,14 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
             if Int64(piece.readableBytes) > remaining, let cut = piece.readSlice(length: Int(remaining)) { piece = cut }
             remaining -= Int64(piece.readableBytes)
             context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))), promise: nil)
+            if let trickle { return goOn(after: trickle, context) }
+        }
+    }
+
+    private func goOn(after seconds: Double, _ context: ChannelHandlerContext) {
+        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) {
+            self.pump(loopBound.value)
         }
     }
 

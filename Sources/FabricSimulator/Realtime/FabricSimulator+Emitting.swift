@@ -40,7 +40,8 @@ extension FabricSimulator {
     private func membership(_ event: String, user: String, channel: SimulatedChannel) {
         guard switches.emitsMembership, !activeFaults.deaf.contains(channel.guild) else { return }
         let body = JSONText.bytes([
-            "channelId": channel.id, "userId": user, "xType": channel.type.rawValue, "occurredAt": JSONText.time(now),
+            "channelId": channel.id, "userId": user, "xType": channel.type.rawValue,
+            "occurredAt": JSONText.time(guildNow),
         ])
         let frame = ByteBuffer(string: "42/realtime,[\"\(event)\",") + body
         for id in userRooms["\(channel.guild) \(user)"] ?? [] where sockets[id]?.info.deaf == false {

@@ -76,6 +76,14 @@ extension FabricSimulator {
         changed()
     }
 
+    /// The `Date` header of an answer, by the clock of the server it comes from.
+    func date(of server: Server) -> String? {
+        guard switches.sendsDate else { return nil }
+        var offset = 0.0
+        if case .guild = server { offset = switches.guildClock }
+        return JSONText.httpDate(now + offset)
+    }
+
     func stored(_ part: UploadedPart, order: UploadOrder) -> Response {
         let id = World.newID()
         let file = SimulatedFile(

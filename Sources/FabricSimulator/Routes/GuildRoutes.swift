@@ -14,7 +14,8 @@ extension FabricSimulator {
             case ("GET", 1, "channels"):
                 let wanted = request.query["guildId"]
                 let rows = wanted == nil || wanted == guild ? world.visibleChannels(guild: guild, user: user) : []
-                return list(rows.map(world.wire), request)
+                let shown = rows.filter { !activeFaults.unlisted.contains($0.id) }
+                return list(shown.map(world.wire), request)
             case ("POST", 1, "channels"):
                 return try createChannel(request, guild, user)
             case (_, 2..., "channels"):
@@ -101,7 +102,7 @@ extension FabricSimulator {
                 guild: guild, name: name, type: type, creator: user, members: list("memberUserIds"),
                 isPublic: body["isPublic"] as? Bool ?? false, bypass: list("bypassUserIds"), onDuty: list("onDuty"),
                 listeners: list("listeners"), purpose: body["purpose"] as? String),
-            now: now)
+            now: guildNow)
         emit(emissions)
         return .json(world.wire(channel), status: switches.postStatus)
     }

@@ -23,7 +23,7 @@ extension FabricSimulator {
             attachments: attachments(body["attachments"], guild: guild),
             replyTo: ["replyTo", "replyToMessageId", "replyToId"].lazy.compactMap { body[$0] as? String }.first,
             idempotencyKey: key, system: system)
-        let (result, emissions) = try world.post(new, listening: listeningUsers(channel), now: now)
+        let (result, emissions) = try world.post(new, listening: listeningUsers(channel), now: guildNow)
         let reply: [String: any Sendable]
         switch result {
         case .stored(let message):

@@ -26,7 +26,7 @@ extension FabricSimulator {
             guild: guild ?? world.guildOrder.first ?? "", name: name, type: type, members: members,
             isPublic: isPublic, bypass: bypass, onDuty: onDuty, listeners: listeners, purpose: purpose)
         do {
-            let (channel, emissions) = try world.addChannel(new, now: now)
+            let (channel, emissions) = try world.addChannel(new, now: guildNow)
             emit(emissions)
             return channel
         } catch {
@@ -63,7 +63,7 @@ extension FabricSimulator {
             guild: info.guild, channel: channel, author: user, content: content, attachments: attachments,
             replyTo: replyTo)
         do {
-            let (result, emissions) = try world.post(new, listening: listeningUsers(channel), now: now)
+            let (result, emissions) = try world.post(new, listening: listeningUsers(channel), now: guildNow)
             emit(emissions)
             return result
         } catch {
@@ -91,6 +91,17 @@ extension FabricSimulator {
 
     /// Makes this user the Center's one administrator (an observer of triage channels).
     public func setAdmin(_ user: String?) { world.admin = user }
+
+    /// Takes the channel back to how it was when `head` was its last message, as a backup does: what was posted later is
+    /// gone, and its positions are given out again.
+    public func restore(_ channel: String, to head: Int64) {
+        world.channels[channel]?.messages.removeAll { $0.seq > head }
+        world.channels[channel]?.info.lastSeq = head
+        changed()
+    }
+
+    /// The address Center tells of a guild, from the next `guilds` array on; whatever it is.
+    public func setEndpoint(of guild: String, _ endpoint: String) { world.guilds[guild]?.endpoint = endpoint }
 
     /// Makes an API key invalid; logins with it get 401. Returns the user's new key.
     public func rotateKey(of user: String) throws -> String {

@@ -141,6 +141,8 @@ public actor FabricSimulator {
 
     /// Seconds since 1970.
     var now: Double { Date().timeIntervalSince1970 }
+    /// What the guilds take it for.
+    var guildNow: Double { now + switches.guildClock }
 
     /// Where the next upload goes. The directory is made when the first one comes; if that fails, the upload is only
     /// counted.

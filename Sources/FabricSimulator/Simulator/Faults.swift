@@ -34,6 +34,8 @@ public struct Faults: Sendable, Codable, Equatable {
     public var rejectConnects = 0
     /// Guilds that are listed at login without a token for them.
     public var missingTokens: Set<String> = []
+    /// Ids of channels that channel lists leave out.
+    public var unlisted: Set<String> = []
     /// Where new realtime connections fall silent.
     public var silence: Silence?
     /// Whether the server stops sending pings.
@@ -52,7 +54,7 @@ public struct Faults: Sendable, Codable, Equatable {
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case routes, blackhole, resets, deaf, rejectConnects, missingTokens, silence, withholdsPings, repeats
+        case routes, blackhole, resets, deaf, rejectConnects, missingTokens, unlisted, silence, withholdsPings, repeats
         case reorderWindow, omitsSeq, garbage, emitDelay
     }
 }
@@ -100,12 +102,15 @@ public struct RouteFault: Sendable, Codable, Equatable {
     /// Send only this many bytes of the body, then close the connection.
     public var truncateAfter: Int?
     public var drop: Drop?
+    /// Send the body byte by byte, so many seconds apart.
+    public var trickle: Double?
 
     public init(
         server: String? = nil, method: String? = nil, path: String, suffix: String? = nil, user: String? = nil,
         skip: Int? = nil, count: Int? = nil, status: Int? = nil, message: String? = nil, body: String? = nil,
         isProcessed: Bool? = nil, retryAfter: Int? = nil,
-        redirect: String? = nil, delay: Double? = nil, truncateAfter: Int? = nil, drop: Drop? = nil
+        redirect: String? = nil, delay: Double? = nil, truncateAfter: Int? = nil, drop: Drop? = nil,
+        trickle: Double? = nil
     ) {
         self.server = server
         self.method = method
@@ -123,6 +128,7 @@ public struct RouteFault: Sendable, Codable, Equatable {
         self.delay = delay
         self.truncateAfter = truncateAfter
         self.drop = drop
+        self.trickle = trickle
     }
 
     /// Whether the answer is the fault's and not the simulator's.

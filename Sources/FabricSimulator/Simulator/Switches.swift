@@ -94,6 +94,11 @@ public struct Switches: Sendable, Codable, Equatable {
     /// Seconds the server waits for a pong (20 is socket.io's default).
     public var pingTimeout: Double = 20
 
+    /// Seconds by which the guilds' clocks are ahead of this machine's; negative: behind. Center's is right.
+    public var guildClock: Double = 0
+    /// Whether answers have a `Date` header.
+    public var sendsDate = true
+
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -102,6 +107,6 @@ public struct Switches: Sendable, Codable, Equatable {
         case historyEnvelope, historyMaximum
         case historyDescending, idKey, authorKey, attachmentKeys, postStatus, firstSeq, acknowledgesJoin,
             emitsMembership, uploadLimit, keepsUploadsUpTo
-        case pingInterval, pingTimeout
+        case pingInterval, pingTimeout, guildClock, sendsDate
     }
 }

@@ -39,6 +39,19 @@ enum JSONText {
         return bytes(object)
     }
 
+    /// As HTTP's `Date` has it (RFC 9110, 5.6.7): whole seconds, rounded down.
+    static func httpDate(_ seconds: Double) -> String {
+        var whole = time_t(min(max(seconds, 0), 1e11))
+        var parts = tm()
+        gmtime_r(&whole, &parts)
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return
+            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(parts.tm_year + 1900) "
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
+    }
+
     /// ISO 8601 in UTC with milliseconds, as JavaScript prints it.
     static func time(_ seconds: Double) -> String {
         Date(timeIntervalSince1970: seconds).formatted(
