@@ -10,22 +10,23 @@ struct FabricCall: Sendable {
     /// The body of any 2xx answer, possibly empty.
     func send(
         _ operation: FabricOperation, _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, bearer: String? = nil,
-        headers: [HTTPHeader] = []
+        headers: [HTTPHeader] = [], deadlines: HTTPDeadlines = .request
     ) async throws(FabricError) -> [UInt8] {
-        try await answer(operation, method, path, body: body, bearer: bearer, headers: headers).body
+        try await answer(operation, method, path, body: body, bearer: bearer, headers: headers, deadlines: deadlines)
+            .body
     }
 
     /// Any 2xx answer.
     func answer(
         _ operation: FabricOperation, _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, bearer: String? = nil,
-        headers: [HTTPHeader] = []
+        headers: [HTTPHeader] = [], deadlines: HTTPDeadlines = .request
     ) async throws(FabricError) -> HTTPResponse {
         var headers = headers
         headers.append(HTTPHeader("Accept", "application/json"))
         if body != nil { headers.append(HTTPHeader("Content-Type", "application/json")) }
         let request = HTTPRequest(
             method, base + path, headers: headers, body: body ?? (method == .get ? nil : []), bearer: bearer,
-            isRepeatable: operation.isRepeatable)
+            deadlines: deadlines, isRepeatable: operation.isRepeatable)
         let response: HTTPResponse
         do throws(HTTPTransferError) {
             response = try await http.perform(request)

@@ -39,6 +39,18 @@ public struct FabricChannelInfo: Sendable, Equatable {
     }
 }
 
+/// A guild's channel list.
+public struct FabricChannelList: Sendable, Equatable {
+    public var channels: [FabricChannelInfo]
+    /// When it was made, in seconds since 1970 by the guild's clock, to the second below; nil if the answer did not say.
+    public var date: Double?
+
+    public init(channels: [FabricChannelInfo], date: Double? = nil) {
+        self.channels = channels
+        self.date = date
+    }
+}
+
 /// A member of a channel.
 public struct FabricMember: Sendable, Equatable {
     public var userId: String

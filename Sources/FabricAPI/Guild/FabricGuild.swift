@@ -60,12 +60,17 @@ public struct FabricGuild: Sendable {
     /// without an id are left out. Throws `.malformed` for an answer without a list, an empty one above all, and for a list
     /// that says it goes on but cannot be read on.
     public func channels(token: String) async throws(FabricError) -> [FabricChannelInfo] {
+        try await channelList(token: token).channels
+    }
+
+    /// As ``channels(token:)``, with the guild's time.
+    public func channelList(token: String) async throws(FabricError) -> FabricChannelList {
         let operation = operation("listing the channels", token)
         let path = FabricSpelling.channelsPath(HTTPURL.encode(nodeId))
         var seen: Set<String> = []
-        return try await list(operation, path, token).compactMap(FabricChannelInfo.init(reading:)).filter {
-            seen.insert($0.id).inserted
-        }
+        let (rows, date) = try await pages(operation, path, token)
+        let channels = rows.compactMap(FabricChannelInfo.init(reading:)).filter { seen.insert($0.id).inserted }
+        return FabricChannelList(channels: channels, date: date)
     }
 
     /// The members of a channel.
@@ -92,15 +97,18 @@ public struct FabricGuild: Sendable {
     ///   - from: the first position wanted; nil leaves it to the server.
     ///   - to: the last position wanted; nil leaves it to the server.
     ///   - limit: held to 1...200, the most that clients are known to ask for. The server may give fewer.
+    ///   - patience: how long the answer may take to begin; longer gives `.passing`.
     public func history(
-        channel: String, from: Int64?, to: Int64?, limit: Int, token: String
+        channel: String, from: Int64?, to: Int64?, limit: Int, token: String, patience: Duration = .seconds(30)
     ) async throws(FabricError) -> FabricHistory {
         let operation = operation("reading the history", token, channel: channel)
         var query = ["\(FabricSpelling.historyLimit)=\(min(max(limit, 1), FabricSpelling.historyMaximum))"]
         if let from { query.append("\(FabricSpelling.historyFrom)=\(from)") }
         if let to { query.append("\(FabricSpelling.historyTo)=\(to)") }
         let path = FabricSpelling.messagesPath(HTTPURL.encode(channel)) + "?" + query.joined(separator: "&")
-        let body = try await call.send(operation, .get, path, bearer: token)
+        var deadlines = HTTPDeadlines.request
+        deadlines.firstByte = max(patience, .milliseconds(1))
+        let body = try await call.send(operation, .get, path, bearer: token, deadlines: deadlines)
         let history: FabricHistory?
         do throws(JSONSyntaxError) {
             history = try FabricHistory(reading: body)

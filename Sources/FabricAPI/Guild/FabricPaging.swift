@@ -138,11 +138,20 @@ extension FabricGuild {
     func list(
         _ operation: FabricOperation, _ path: String, _ token: String
     ) async throws(FabricError) -> [JSONValue] {
+        try await pages(operation, path, token).rows
+    }
+
+    /// The same, and when the first page was made, by the server's clock.
+    func pages(
+        _ operation: FabricOperation, _ path: String, _ token: String
+    ) async throws(FabricError) -> (rows: [JSONValue], date: Double?) {
+        var date: Double?
         var rows: [JSONValue] = []
         var known: Set<JSONValue.RowKey> = []
         var target = path
-        for _ in 0..<Self.maximumPages {
+        for number in 0..<Self.maximumPages {
             let answer = try await call.answer(operation, .get, target, bearer: token)
+            if number == 0 { date = answer.headers["Date"].flatMap { FabricTime.httpSeconds($0) } }
             let value = try FabricCall.value(answer.body, operation)
             guard
                 let page = FabricPage(
@@ -153,10 +162,10 @@ extension FabricGuild {
             }
             let fresh = page.rows.filter { known.insert($0.rowKey).inserted }
             rows.append(contentsOf: fresh)
-            guard let next = page.next else { return rows }
+            guard let next = page.next else { return (rows, date) }
             if fresh.isEmpty {
                 // An empty page is the end, whatever the numbers say; the same page again is none.
-                if page.rows.isEmpty || !page.isCertain { return rows }
+                if page.rows.isEmpty || !page.isCertain { return (rows, date) }
                 throw operation.malformed("the list goes on, but the next page is the same one", answer.body)
             }
             target = Self.target(path, next)

@@ -15,6 +15,18 @@ public enum FabricTime {
         Array(text.utf8).withUnsafeBytes { seconds($0) }
     }
 
+    /// Seconds since 1970 of an HTTP date, as in a `Date` header: `Sun, 06 Nov 1994 08:49:37 GMT`. Nil for anything else, the
+    /// two obsolete forms included, which no server of today sends.
+    public static func httpSeconds(_ text: String) -> Double? {
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let parts = text.split(separator: " ")
+        guard parts.count == 6, parts[0].hasSuffix(","), parts[5] == "GMT",
+            let month = months.firstIndex(where: { $0 == parts[2] })
+        else { return nil }
+        let number = month < 9 ? "0\(month + 1)" : "\(month + 1)"
+        return seconds("\(parts[3])-\(number)-\(parts[1])T\(parts[4])Z")
+    }
+
     private static func seconds(_ text: UnsafeRawBufferPointer) -> Double? {
         var reader = Reader(text: text)
         guard let year = reader.number(4), reader.take("-"), let month = reader.number(2), reader.take("-"),
