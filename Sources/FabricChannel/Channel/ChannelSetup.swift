@@ -42,6 +42,8 @@ struct ChannelSetup: Sendable {
     /// account whose key is not at hand has none.
     let fingerprints: [String: CredentialFingerprint]
     private let identityFileExists: Bool
+    /// The Fabric users of the accounts in the identity file, as `bind` recorded them: those of other gateways too.
+    let agentUsers: [String]
 
     /// Reads the request of `configure` and checks it whole: the settings, the identity file, the authorities. Nothing is
     /// touched.
@@ -89,6 +91,7 @@ struct ChannelSetup: Sendable {
         }
         self.configuration = configuration
         identityFileExists = identities.exists
+        agentUsers = identities.entries.compactMap(\.userId)
         accounts = FabricAccounts(configuration: configuration, identities: identities, presence: .system)
         fingerprints = Self.fingerprints(accounts, configuration)
     }

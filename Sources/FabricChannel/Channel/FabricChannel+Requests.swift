@@ -16,6 +16,7 @@ extension FabricChannel {
                 setup = next
                 openStore(next.stateDirectory)
                 resources.adopt(next)
+                for user in next.agentUsers { agents.insert(user) }
                 for id in changes.adopted { adopt(next, by: id) }
                 for account in accounts.values { account.assumeIsolated { $0.trace(next.traces) } }
             }
