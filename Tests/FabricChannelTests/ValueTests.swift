@@ -151,11 +151,21 @@ import Testing
         life.settle()
         #expect(life.lifecycle == .ready && life.connected && life.reason.isEmpty)
         life.readyGuilds = 1
-        life.guildProblem = "guild g: gone"
+        life.guildProblems[1] = "guild g: gone"
         life.settle()
         #expect(life.lifecycle == .recovering && life.reason == "guild g: gone")
         life.blocked = "refused"
         #expect(life.lifecycle == .blocked && !life.connected)
+    }
+
+    /// What one guild says does not hide what is wrong with another.
+    @Test func everyGuildHasItsProblem() {
+        var life = AccountLife()
+        (life.running, life.guilds, life.readyGuilds) = (true, 2, 0)
+        life.guildProblems = [1: "guild g: gone", 0: "guild f: its address cannot be used"]
+        #expect(life.reason == "guild f: its address cannot be used")
+        life.guildProblems[0] = nil
+        #expect(life.reason == "guild g: gone")
     }
 
     @Test func noGuildIsNotConnected() {
@@ -163,5 +173,26 @@ import Testing
         life.running = true
         life.hasSession = true
         #expect(!life.connected && life.reason.contains("no guild"))
+    }
+}
+
+@Suite struct TokenDoubtTests {
+    @Test func aGuildThatRefusesEveryTokenIsBelievedEverLonger() {
+        var doubt = TokenDoubt()
+        var now = ContinuousClock.now
+        #expect(doubt.mayRenew(now: now))
+        var pauses: [Int64] = []
+        for _ in 0..<6 {
+            doubt.refusedAgain(now: now)
+            var seconds: Int64 = 0
+            while !doubt.mayRenew(now: now) {
+                now = now.advanced(by: .seconds(1))
+                seconds += 1
+            }
+            pauses.append(seconds)
+        }
+        #expect(pauses == [60, 120, 240, 480, 900, 900])
+        doubt.renewalHelped()
+        #expect(doubt.mayRenew(now: now) && doubt == TokenDoubt())
     }
 }

@@ -30,6 +30,8 @@ extension Account {
     ) async -> FetchedMedia.Files {
         var fetched = FetchedMedia.Files()
         guard !files.isEmpty else { return fetched }
+        // For all of them together: who sends slow files must not silence the agent.
+        let deadline = ContinuousClock.now.advanced(by: min(.seconds(600), settings.turnTimeout / 2))
         // Sixty-four is far above what people attach; a message with more is an attack on the disk.
         let accepted = files.prefix(64)
         do {
@@ -46,7 +48,8 @@ extension Account {
             let name = AttachmentName.unique(AttachmentName.safe(file.name ?? lastPathPart(of: file.url)), taken: taken)
             taken.insert(name.lowercased())
             do {
-                fetched.media.append(try await fetch(file, as: name, in: directory, link: link))
+                fetched.media.append(
+                    try await fetch(file, as: name, in: directory, link: link, deadline: deadline))
             } catch {
                 let reason = attachmentReason(error)
                 fetched.failed.append(FailedMedia(name: name, reason: reason))
@@ -63,13 +66,17 @@ extension Account {
     }
 
     private func fetch(
-        _ file: FabricAttachment, as name: String, in directory: String, link: GuildLink
+        _ file: FabricAttachment, as name: String, in directory: String, link: GuildLink,
+        deadline: ContinuousClock.Instant
     ) async throws -> DeliveredMedia {
         let limit = settings.attachmentBytes
         if let size = file.size, size > limit { throw AttachmentTooLarge(size: size, limit: limit) }
         let path = directory + "/" + name
         let download = try await withGuildToken(link.nodeId) { token in
-            try await link.guild.download(url: file.url, to: path, maximumBytes: limit, token: token)
+            let left = ContinuousClock.now.duration(to: deadline)
+            guard left > .zero else { throw AttachmentTooLate() }
+            return try await link.guild.download(
+                url: file.url, to: path, maximumBytes: limit, token: token, deadline: left)
         }
         return DeliveredMedia(
             path: path, name: name, mediaType: try MediaDirectory.mediaType(of: path, claimed: file.mediaType),
@@ -82,6 +89,9 @@ extension Account {
 
     private func attachmentReason(_ error: any Error) -> String {
         if let error = error as? AttachmentTooLarge { return error.text }
+        if error is AttachmentTooLate {
+            return "no time was left: the files of a message have half the turn's, at most 10 min"
+        }
         if let error = error as? FabricError, error.isTooLarge {
             return AttachmentTooLarge(size: nil, limit: settings.attachmentBytes).text
         }
@@ -123,6 +133,9 @@ extension Account {
         OutboxFiles.drop(root: environment.outboxDirectory, account: id, entry: entry)
     }
 }
+
+/// The files before it took all the time there is.
+struct AttachmentTooLate: Error, Sendable {}
 
 /// A file over the configured cap.
 struct AttachmentTooLarge: Error, Sendable {

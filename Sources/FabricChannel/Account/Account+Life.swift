@@ -77,8 +77,12 @@ extension Account {
             case .renewalEnded(let reason):
                 logger.error("the session is no longer renewed ahead of time", metadata: ["reason": "\(reason)"])
             case .loginFailed(let reason, let retryIn):
+                life.sessionProblem = reason
+                statusChanged()
                 logger.warning("a login failed", metadata: ["reason": "\(reason)", "next try in": "\(retryIn)"])
-            case .loginRecovered: logger.notice("logins succeed again")
+            case .loginRecovered:
+                life.sessionProblem = nil
+                logger.notice("logins succeed again")
             case .notice(let text): logger.warning("\(text)")
             }
         }

@@ -8,16 +8,18 @@ extension Account {
         let proofToken = link.token
         run { account in
             do {
-                let channels: [FabricChannelInfo]
+                let list: FabricChannelList
                 if purpose == .proof, let proofToken {
-                    channels = try await link.guild.channels(token: proofToken)
+                    list = try await link.guild.channelList(token: proofToken)
                 } else {
-                    channels = try await account.withGuildToken(link.nodeId) {
-                        try await link.guild.channels(token: $0)
+                    list = try await account.withGuildToken(link.nodeId) {
+                        try await link.guild.channelList(token: $0)
                     }
                 }
                 guard account.links[number] === link else { return }
-                account.handle(.listed(number, channels.map(ListedChannel.init), purpose, epoch: epoch))
+                account.handle(
+                    .listed(
+                        number, list.channels.map(ListedChannel.init), purpose, epoch: epoch, date: list.date))
             } catch is CancellationError {
             } catch {
                 let failure = listFailure(error)
@@ -58,16 +60,34 @@ extension Account {
         guard let link = links[number] else { return }
         run { account in
             do {
-                let page = try await account.withGuildToken(link.nodeId) { token in
-                    try await link.guild.history(
-                        channel: channel, from: range.lowerBound, to: range.upperBound, limit: Inbox.page, token: token)
-                }
+                let page = try await account.page(of: channel, range, link)
                 account.handle(.page(number, slot: slot, number: read, page.messages))
             } catch is CancellationError {
             } catch {
                 let isFinal = (error as? FabricError)?.isFinal ?? false
                 account.handle(
                     .pageFailed(number, slot: slot, number: read, isFinal: isFinal, reason: operatorText(error)))
+            }
+        }
+    }
+
+    /// A page of history, of fewer rows if they are more than an answer may hold.
+    private func page(
+        of channel: String, _ range: ClosedRange<Int64>, _ link: GuildLink
+    ) async throws -> FabricHistory {
+        var limit = Inbox.page
+        let patience = settings.historyPatience
+        while true {
+            do {
+                return try await withGuildToken(link.nodeId) { [limit] token in
+                    try await link.guild.history(
+                        channel: channel, from: range.lowerBound, to: range.upperBound, limit: limit, token: token,
+                        patience: patience)
+                }
+            } catch let error as FabricError
+                where (error.isTooLarge || error.kind == .refused(status: 413)) && limit > 1
+            {
+                limit /= 8
             }
         }
     }
@@ -83,7 +103,7 @@ extension Account {
     }
 
     /// Runs a request with the guild token valid now; a 401 invalidates exactly that token, and one more try is made with
-    /// its successor.
+    /// its successor. Not again and again where the successors are refused too.
     func withGuildToken<Result: Sendable>(
         _ guild: String, _ body: @Sendable (String) async throws -> Result
     ) async throws -> Result {
@@ -91,10 +111,18 @@ extension Account {
         do {
             return try await body(first)
         } catch let error as FabricError where error.isRefusedToken {
+            guard tokenDoubts[guild]?.mayRenew(now: .now) ?? true else { throw error }
             environment.sessions.invalidate(id, ifTokenIs: first)
             let second = try await guildToken(guild)
             guard second != first else { throw error }
-            return try await body(second)
+            do {
+                let result = try await body(second)
+                tokenDoubts[guild]?.renewalHelped()
+                return result
+            } catch let error as FabricError where error.isRefusedToken {
+                tokenDoubts[guild, default: TokenDoubt()].refusedAgain(now: .now)
+                throw error
+            }
         }
     }
 }

@@ -17,10 +17,12 @@ extension Account {
             connect(GuildLink(number: number, nodeId: nodeId, endpoint: info.endpoint, guild: guild), configuration)
         } catch {
             let reason = operatorText(error)
-            if life.guildProblem != reason {
+            let problem = "guild \(nodeId): \(reason)"
+            if life.guildProblems[number] != problem {
                 logger.error("guild cannot be used", metadata: ["guild": "\(nodeId)", "reason": "\(reason)"])
             }
-            life.guildProblem = "guild \(nodeId): \(reason)"
+            life.guildProblems[number] = problem
+            statusChanged()
         }
     }
 
@@ -93,7 +95,7 @@ extension Account {
 
     private func lost(_ link: GuildLink, reason: SocketIODisconnect, retryIn: Duration?) {
         link.lastDisconnect = "\(reason)"
-        life.guildProblem = "guild \(link.nodeId): \(reason)"
+        life.guildProblems[link.number] = "guild \(link.nodeId): \(reason)"
         if reason.suggestsRejectedToken, let token = link.token {
             environment.sessions.invalidate(id, ifTokenIs: token)
         }
@@ -116,8 +118,15 @@ extension Account {
     func replaceConnection(_ number: Int, reason: String) {
         guard let link = links[number] else { return }
         if let token = link.token { environment.sessions.invalidate(id, ifTokenIs: token) }
-        life.guildProblem = "guild \(link.nodeId): \(reason)"
+        life.guildProblems[number] = "guild \(link.nodeId): \(reason)"
         if let client = link.client { run { _ in await client.reconnect(reason: reason) } }
+    }
+
+    /// What keeps a guild from being connected is its status.
+    func noteProblem(_ report: GuildFeed.Report, of number: Int) {
+        guard case .listFailed(let reason) = report, inbox.phase(number) != .ready else { return }
+        life.guildProblems[number] = "guild \(inbox.nodeID(number)): \(reason)"
+        statusChanged()
     }
 
     func phaseChanged(_ number: Int) {

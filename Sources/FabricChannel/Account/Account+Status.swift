@@ -16,7 +16,7 @@ extension Account {
         object["guilds"] = .array(
             inbox.guilds.indices.filter { inbox.guilds[$0].isOpen }
                 .sorted { inbox.nodeID($0) < inbox.nodeID($1) }.map(guildStatus))
-        if let stuck = outgoing.outbox.longestProblem {
+        if let stuck = outgoing.outbox.longestProblem(now: .now) {
             object["outboxProblem"] = [
                 "reason": .string(stuck.reason),
                 "seconds": .int(Int64(max(0, min(stuck.since.duration(to: .now).inSeconds, 1e9)))),
@@ -68,6 +68,9 @@ extension Account {
         let open = inbox.guilds.filter(\.isOpen)
         life.guilds = open.count
         life.readyGuilds = open.count { $0.feed.isReady }
+        life.guildProblems = life.guildProblems.filter { number, _ in
+            inbox.guilds[number].isOpen && !inbox.guilds[number].feed.isReady
+        }
         if case .failing(let reason) = environment.store.health, !inbox.isStoreGood {
             life.storeProblem = reason
         } else {

@@ -32,6 +32,8 @@ actor Account {
     var subscription: SessionSubscription?
     var answers = SendAnswers()
     var media = FetchedMedia()
+    /// By guild: whether refusals are the token's fault.
+    var tokenDoubts: [String: TokenDoubt] = [:]
     let buffer = DeliveryBuffer()
     /// When the turns began that are with the gateway; only while messages are traced.
     var turnsBegun: [String: ContinuousClock.Instant] = [:]
@@ -122,7 +124,9 @@ actor Account {
         case .endTurn(let turn): endTurn(turn)
         case .commit(let changes, let ticket): commit(changes) { $0.handle(Inbox.Event.stored(ticket)) }
         case .flushSoon: flushSoon()
-        case .report(let guild, let report): log(report, of: guild)
+        case .report(let guild, let report):
+            log(report, of: guild)
+            noteProblem(report, of: guild)
         case .notice(let notice): log(notice)
         case .phaseChanged(let guild): phaseChanged(guild)
         case .trace(let guild, let slot, let sequence, let why):

@@ -47,9 +47,14 @@ struct AccountSettings: Sendable, Equatable {
     /// Only a new account takes up another one.
     var certificateAuthorityFile: String?
 
+    /// Who compares often wants to know soon; less than two seconds are no sign of anything.
+    var historyPatience: Duration { min(.seconds(20), max(.seconds(2), syncPeriod)) }
+
     var inbox: Inbox.Settings {
         Inbox.Settings(
-            feed: .init(syncPeriod: syncPeriod, limits: .init(catchUp: Int64(max(0, catchUpMessages)))),
+            feed: .init(
+                syncPeriod: syncPeriod, limits: .init(catchUp: Int64(max(0, catchUpMessages))),
+                historyPatience: historyPatience),
             infersWake: infersWake, catchUpHours: catchUpHours, turnTimeout: turnTimeout, redeliveries: redeliveries,
             chatter: agentChatter)
     }

@@ -17,8 +17,8 @@ struct AccountLife: Sendable {
     var guildInfos: [String: FabricGuildInfo] = [:]
     var guilds = 0
     var readyGuilds = 0
-    /// The latest reason a guild is not connected.
-    var guildProblem: String?
+    /// Why guilds are not connected, by their numbers.
+    var guildProblems: [Int: String] = [:]
     /// Why nothing can be recorded at the moment.
     var storeProblem: String?
     private(set) var wasReady = false
@@ -29,7 +29,7 @@ struct AccountLife: Sendable {
         if blocked != nil { return .blocked }
         if !running { return .stopped }
         if connected { return .ready }
-        return wasReady || sessionProblem != nil || guildProblem != nil || storeProblem != nil
+        return wasReady || sessionProblem != nil || !guildProblems.isEmpty || storeProblem != nil
             ? .recovering : .starting
     }
 
@@ -40,12 +40,11 @@ struct AccountLife: Sendable {
         if let storeProblem { return "nothing can be recorded, so nothing is taken in: \(storeProblem)" }
         if let sessionProblem { return sessionProblem }
         if hasSession && guilds == 0 { return "the account is a member of no guild" }
-        return guildProblem ?? "connecting"
+        return guildProblems.min { $0.key < $1.key }?.value ?? "connecting"
     }
 
     /// Takes note of having been ready; afterwards a loss is a recovery, not a start.
     mutating func settle() {
         if connected { wasReady = true }
-        if readyGuilds == guilds { guildProblem = nil }
     }
 }

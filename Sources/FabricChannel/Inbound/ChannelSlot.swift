@@ -57,6 +57,10 @@ struct ChannelSlot: Sendable {
     var awaitsListing = false
     /// The socket brought something since the last list: a list that lacks the channel is wrong.
     var broughtSinceList = false
+    /// The socket brought something that a list lacked.
+    var isProven = false
+    /// A list of this run showed it.
+    var wasListed = false
     /// Where we were when a list first had a head below our position.
     var behindAt: Int64?
     /// A message came that is newer than all before, at a position that was used before: which, and where we were.
@@ -69,6 +73,8 @@ struct ChannelSlot: Sendable {
     var saidSkipped: Int64 = 0
     /// Reads in a row that failed, or that did not show what they should.
     var readFailures = 0
+    /// Since when no read of the gap brought anything.
+    var failingSince: ContinuousClock.Instant?
     /// The read whose answer is awaited; 0: none.
     var read: UInt64 = 0
     /// When the read is tried again.
@@ -80,6 +86,8 @@ struct ChannelSlot: Sendable {
     /// The cursor, and what was taken in above it, as the store has it.
     var storedCursor: Int64?
     var storedTaken: Set<Int64> = []
+    /// An earlier run was in the channel.
+    let storedBefore: Bool
     /// Caught-up messages older than the configured age, of the read under way.
     var tooOld: Int64 = 0
     /// After a run that ended badly: up to here, what is for the record may have been delivered before.
@@ -99,6 +107,7 @@ struct ChannelSlot: Sendable {
         position = ChannelPosition(
             intake: restored?.cursor, wakeups: restored?.wakeups ?? [], ahead: restored?.taken ?? [], limits: limits)
         storedCursor = restored?.cursor
+        storedBefore = restored?.cursor != nil
         storedTaken = restored?.taken ?? []
     }
 

@@ -18,6 +18,7 @@ extension GuildFeed {
     /// A gap is to be read: what to do, and what was skipped for it.
     mutating func reading(_ range: ClosedRange<Int64>, slot: Int) -> [Action] {
         slots[slot].readFailures = 0
+        slots[slot].failingSince = nil
         return skips(slot) + [read(slot, range)]
     }
 
@@ -41,6 +42,7 @@ extension GuildFeed {
     /// History showed a row of the gap; `pushable` when the socket should have brought it.
     mutating func sawRow(_ slot: Int, pushable: Bool) {
         slots[slot].readFailures = 0
+        slots[slot].failingSince = nil
         guard slots[slot].suspect else { return }
         slots[slot].rowsSeen += 1
         if pushable { slots[slot].provenMissed = true }
@@ -104,7 +106,9 @@ extension GuildFeed {
             let deaf = slots[slot].provenMissed || slots[slot].rowsSeen == 0
             slots[slot].provenMissed = false
             slots[slot].rowsSeen = 0
-            if deaf {
+            // A deaf socket brings nothing of any channel: said once for each.
+            if deaf, deafEpoch != epoch {
+                deafEpoch = epoch
                 deafEvents += 1
                 actions.append(.report(.deaf(channel: slots[slot].id)))
                 actions.append(
@@ -126,10 +130,13 @@ extension GuildFeed {
             return (ready, [report] + actions)
         }
         let isNews = slots[slot].readFailures == 0
-        guard slots[slot].readFailures < Self.failedReads else {
+        let since = slots[slot].failingSince ?? now
+        slots[slot].failingSince = since
+        guard slots[slot].readFailures < Self.failedReads, since.duration(to: now) < settings.historyPatience else {
             // The next comparison tries again.
             guard case .complete(let ready, _) = slots[slot].position.openGap() else { return ([], []) }
             slots[slot].readFailures = 0
+            slots[slot].failingSince = nil
             markDirty(slot)
             return (ready, [report] + becomeReadyIfCaughtUp())
         }

@@ -2,14 +2,16 @@ import FabricAPI
 
 /// The guild's channel list: which channels there are, and how far their logs go.
 extension GuildFeed {
-    /// A list arrived. `wall` is this machine's time, seconds since 1970.
+    /// A list arrived. `date` is the guild's time when it was made, `wall` this machine's; seconds since 1970.
     mutating func listed(
-        _ channels: [ListedChannel], purpose: ListPurpose, epoch: Int, now: ContinuousClock.Instant, wall: Double
+        _ channels: [ListedChannel], purpose: ListPurpose, epoch: Int, date: Double?, now: ContinuousClock.Instant,
+        wall: Double
     ) -> [Action] {
         guard epoch == self.epoch else { return [] }
         listsUnderWay = max(0, listsUnderWay - 1)
         listAttempts = 0
         retryPurpose = nil
+        if let date { clockOffset = date - wall }
         var actions: [Action] = []
         let channels = plausible(channels, &actions)
         actions += update(with: channels, wall: wall)
@@ -74,6 +76,7 @@ extension GuildFeed {
             }
             listedNow.insert(slot)
             slots[slot].isListed = true
+            slots[slot].wasListed = true
             if slots[slot].isUncertain {
                 slots[slot].isUncertain = false
                 slots[slot].uncertainThrough = channel.lastSeq
@@ -87,8 +90,8 @@ extension GuildFeed {
                 if let head = channel.lastSeq { slots[slot].position.begin(at: head) }
             } else {
                 let isNew = newestBefore > -.infinity && channel.createdAt.map { $0 > newestBefore } ?? false
-                // The margin covers a clock that is a little ahead of the guild's.
-                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - 5 }
+                // Both are the guild's times; the margin covers the whole seconds that HTTP has, and a list on its way.
+                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - 2 }
                 slots[slot].beginWhereWeCameIn()
             }
         }
@@ -96,7 +99,7 @@ extension GuildFeed {
         let removed = removeUnlisted(listedNow, &actions)
         guard !isListDoubted else { return actions }
         for id in restored.keys.sorted() where index[id] == nil { actions.append(.forget(channel: id)) }
-        listedAt = wall
+        listedAt = guildTime(wall)
         restored = [:]
         if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
         return actions
@@ -121,6 +124,10 @@ extension GuildFeed {
                 // What the socket brings for a channel is evidence against the list.
                 slots[slot].broughtSinceList = false
                 slots[slot].isListed = true
+                slots[slot].isProven = true
+            } else if slots[slot].isProven, !slots[slot].wasListed {
+                // No list ever showed it, and the socket brought it all the same: that it is missing says nothing.
+                continue
             } else if slots[slot].awaitsListing {
                 // The list may have been made before the agent was added; the next one decides.
                 slots[slot].awaitsListing = false
@@ -212,8 +219,10 @@ extension GuildFeed {
 
     /// Compares the guild's head of a channel with what the socket brought.
     private mutating func compare(_ slot: Int, purpose: ListPurpose) -> [Action] {
-        guard slots[slot].isHeadNew, let head = slots[slot].head, let intake = slots[slot].position.intake else {
-            return []
+        guard let intake = slots[slot].position.intake else { return [] }
+        // This list does not say how far it goes; the socket did.
+        guard slots[slot].isHeadNew, let head = slots[slot].head else {
+            return readUpTo(slots[slot].position.brought, slot: slot)
         }
         slots[slot].isHeadNew = false
         slots[slot].position.believe(head: head)
@@ -255,7 +264,7 @@ extension GuildFeed {
         var actions: [Action] = [
             .forget(channel: slots[slot].id), .report(.rewound(channel: slots[slot].id, from: intake, to: head)),
         ]
-        if let newest = slots[slot].newest.seconds {
+        if let newest = newest(slot) {
             // The times of the same guild: no clock of ours is in it.
             slots[slot].notBefore = newest.nextUp
             slots[slot].startsInside = true

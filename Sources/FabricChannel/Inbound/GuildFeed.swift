@@ -54,6 +54,9 @@ struct GuildFeed: Sendable {
         var joinTimeout: Duration = .seconds(2)
         /// How long once a guild was found not to acknowledge them.
         var unansweredJoinTimeout: Duration = .milliseconds(500)
+        /// How long an answer of history is waited for, and how long live messages wait behind a gap that cannot be read:
+        /// then they go ahead of it.
+        var historyPatience: Duration = .seconds(20)
     }
 
     /// Why a channel list could not be had.
@@ -74,6 +77,8 @@ struct GuildFeed: Sendable {
     var slots: [ChannelSlot] = []
     var nextTick: ContinuousClock.Instant?
     var deafEvents = 0
+    /// The connection last found deaf.
+    var deafEpoch = -1
     /// Times the guild said something that no log can be.
     var protocolErrors = 0
     var index: [String: Int] = [:]
@@ -82,8 +87,13 @@ struct GuildFeed: Sendable {
     var restored: [String: RestoredChannel]
     /// The run before did not end in good order.
     let isUncertain: Bool
-    /// Seconds since 1970 of the last complete list, by this machine's clock.
+    /// When the run before last saw a complete list, by the guild's clock: about the age of the newest it can have heard.
+    let listedBefore: Double?
+    /// Seconds since 1970 of the last complete list, by the guild's clock.
     var listedAt: Double?
+    /// By how much the guild's clock is ahead of this machine's, in seconds. Nothing that the guild dates is compared with our
+    /// own time without it.
+    var clockOffset: Double = 0
     /// The newest creation time among the channels listed so far, by the guild's clock.
     var newestChannel = -Double.infinity
     var listAttempts = 0
@@ -109,6 +119,7 @@ struct GuildFeed: Sendable {
         self.settings = settings
         self.restored = restored
         self.listedAt = listedAt
+        listedBefore = listedAt
         self.isUncertain = isUncertain
         self.random = SplitMix64(state: seed)
     }
@@ -122,6 +133,14 @@ struct GuildFeed: Sendable {
             nextTick = min(due, now.advanced(by: settings.syncPeriod))
         }
     }
+
+    /// The creation time of the newest message that is known to have been taken in, by the guild's clock.
+    func newest(_ slot: Int) -> Double? {
+        slots[slot].newest.seconds ?? (slots[slot].storedBefore ? listedBefore : nil)
+    }
+
+    /// The guild's time, when this machine's is `wall`.
+    func guildTime(_ wall: Double) -> Double { wall + clockOffset }
 
     var channelCount: Int { index.count }
     var isReady: Bool { phase == .ready }
@@ -158,6 +177,12 @@ struct GuildFeed: Sendable {
             slots[slot].read = 0
             slots[slot].retryAt = nil
             slots[slot].readFailures = 0
+            slots[slot].failingSince = nil
+            // Suspicions were of that connection.
+            slots[slot].missedHead = nil
+            slots[slot].suspect = false
+            slots[slot].provenMissed = false
+            slots[slot].rowsSeen = 0
         }
         return enter(stopped ? .idle : .backoff)
     }
@@ -240,7 +265,7 @@ struct GuildFeed: Sendable {
             ?? insert(ListedChannel(id: id, name: nil, type: type, lastSeq: nil, closed: false, createdAt: nil))
         slots[slot].awaitsListing = true
         if slots[slot].position.intake == nil {
-            slots[slot].notBefore = occurredAt ?? wall - 60
+            slots[slot].notBefore = occurredAt ?? guildTime(wall) - 60
             slots[slot].beginWhereWeCameIn()
             markDirty(slot)
         }

@@ -36,14 +36,14 @@ extension Inbox {
     }
 
     mutating func listed(
-        _ guild: Int, _ channels: [ListedChannel], _ purpose: GuildFeed.ListPurpose, epoch: Int, now: Moment,
-        _ actions: inout [Action]
+        _ guild: Int, _ channels: [ListedChannel], _ purpose: GuildFeed.ListPurpose, epoch: Int, date: Double?,
+        now: Moment, _ actions: inout [Action]
     ) {
         guard guilds[guild].isOpen else { return }
         guilds[guild].namesChanged()
         let before = guilds[guild].feed.listedAt
         feed(guild, &actions) {
-            $0.listed(channels, purpose: purpose, epoch: epoch, now: now.instant, wall: now.wall)
+            $0.listed(channels, purpose: purpose, epoch: epoch, date: date, now: now.instant, wall: now.wall)
         }
         if let at = guilds[guild].feed.listedAt, at != before {
             pending.append(.listed(guild: guilds[guild].nodeID, at: at))

@@ -97,7 +97,7 @@ extension Inbox {
         }
         // What follows is news too; from here on the position alone says so.
         guilds[guild].feed.slots[slot].notBefore = nil
-        if let created, created < now.wall - settings.catchUpHours * 3600 {
+        if let created, created < guilds[guild].feed.guildTime(now.wall) - settings.catchUpHours * 3600 {
             guilds[guild].feed.slots[slot].tooOld += 1
             return trace(.tooOld, sequence, guild, slot, &actions)
         }

@@ -127,7 +127,7 @@ extension Inbox {
     ) {
         guard guilds[guild].feed.slots[slot].reuse == nil, !isOwn(view),
             let intake = guilds[guild].feed.slots[slot].position.intake, sequence <= intake,
-            let newest = guilds[guild].feed.slots[slot].newest.seconds,
+            let newest = guilds[guild].feed.newest(slot),
             let created = view.createdAt.flatMap({ FabricTime.seconds($0) }), created > newest
         else { return }
         guilds[guild].feed.slots[slot].reuse = (sequence, intake)

@@ -119,8 +119,8 @@ struct Inbox {
         case .connecting(let guild): feed(guild, &actions) { $0.connecting() }
         case .connected(let guild): feed(guild, &actions) { $0.connected() }
         case .disconnected(let guild): feed(guild, &actions) { $0.disconnected(stopped: false) }
-        case .listed(let guild, let channels, let purpose, let epoch):
-            listed(guild, channels, purpose, epoch: epoch, now: now, &actions)
+        case .listed(let guild, let channels, let purpose, let epoch, let date):
+            listed(guild, channels, purpose, epoch: epoch, date: date, now: now, &actions)
         case .listFailed(let guild, let failure, let purpose, let epoch):
             feed(guild, &actions) { $0.listFailed(failure, purpose: purpose, epoch: epoch, now: now.instant) }
         case .joinsEnded(let guild, let slots, let answered, let epoch):

@@ -13,7 +13,8 @@ extension Inbox {
         case connecting(Int)
         case connected(Int)
         case disconnected(Int)
-        case listed(Int, [ListedChannel], GuildFeed.ListPurpose, epoch: Int)
+        /// `date`: when the list was made, by the guild's clock.
+        case listed(Int, [ListedChannel], GuildFeed.ListPurpose, epoch: Int, date: Double? = nil)
         case listFailed(Int, GuildFeed.ListFailure, GuildFeed.ListPurpose, epoch: Int)
         case joinsEnded(Int, [Int], answered: Int, epoch: Int)
 

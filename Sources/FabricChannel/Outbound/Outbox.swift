@@ -43,6 +43,8 @@ struct Outbox: Sendable {
         var failures = 0
         /// Why the head could not be sent yet, and since when it is tried.
         var problem: (reason: String, since: ContinuousClock.Instant)?
+        /// Since when the head is being sent.
+        var begun: ContinuousClock.Instant?
     }
 
     private struct Item: Sendable {
@@ -89,9 +91,18 @@ struct Outbox: Sendable {
     }
 
     /// The message that could not be sent for the longest time, and why.
-    var longestProblem: (reason: String, since: ContinuousClock.Instant)? {
-        lanes.values.compactMap(\.problem).min { $0.since < $1.since }
+    func longestProblem(now: ContinuousClock.Instant) -> (reason: String, since: ContinuousClock.Instant)? {
+        lanes.values.compactMap { lane in
+            if let problem = lane.problem { return problem }
+            guard case .working = lane.step, let begun = lane.begun, begun.duration(to: now) >= Self.slow else {
+                return nil
+            }
+            return ("the guild has not answered yet", begun)
+        }.min { $0.since < $1.since }
     }
+
+    /// An answer that takes this long is a problem; ours.
+    static let slow: Duration = .seconds(5)
 
     /// Whether the message is known already: queued or given up.
     func contains(_ id: String) -> Bool { items[id] != nil || dead[id] != nil }
@@ -147,6 +158,8 @@ struct Outbox: Sendable {
         if let index = item.entry.media.firstIndex(where: { $0.uploaded == nil }) {
             return [.upload(id: id, index: index)]
         }
+        // An upload may well take long; an answer to a post may not.
+        lanes[key]?.begun = lane.begun ?? now
         // Without a place to look from, the key alone makes the repeat safe.
         if item.isDoubtful, item.entry.floor != nil { return [.readBack(id: id)] }
         return [.post(id: id)]
@@ -243,6 +256,7 @@ struct Outbox: Sendable {
         lanes[key]?.step = .ready
         lanes[key]?.failures = 0
         lanes[key]?.problem = nil
+        lanes[key]?.begun = nil
         return advance(key, now: now)
     }
 
