@@ -13,6 +13,7 @@ import Testing
     ) {
         outbox.accept(id: id, key: other ?? key, text: text, media: media, replyTo: nil, floor: floor)
         _ = outbox.keep(id)
+        outbox.stored(id)
     }
 
     private func effects(_ actions: [Outbox.Action]) -> [Outbox.Action] {

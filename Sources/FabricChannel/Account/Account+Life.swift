@@ -51,7 +51,9 @@ extension Account {
             mediaRoot: environment.mediaDirectory, agents: environment.agents, seed: environment.seed(),
             now: environment.moment, &inboxActions)
         inbox.traces = traces
-        outgoing = Outgoing(settings: settings.outgoing, restored: stored.outbox, seed: environment.seed())
+        outgoing = Outgoing(
+            settings: settings.outgoing, restored: stored.outbox, takenOver: inbox.turns.keys.sorted(),
+            seed: environment.seed())
         OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)
         // It may have changed while what is kept was being read.
         handle(.storeHealth(isGood: environment.store.health == .good))

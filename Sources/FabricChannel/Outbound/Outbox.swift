@@ -49,8 +49,10 @@ struct Outbox: Sendable {
 
     private struct Item: Sendable {
         var entry: OutboxEntry
-        /// The store has it, so it may be sent.
+        /// The store was given it.
         var isKept: Bool
+        /// The store has it, so it may be sent.
+        var isStored: Bool
         /// A post of it may have arrived.
         var isDoubtful: Bool
     }
@@ -71,7 +73,7 @@ struct Outbox: Sendable {
             if entry.deadReason != nil {
                 dead[entry.id] = entry
             } else {
-                items[entry.id] = Item(entry: entry, isKept: true, isDoubtful: true)
+                items[entry.id] = Item(entry: entry, isKept: true, isStored: true, isDoubtful: true)
                 lanes[entry.key, default: Lane()].queue.append(entry.id)
             }
         }
@@ -107,14 +109,14 @@ struct Outbox: Sendable {
     /// Whether the message is known already: queued or given up.
     func contains(_ id: String) -> Bool { items[id] != nil || dead[id] != nil }
 
-    /// Takes a message. Its place in the channel's order is taken; it is sent after `keep`.
+    /// Takes a message. Its place in the channel's order is taken; it is sent after `keep` and `stored`.
     mutating func accept(
         id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, floor: Int64?
     ) {
         let entry = OutboxEntry(
             id: id, key: key, text: text, media: media, replyTo: replyTo, floor: floor, order: nextOrder)
         nextOrder &+= 1
-        items[id] = Item(entry: entry, isKept: false, isDoubtful: false)
+        items[id] = Item(entry: entry, isKept: false, isStored: false, isDoubtful: false)
         lanes[key, default: Lane()].queue.append(id)
     }
 
@@ -126,6 +128,11 @@ struct Outbox: Sendable {
         guard items[id]?.isKept == false, let entry = items[id]?.entry else { return [] }
         items[id]?.isKept = true
         return [.store(.outbox(entry))]
+    }
+
+    /// The store has what it was given of an entry: it may be sent.
+    mutating func stored(_ id: String) {
+        if items[id]?.isKept == true { items[id]?.isStored = true }
     }
 
     /// An entry that was never kept is withdrawn.
@@ -148,7 +155,7 @@ struct Outbox: Sendable {
     mutating func wake(_ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] { advance(key, now: now) }
 
     private mutating func advance(_ key: ChannelKey, now: ContinuousClock.Instant) -> [Action] {
-        guard let lane = lanes[key], let id = lane.queue.first, let item = items[id], item.isKept else { return [] }
+        guard let lane = lanes[key], let id = lane.queue.first, let item = items[id], item.isStored else { return [] }
         switch lane.step {
         case .working: return []
         case .waiting(let until) where until > now: return []
@@ -266,7 +273,7 @@ struct Outbox: Sendable {
         entry.deadReason = nil
         entry.order = nextOrder
         nextOrder &+= 1
-        items[id] = Item(entry: entry, isKept: true, isDoubtful: false)
+        items[id] = Item(entry: entry, isKept: true, isStored: true, isDoubtful: false)
         lanes[entry.key, default: Lane()].queue.append(id)
         return [.store(.outbox(entry))] + advance(entry.key, now: now)
     }

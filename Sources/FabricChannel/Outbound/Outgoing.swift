@@ -72,15 +72,20 @@ struct Outgoing {
     private var replies = TurnReplies()
     /// Messages sent so far within a turn, when they are not coalesced.
     private var segments: [String: Int] = [:]
+    /// Turns that another instance began: how many messages it sent of them is not known, so theirs are numbered apart.
+    private var takenOver: [String: String] = [:]
     private var acceptances: [Acceptance] = []
     private var requests: [String: [UInt64]] = [:]
     private var storing: [(ticket: UInt64, entries: [String])] = []
     private var nextTicket: UInt64 = 0
     private var isStopped = false
 
-    init(settings: Settings, restored: [OutboxEntry], seed: UInt64) {
+    /// - Parameter takenOver: the turns that go on from another instance.
+    init(settings: Settings, restored: [OutboxEntry], takenOver: [String] = [], seed: UInt64) {
         self.settings = settings
-        outbox = Outbox(restored: restored, seed: seed)
+        var random = SplitMix64(state: seed)
+        outbox = Outbox(restored: restored, seed: random.next())
+        for turn in takenOver { self.takenOver[turn] = String(random.next(), radix: 16) }
     }
 
     // MARK: What others may ask
@@ -150,7 +155,8 @@ struct Outgoing {
         // Numbered within the turn, so that the same turn, run again, repeats the same keys.
         let number = (segments[delivery] ?? 0) &+ 1
         segments[delivery] = number
-        accept("\(delivery)#s\(number)", send, request, key, floor, now, &actions)
+        let name = takenOver[delivery].map { "\($0)-\(number)" } ?? "\(number)"
+        accept("\(delivery)#s\(name)", send, request, key, floor, now, &actions)
     }
 
     private mutating func accept(
@@ -166,6 +172,7 @@ struct Outgoing {
         _ turn: Inbox.EndedTurn, floor: Int64?, _ now: ContinuousClock.Instant, _ actions: inout [Action]
     ) {
         let said = segments.removeValue(forKey: turn.id) ?? 0
+        takenOver[turn.id] = nil
         var spoken = replies.end(turn.id)
         if turn.outcome == .failed {
             // Half an answer is none: whoever failed did not finish what it was saying.
@@ -232,6 +239,7 @@ struct Outgoing {
             storing.removeFirst()
             for entry in first.entries {
                 guard let key = outbox.entry(entry)?.key else { continue }
+                outbox.stored(entry)
                 perform(outbox.wake(key, now: now), &actions)
             }
         }

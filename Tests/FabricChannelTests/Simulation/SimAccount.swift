@@ -45,6 +45,7 @@ final class SimAccount {
             agents: agents, seed: world.schedule.random.next(), now: world.moment, &inboxActions)
         outgoing = Outgoing(
             settings: .init(coalesces: world.plan.coalesces), restored: stored.outbox,
+            takenOver: inbox.turns.keys.sorted(),
             seed: world.schedule.random.next())
         handle(Inbox.Event.storeHealth(isGood: world.store.isGood))
         handle(Outgoing.Event.tick)
@@ -236,7 +237,8 @@ final class SimAccount {
             + DeliveryWriter.idSuffix(sequence: view.seq, messageID: view.idText)
         return host.deliver(
             SimDelivery(
-                id: id, place: ChannelKey(guild: link.guild.id, channel: channel.id), sequence: view.seq, message: view.idText,
+                id: id, place: ChannelKey(guild: link.guild.id, channel: channel.id), sequence: view.seq,
+                message: view.idText,
                 wake: false, caughtUp: false, redelivered: false))
     }
 
@@ -246,7 +248,8 @@ final class SimAccount {
         }
         return host.deliver(
             SimDelivery(
-                id: message.id, place: ChannelKey(guild: inbox.nodeID(guild), channel: channel), sequence: message.sequence, message: id,
+                id: message.id, place: ChannelKey(guild: inbox.nodeID(guild), channel: channel),
+                sequence: message.sequence, message: id,
                 wake: message.wake, caughtUp: message.caughtUp, redelivered: message.redelivered))
     }
 
