@@ -10,8 +10,9 @@ extension Inbox {
         message.attempts += 1
         guilds[guild].feed.slots[slot].lane.begin(message.id)
         let directory = hasFiles(message) ? newDirectory() : nil
-        gather(&actions)
+        // Before those that wait behind it, which it was ahead of in the lane.
         pending.append(.delivery(message.stored(key(guild, slot), handedOver: true, mediaDirectory: directory)))
+        gather(&actions)
         let ticket = commit(&actions)
         turns[message.id] = Turn(
             guild: guild, slot: slot, generation: guilds[guild].feed.slots[slot].generation,
