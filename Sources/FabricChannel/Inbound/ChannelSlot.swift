@@ -75,6 +75,8 @@ struct ChannelSlot: Sendable {
     var readFailures = 0
     /// Since when no read of the gap brought anything.
     var failingSince: ContinuousClock.Instant?
+    /// Those of them in which the guild said that there is nothing.
+    var shortReads = 0
     /// The read whose answer is awaited; 0: none.
     var read: UInt64 = 0
     /// When the read is tried again.

@@ -19,6 +19,7 @@ extension GuildFeed {
     mutating func reading(_ range: ClosedRange<Int64>, slot: Int) -> [Action] {
         slots[slot].readFailures = 0
         slots[slot].failingSince = nil
+        slots[slot].shortReads = 0
         return skips(slot) + [read(slot, range)]
     }
 
@@ -43,6 +44,7 @@ extension GuildFeed {
     mutating func sawRow(_ slot: Int, pushable: Bool) {
         slots[slot].readFailures = 0
         slots[slot].failingSince = nil
+        slots[slot].shortReads = 0
         guard slots[slot].suspect else { return }
         slots[slot].rowsSeen += 1
         if pushable { slots[slot].provenMissed = true }
@@ -64,9 +66,10 @@ extension GuildFeed {
         case .complete(let ready, let next):
             return (ready, ended(slot, next: next))
         case .short(let left):
-            guard !slots[slot].position.isOpen, slots[slot].readFailures < Self.shortReads else {
+            guard !slots[slot].position.isOpen, slots[slot].shortReads < Self.shortReads else {
                 return gaveUp(slot, left)
             }
+            slots[slot].shortReads += 1
             waitForRetry(slot, now: now)
             return ([], becomeReadyIfCaughtUp())
         }
@@ -91,6 +94,7 @@ extension GuildFeed {
 
     private mutating func ended(_ slot: Int, next: ClosedRange<Int64>?) -> [Action] {
         slots[slot].readFailures = 0
+        slots[slot].shortReads = 0
         markDirty(slot)
         var actions = skips(slot)
         if let next {
@@ -125,10 +129,11 @@ extension GuildFeed {
     ) -> (ready: [ChannelPosition.Ready], actions: [Action]) {
         guard slots[slot].position.reading != nil else { return ([], []) }
         let report = Action.report(.historyFailing(channel: slots[slot].id, reason: reason))
-        if isFinal, slots[slot].readFailures >= Self.shortReads, let left = remainingGap(slot) {
+        if isFinal, slots[slot].shortReads >= Self.shortReads, let left = remainingGap(slot) {
             let (ready, actions) = gaveUp(slot, left)
             return (ready, [report] + actions)
         }
+        if isFinal { slots[slot].shortReads += 1 }
         let isNews = slots[slot].readFailures == 0
         let since = slots[slot].failingSince ?? now
         slots[slot].failingSince = since
@@ -137,6 +142,7 @@ extension GuildFeed {
             guard case .complete(let ready, _) = slots[slot].position.openGap() else { return ([], []) }
             slots[slot].readFailures = 0
             slots[slot].failingSince = nil
+            slots[slot].shortReads = 0
             markDirty(slot)
             return (ready, [report] + becomeReadyIfCaughtUp())
         }

@@ -101,6 +101,7 @@ extension GuildFeed {
         for id in restored.keys.sorted() where index[id] == nil { actions.append(.forget(channel: id)) }
         listedAt = guildTime(wall)
         restored = [:]
+        hasListed = true
         if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
         return actions
     }
@@ -152,7 +153,7 @@ extension GuildFeed {
     mutating func insert(_ channel: ListedChannel) -> Int {
         let kept = restored[channel.id]
         var slot = ChannelSlot(channel, restored: kept, limits: settings.limits)
-        slot.isUncertain = isUncertain && kept != nil
+        slot.isUncertain = isUncertain && (kept != nil || !hasListed)
         if let free = freeSlots.popLast() {
             slot.generation = slots[free].generation + 1
             slots[free] = slot

@@ -94,8 +94,12 @@ struct GuildFeed: Sendable {
     /// By how much the guild's clock is ahead of this machine's, in seconds. Nothing that the guild dates is compared with our
     /// own time without it.
     var clockOffset: Double = 0
+    /// The same as it is kept: not while the beginning of a channel is looked for, which is the time of the list before.
+    var keptListedAt: Double?
     /// The newest creation time among the channels listed so far, by the guild's clock.
     var newestChannel = -Double.infinity
+    /// A list was believed in this run.
+    var hasListed = false
     var listAttempts = 0
     /// The last list lacked most of the channels; the next one decides.
     var isListDoubted = false
@@ -119,6 +123,7 @@ struct GuildFeed: Sendable {
         self.settings = settings
         self.restored = restored
         self.listedAt = listedAt
+        keptListedAt = listedAt
         listedBefore = listedAt
         self.isUncertain = isUncertain
         self.random = SplitMix64(state: seed)
@@ -143,6 +148,14 @@ struct GuildFeed: Sendable {
     func guildTime(_ wall: Double) -> Double { wall + clockOffset }
 
     var channelCount: Int { index.count }
+    /// Whether what was delivered before the run is still not known for certain.
+    var isStillUncertain: Bool {
+        guard isUncertain else { return false }
+        return !hasListed
+            || slots.contains { slot in
+                slot.isPresent && (slot.isUncertain || slot.uncertainThrough ?? .min > slot.position.intake ?? .min)
+            }
+    }
     var isReady: Bool { phase == .ready }
     func slot(of channel: String) -> Int? { index[channel] }
 
@@ -176,7 +189,13 @@ struct GuildFeed: Sendable {
             slots[slot].position.pauseReading()
             slots[slot].read = 0
             slots[slot].retryAt = nil
+            // What the old socket missed says nothing of the next one.
+            slots[slot].suspect = false
+            slots[slot].missedHead = nil
+            slots[slot].provenMissed = false
+            slots[slot].rowsSeen = 0
             slots[slot].readFailures = 0
+            slots[slot].shortReads = 0
             slots[slot].failingSince = nil
             // Suspicions were of that connection.
             slots[slot].missedHead = nil

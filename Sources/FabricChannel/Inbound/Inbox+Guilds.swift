@@ -41,11 +41,11 @@ extension Inbox {
     ) {
         guard guilds[guild].isOpen else { return }
         guilds[guild].namesChanged()
-        let before = guilds[guild].feed.listedAt
+        let before = guilds[guild].feed.keptListedAt
         feed(guild, &actions) {
             $0.listed(channels, purpose: purpose, epoch: epoch, date: date, now: now.instant, wall: now.wall)
         }
-        if let at = guilds[guild].feed.listedAt, at != before {
+        if let at = guilds[guild].feed.keptListedAt, at != before {
             pending.append(.listed(guild: guilds[guild].nodeID, at: at))
             flushSoon(&actions)
         }

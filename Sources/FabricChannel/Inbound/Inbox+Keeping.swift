@@ -14,7 +14,7 @@ extension Inbox {
     }
 
     private func keep(_ guild: GuildInbox, _ number: Int, in kept: inout StoredAccount) {
-        kept.listedAt[guild.nodeID] = guild.feed.listedAt
+        kept.listedAt[guild.nodeID] = guild.feed.keptListedAt
         for (channel, restored) in guild.feed.restored {
             let key = ChannelKey(guild: guild.nodeID, channel: channel)
             kept.cursors[key] = restored.cursor
@@ -23,8 +23,8 @@ extension Inbox {
         }
         for slot in guild.feed.slots {
             let key = ChannelKey(guild: guild.nodeID, channel: slot.id)
-            if slot.isPresent, let intake = slot.position.intake {
-                if slot.notBefore == nil { kept.cursors[key] = intake }
+            if slot.isPresent {
+                if slot.notBefore == nil, let intake = slot.position.intake { kept.cursors[key] = intake }
                 kept.wakeups[key] = slot.position.wakeups.isEmpty ? nil : slot.position.wakeups
                 kept.taken[key] = slot.position.takenAhead.isEmpty ? nil : slot.position.takenAhead
             }
@@ -141,7 +141,7 @@ extension Inbox {
             actions.append(.close(number))
         }
         gather(&actions)
-        pending.append(.running(false))
+        pending.append(.running(guilds.contains { $0.feed.isStillUncertain }))
         _ = commit(&actions)
         isStopped = true
     }

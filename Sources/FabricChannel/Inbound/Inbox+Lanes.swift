@@ -54,7 +54,8 @@ extension Inbox {
     // MARK: What survived
 
     mutating func restore(_ stored: StoredAccount, isHandover: Bool, now: Moment, _ actions: inout [Action]) {
-        let isUncertain = stored.isRunning && !isHandover
+        // An instance before that ended in good order says so, or that it did not know either.
+        let isUncertain = stored.isRunning
         addRestoredGuilds(stored, isUncertain: isUncertain)
         pending.append(.running(true))
         for delivery in stored.deliveries {
