@@ -3,7 +3,8 @@ import FabricAPI
 @testable import FabricChannel
 
 /// What a guild answers that is not true: empty and partial lists, heads that no log has, history that fails or is empty.
-/// A lie is not told more than three times in a row, or the truth could not be known.
+/// A lie is not told more than three times in a row, or the truth could not be known; and no list has a head that is too low,
+/// which two lists in a row, one of them merely late, make a restore from a backup.
 struct Liar {
     unowned let world: World
     private var historyLies: [String: Int] = [:]
@@ -26,13 +27,12 @@ struct Liar {
         let at = world.schedule.random.below(channels.count)
         // What the first list says of a channel is where the agent begins: nothing could tell that it is not so.
         let isFirst = world.store.durable.listedAt[guild.id] == nil
-        switch isFirst ? 2 + world.schedule.random.below(3) : world.schedule.random.below(6) {
+        switch isFirst ? 2 + world.schedule.random.below(3) : world.schedule.random.below(5) {
         case 0: channels = []
         case 1: channels.remove(at: at)
         case 2: channels[at].lastSeq = .max
         case 3: channels[at].lastSeq = .min
-        case 4: channels[at].lastSeq = nil
-        default: channels[at].lastSeq = max(-1, (channels[at].lastSeq ?? 0) - 2)
+        default: channels[at].lastSeq = nil
         }
         world.trace("the list lies")
         return channels

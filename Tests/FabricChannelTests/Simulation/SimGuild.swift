@@ -220,7 +220,8 @@ final class SimGuild {
     func accept(_ channel: String, _ content: String, key: String, entry: String) -> SimMessage? {
         guard let channel = channels.first(where: { $0.id == channel }), channel.isMember else { return nil }
         if world.plan.honoursKeys, let known = keys[key] { return known }
-        return post(channel, author: Self.agent, content: content, wake: false, isInferable: true, entry: entry, key: key)
+        return post(
+            channel, author: Self.agent, content: content, wake: false, isInferable: true, entry: entry, key: key)
     }
 
     // MARK: Membership

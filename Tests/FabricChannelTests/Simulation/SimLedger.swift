@@ -2,7 +2,10 @@
 
 /// The ledger of the gateway that is part of this repository, for a host in virtual time.
 struct SimLedger {
-    enum Verdict { case run, underWay, finished, resend(String) }
+    enum Verdict {
+        case run, underWay, finished
+        case resend(String)
+    }
 
     private var ledger = TurnLedger()
 

@@ -4,6 +4,13 @@ import Foundation
 
 /// Runs seeds, each a world of its own, on all processors.
 enum Simulation {
+    /// How many seeds the suite plays: as many as take some twenty seconds of both processors.
+    #if DEBUG
+        static let seeds: UInt64 = 3000
+    #else
+        static let seeds: UInt64 = 10000
+    #endif
+
     struct Report: Sendable {
         var failures: [UInt64: [String]] = [:]
         var steps = 0

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct SimulationTests {
     @Test func everySeedHolds() async {
-        let report = await Simulation.run(seeds: 1...300)
+        let report = await Simulation.run(seeds: 1...Simulation.seeds)
         #expect(report.failures.isEmpty, "\(report.text)")
     }
 

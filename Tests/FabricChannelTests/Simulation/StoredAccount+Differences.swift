@@ -29,7 +29,8 @@ extension StoredAccount {
 
     private func text(_ delivery: StoredDelivery?) -> String {
         guard let delivery else { return "none" }
-        return "(handed over \(delivery.handedOver), redelivered \(delivery.redelivered), attempts \(delivery.attempts), "
+        return
+            "(handed over \(delivery.handedOver), redelivered \(delivery.redelivered), attempts \(delivery.attempts), "
             + "wake \(delivery.wake), caught up \(delivery.caughtUp), directory \(delivery.mediaDirectory ?? "none"))"
     }
 }

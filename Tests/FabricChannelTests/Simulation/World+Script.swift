@@ -52,7 +52,8 @@ extension World {
         }
         several(.failingStore, 2) { world in
             world.setStore(isGood: false)
-            world.schedule.after(world.schedule.random.between(1, 60)) { [unowned world] in world.setStore(isGood: true) }
+            world.schedule.after(world.schedule.random.between(1, 60)) { [unowned world] in world.setStore(isGood: true)
+            }
         }
         several(.failingHistory, 2) { world in
             world.liar.historyFailsUntil = world.schedule.now + Int64(world.schedule.random.between(5, 120) * 1e6)
@@ -76,7 +77,8 @@ extension World {
         several(.guildLeaves, 1) { world in
             let guild = world.schedule.random.pick(world.guilds)
             world.setMember(guild, false)
-            world.schedule.after(world.schedule.random.between(1, 60)) { [unowned world] in world.setMember(guild, true) }
+            world.schedule.after(world.schedule.random.between(1, 60)) { [unowned world] in world.setMember(guild, true)
+            }
         }
         several(.bursts, 3) { $0.burst(10 + $0.schedule.random.below(40)) }
         several(.overflow, 1) { $0.burst(2300) }
@@ -164,6 +166,7 @@ extension World {
             #"{"messageId":"lie\#(messageCount)","seq":\#(sequence),"channelId":"\#(channel.id)","#
             + #""authorUserId":"u-1","content":"x","createdAt":\#(Int64(guild.clock * 1000)),"wakeup":false}"#
         trace("a lie: \(text)")
+        checks.lied(ChannelKey(guild: guild.id, channel: channel.id), sequence)
         for socket in guild.sockets where socket.joined.contains(channel.number) {
             guild.push(.messageCreated, Array((schedule.random.chance(0.1) ? "{}" : text).utf8), nil, to: socket)
         }

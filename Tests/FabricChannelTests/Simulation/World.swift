@@ -53,6 +53,9 @@ final class World {
             wall: Self.epoch + schedule.seconds + wallSkew)
     }
 
+    /// A log went back, and the process, or the instance of the module, is another one since.
+    var mayShareIDs: Bool { changes > 0 && guilds.contains { $0.channels.contains { $0.cutBelow != nil } } }
+
     func trace(_ text: @autoclosure () -> String) {
         if isTracing { lines.append("\(schedule.seconds) \(text())") }
     }
