@@ -57,8 +57,12 @@ extension Inbox {
         _ ready: [ChannelPosition.Ready], _ decided: [GuildFeed.Action], _ guild: Int, _ slot: Int, now: Moment,
         _ actions: inout [Action]
     ) {
+        // The position has passed all of them: what begins a turn must not keep it before the last is in its lane.
         for entry in ready { takeHeld(entry, guild, slot, now: now, &actions) }
-        if !ready.isEmpty { markDirty(guild, slot, &actions) }
+        if !ready.isEmpty {
+            markDirty(guild, slot, &actions)
+            pump(guild, slot, now: now, &actions)
+        }
         perform(decided, guild, &actions)
     }
 
@@ -135,7 +139,7 @@ extension Inbox {
             if disposition == .ignore { return }
             enqueue(
                 view, json, guild, slot, wake: disposition == .wake, caughtUp: false,
-                isFromAgent: agents.contains(view.author?.stringBytes), now: now, &actions)
+                isFromAgent: agents.contains(view.author?.stringBytes), pumps: false, now: now, &actions)
         }
     }
 }

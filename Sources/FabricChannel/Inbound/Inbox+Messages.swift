@@ -209,10 +209,10 @@ extension Inbox {
         }
     }
 
-    /// Puts a message into its lane, and sends what may go out.
+    /// Puts a message into its lane, and sends what may go out unless `pumps` is false.
     mutating func enqueue(
         _ view: FabricMessageView, _ json: JSONView, _ guild: Int, _ slot: Int, wake: Bool, caughtUp: Bool,
-        isFromAgent: Bool, redelivered: Bool = false, now: Moment, _ actions: inout [Action]
+        isFromAgent: Bool, redelivered: Bool = false, pumps: Bool = true, now: Moment, _ actions: inout [Action]
     ) {
         let wakes = wake && (!isFromAgent || mayWake(view, guild, slot, now: now, &actions))
         let why: Why = wakes ? .wakes : wake ? .agentBudget : caughtUp ? .recordCaughtUp : .record
@@ -230,6 +230,6 @@ extension Inbox {
             isFromAgent: isFromAgent, message: Array(json.rawBytes))
         guilds[guild].feed.slots[slot].lane.enqueue(message)
         markDirty(guild, slot, &actions)
-        pump(guild, slot, now: now, &actions)
+        if pumps { pump(guild, slot, now: now, &actions) }
     }
 }
