@@ -60,6 +60,8 @@ struct Outbox: Sendable {
     private var items: [String: Item] = [:]
     private var lanes: [ChannelKey: Lane] = [:]
     private var dead: [String: OutboxEntry] = [:]
+    /// The positions of the last posts.
+    private var lastPosted: [ChannelKey: Int64] = [:]
     private var nextOrder: UInt64 = 1
     private var random: SplitMix64
     /// How many dead letters are kept; the oldest goes first.
@@ -113,6 +115,8 @@ struct Outbox: Sendable {
     mutating func accept(
         id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, floor: Int64?
     ) {
+        // The inbox may not have heard of the last post yet, and what is looked for must not be that one.
+        let floor = floor.map { max($0, lastPosted[key] ?? $0) } ?? lastPosted[key]
         let entry = OutboxEntry(
             id: id, key: key, text: text, media: media, replyTo: replyTo, floor: floor, order: nextOrder)
         nextOrder &+= 1
@@ -188,6 +192,7 @@ struct Outbox: Sendable {
     ) -> [Action] {
         guard let key = items[id]?.entry.key else { return [] }
         var actions: [Action] = []
+        if let sequence { lastPosted[key] = sequence }
         // What is looked for when the next one's answer gets lost must not be this one, should they say the same.
         if let sequence, let next = lanes[key]?.queue.dropFirst().first, let floor = items[next]?.entry.floor,
             floor < sequence
