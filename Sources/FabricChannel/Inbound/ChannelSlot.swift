@@ -55,6 +55,8 @@ struct ChannelSlot: Sendable {
     var rowsSeen = 0
     /// Known from a push event only; a list that lacks it may be older than the event.
     var awaitsListing = false
+    /// The last list lacked it; the next one decides.
+    var isDoubted = false
     /// The socket brought something since the last list: a list that lacks the channel is wrong.
     var broughtSinceList = false
     /// The socket brought something that a list lacked.
@@ -121,6 +123,7 @@ struct ChannelSlot: Sendable {
         isHeadNew = channel.lastSeq != nil
         awaitsListing = false
         broughtSinceList = false
+        isDoubted = false
     }
 
     /// What the ids of its deliveries begin with.

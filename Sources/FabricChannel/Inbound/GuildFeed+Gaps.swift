@@ -66,7 +66,7 @@ extension GuildFeed {
         case .complete(let ready, let next):
             return (ready, ended(slot, next: next))
         case .short(let left):
-            guard !slots[slot].position.isOpen, slots[slot].shortReads < Self.shortReads else {
+            guard slots[slot].shortReads < Self.shortReads else {
                 return gaveUp(slot, left)
             }
             slots[slot].shortReads += 1

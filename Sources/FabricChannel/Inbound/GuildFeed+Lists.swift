@@ -77,7 +77,7 @@ extension GuildFeed {
             listedNow.insert(slot)
             slots[slot].isListed = true
             slots[slot].wasListed = true
-            if slots[slot].isUncertain {
+            if slots[slot].isUncertain, channel.lastSeq != nil {
                 slots[slot].isUncertain = false
                 slots[slot].uncertainThrough = channel.lastSeq
             }
@@ -98,8 +98,8 @@ extension GuildFeed {
         var actions: [Action] = []
         let removed = removeUnlisted(listedNow, &actions)
         guard !isListDoubted else { return actions }
-        for id in restored.keys.sorted() where index[id] == nil { actions.append(.forget(channel: id)) }
         listedAt = guildTime(wall)
+        if !slots.contains(where: { $0.isPresent && $0.notBefore != nil }) { keptListedAt = listedAt }
         restored = [:]
         hasListed = true
         if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
@@ -120,29 +120,36 @@ extension GuildFeed {
     /// them: with a channel its position goes, and nothing tells any more what was missed in it.
     private mutating func removeUnlisted(_ listedNow: Set<Int>, _ actions: inout [Action]) -> Int {
         var missing: [Int] = []
+        var doubted = 0
         for slot in slots.indices where slots[slot].isPresent && !listedNow.contains(slot) {
             if slots[slot].broughtSinceList {
                 // What the socket brings for a channel is evidence against the list.
                 slots[slot].broughtSinceList = false
                 slots[slot].isListed = true
                 slots[slot].isProven = true
+                slots[slot].isDoubted = false
             } else if slots[slot].isProven, !slots[slot].wasListed {
                 // No list ever showed it, and the socket brought it all the same: that it is missing says nothing.
                 continue
             } else if slots[slot].awaitsListing {
                 // The list may have been made before the agent was added; the next one decides.
                 slots[slot].awaitsListing = false
-            } else {
+            } else if slots[slot].isDoubted {
                 missing.append(slot)
+            } else {
+                slots[slot].isDoubted = true
+                doubted += 1
             }
         }
-        let lost = missing.count + restored.keys.count { index[$0] == nil }
-        if lost > 0, !isListDoubted {
-            isListDoubted = true
-            actions.append(.report(.listDoubted(missing: lost)))
-            return 0
+        let unseen = Set(restored.keys.filter { index[$0] == nil })
+        for channel in unseen.intersection(doubtedChannels).sorted() {
+            restored[channel] = nil
+            actions.append(.forget(channel: channel))
         }
-        isListDoubted = false
+        doubted += unseen.subtracting(doubtedChannels).count
+        doubtedChannels = unseen
+        isListDoubted = doubted > 0
+        if isListDoubted { actions.append(.report(.listDoubted(missing: doubted))) }
         for slot in missing {
             actions.append(.forget(channel: slots[slot].id))
             remove(slot)

@@ -101,8 +101,10 @@ struct GuildFeed: Sendable {
     /// A list was believed in this run.
     var hasListed = false
     var listAttempts = 0
-    /// The last list lacked most of the channels; the next one decides.
+    /// The last list lacked channels that the one before had; the next one decides.
     var isListDoubted = false
+    /// Those of them that are only known from before this run.
+    var doubtedChannels: Set<String> = []
     var listsUnderWay = 0
     /// A list is wanted as soon as the one under way is here.
     var wantsList = false
