@@ -19,13 +19,14 @@ import ChannelStore
 /// - Nothing is delivered twice but as `redelivered`. A loss of power may take back everything that the guild can repeat, and
 ///   with it the knowledge that it was delivered, and where the agent began.
 /// - A channel is delivered in order within a run of the process. Not where history failed so long that live messages went
-///   ahead, or did not show what there is; and what is for the record and delivered again may come late.
+///   ahead, or did not show what there is, and not after a claim that was not true; and what is for the record and delivered again may come late.
 /// - What the guild says wakes the agent, does; what history cannot tell only if the event was heard and no crash lost it.
 /// - What another agent says may be held back from waking.
 /// - Every message that the outbox holds is in the log once, or a dead letter. Where the guild does not know the keys, not if
 ///   no position to look from was known or a lie made it too high, the log was cut off, or a turn that sends its texts one by
 ///   one was run again.
-/// - The store holds what the values hold, whenever nothing is under way.
+/// - The store holds what the values hold, whenever nothing is under way, and no delivery id means two messages: after a
+///   restore, a claimed position, or in a channel that the agent left and came into again.
 final class Checks {
     unowned let world: World
     private var messages: [String: SimMessage] = [:]
@@ -69,9 +70,14 @@ final class Checks {
     /// Where this machine's clock tells what the guild's does, messages are due from now on; otherwise from when the store
     /// has a position.
     func joined(_ key: ChannelKey) {
-        let isExact = !world.plan.has(.clockJumps) && !world.plan.has(.clockSkew)
+        let isExact = world.plan.tellsTime || (!world.plan.has(.clockJumps) && !world.plan.has(.clockSkew))
         wasJoined.insert(key)
         dueFrom[key] = isExact && world.store.durable.listedAt[key.guild] != nil ? world.schedule.now : nil
+    }
+
+    /// Delivery ids may mean two messages.
+    var mayShareIDs: Bool {
+        !claimed.isEmpty || !wasLeft.isEmpty || world.guilds.contains { $0.channels.contains { $0.cutBelow != nil } }
     }
 
     /// An event claims a position that may be another message's.
@@ -146,7 +152,9 @@ final class Checks {
         message.deliveries += 1
         let channel = channel(message)
         if message.author == SimGuild.agent { world.fail("\(delivery.id): its own message") }
-        if message.postedAt < 30_000_000, channel.joinedAt == nil, !message.mayBeMissed {
+        if message.postedAt < 30_000_000, channel.joinedAt == nil, !message.mayBeMissed,
+            channel.cutBelow == nil
+        {
             world.fail("\(delivery.id) is from before the first start")
         }
         if isRepeat, !delivery.redelivered, !world.powerWasCut, !message.mayBeMissed, channel.cutBelow == nil {
@@ -159,9 +167,10 @@ final class Checks {
     private func checkOrder(_ delivery: SimDelivery, _ channel: SimChannel) {
         guard let sequence = delivery.sequence else { return }
         defer { lastDelivered[delivery.place] = max(sequence, lastDelivered[delivery.place] ?? .min) }
-        let isRepeatedRecord = delivery.redelivered && !delivery.wake
-        guard let last = lastDelivered[delivery.place], sequence < last, channel.cutBelow == nil, !isRepeatedRecord,
-            !hadGapTrouble.contains(delivery.place), !wasLeft.contains(delivery.place)
+        let isUnordered =
+            delivery.redelivered && !delivery.wake || hadGapTrouble.contains(delivery.place)
+            || wasLeft.contains(delivery.place) || claimed[delivery.place] != nil
+        guard let last = lastDelivered[delivery.place], sequence < last, channel.cutBelow == nil, !isUnordered
         else { return }
         world.fail("\(delivery.id) was delivered after \(last)")
     }
@@ -201,7 +210,7 @@ final class Checks {
 
     /// What the store has, and what the values hold.
     private func compare(_ account: SimAccount) {
-        guard world.store.isIdle, account.commits == 0, account.inbox.isCommitted, !world.mayShareIDs else { return }
+        guard world.store.isIdle, account.commits == 0, account.inbox.isCommitted, !mayShareIDs else { return }
         comparisons += 1
         var kept = account.inbox.kept
         kept.outbox = account.outgoing.kept
@@ -234,7 +243,7 @@ final class Checks {
         order.filter { message in
             guard message.isDue, !message.isGone, !message.mayBeMissed, message.deliveries == 0,
                 !setAside.contains(message.id), let from = dueFrom[key(message)], !isClaimed(message),
-                channel(message).cutBelow == nil || !world.mayShareIDs
+                channel(message).cutBelow == nil || !world.wasCutAndBegunAgain
             else { return false }
             return message.postedAt > from
         }

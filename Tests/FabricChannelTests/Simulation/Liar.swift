@@ -8,7 +8,7 @@ import FabricAPI
 struct Liar {
     unowned let world: World
     private var historyLies: [String: Int] = [:]
-    private var listLies = 0
+    private var listLies: [String: Int] = [:]
     /// History answers nothing at all for a while.
     var historyFailsUntil: Int64 = 0
     var listsFailUntil: Int64 = 0
@@ -19,11 +19,11 @@ struct Liar {
     mutating func list(_ guild: SimGuild) -> [ListedChannel]? {
         if world.schedule.now < listsFailUntil { return nil }
         var channels = guild.list()
-        guard world.isHit(.lyingLists, 0.2), listLies < 1, !channels.isEmpty else {
-            listLies = 0
+        guard world.isHit(.lyingLists, 0.2), listLies[guild.id, default: 0] < 1, !channels.isEmpty else {
+            listLies[guild.id] = 0
             return channels
         }
-        listLies += 1
+        listLies[guild.id, default: 0] += 1
         let at = world.schedule.random.below(channels.count)
         // What the first list says of a channel is where the agent begins: nothing could tell that it is not so.
         let isFirst = world.store.durable.listedAt[guild.id] == nil

@@ -26,6 +26,8 @@ struct Plan {
     var firstSequence: Int64 = 0
     var answersJoins = true
     var honoursKeys = true
+    /// Its answers have a date.
+    var tellsTime = true
     var coalesces = true
     var syncPeriod = 60.0
     var catchUp: Int64 = 1_000_000
@@ -47,6 +49,7 @@ struct Plan {
         firstSequence = random.chance(0.5) ? 1 : 0
         answersJoins = random.chance(0.7)
         honoursKeys = random.chance(0.6)
+        tellsTime = random.chance(0.8)
         coalesces = random.chance(0.7)
         syncPeriod = random.pick([20, 60])
         agentTime = random.pick([0.1, 5, 60])

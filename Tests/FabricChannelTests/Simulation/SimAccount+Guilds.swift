@@ -131,14 +131,16 @@ extension SimAccount {
         let failed = { [self] (failure: GuildFeed.ListFailure) in
             handle(.listFailed(number, failure, purpose, epoch: epoch))
         }
+        var date: Double?
         ask(link.guild, retriesToken: purpose != .proof) {
-            self.world.liar.list(link.guild)
+            if self.world.plan.tellsTime { date = link.guild.clock.rounded(.down) }
+            return self.world.liar.list(link.guild)
         } _: { [self] (answer: Result<[ListedChannel]?, SimTrouble>) in
             switch answer {
             case .success(.some(let channels)):
                 guard links[number] === link else { return }
                 world.trace("list \(purpose) \(channels.map { "\($0.id):\($0.lastSeq ?? -9)" })")
-                handle(.listed(number, channels, purpose, epoch: epoch))
+                handle(.listed(number, channels, purpose, epoch: epoch, date: date))
             case .success(.none): failed(.passing("500"))
             case .failure(.refusedToken): failed(.refused("401"))
             case .failure(let trouble): failed(.passing("\(trouble)"))

@@ -49,6 +49,8 @@ extension SimAccount {
         guard let entry = outgoing.outbox.entry(id), let floor = entry.floor, world.mutant != .readBackSkipped else {
             return handle(.notFound(id))
         }
+        // As `Account` waits for its session.
+        guard !inbox.user.isEmpty else { return after(0.1) { [self] in readBack(id) } }
         guard let guild = world.guilds.first(where: { $0.id == entry.key.guild }) else { return }
         readBack(entry, guild, floor: floor, pages: 5)
     }

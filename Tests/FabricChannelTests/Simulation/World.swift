@@ -54,7 +54,7 @@ final class World {
     }
 
     /// A log went back, and the process, or the instance of the module, is another one since.
-    var mayShareIDs: Bool { changes > 0 && guilds.contains { $0.channels.contains { $0.cutBelow != nil } } }
+    var wasCutAndBegunAgain: Bool { changes > 0 && guilds.contains { $0.channels.contains { $0.cutBelow != nil } } }
 
     func trace(_ text: @autoclosure () -> String) {
         if isTracing { lines.append("\(schedule.seconds) \(text())") }
