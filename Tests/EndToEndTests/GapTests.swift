@@ -115,7 +115,7 @@ struct GapTests {
             let limits = await world.sim.requests.compactMap { request in
                 request.target.split(separator: "&").first { $0.contains("limit=") }?.split(separator: "=").last
             }
-            #expect(limits == ["200", "25", "3", "3"])
+            #expect(limits == ["200", "25", "3", "200"])
         }
     }
 }

@@ -85,7 +85,7 @@ extension Account {
                         patience: patience)
                 }
             } catch let error as FabricError
-                where (error.isTooLarge || error.kind == .refused(status: 413)) && limit > 1
+                where error.isTooLarge && limit > 1
             {
                 limit /= 8
             }

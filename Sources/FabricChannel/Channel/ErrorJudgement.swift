@@ -19,7 +19,12 @@ extension FabricError {
         }
     }
 
-    var isTooLarge: Bool { if case .tooLarge = kind { true } else { false } }
+    var isTooLarge: Bool {
+        switch kind {
+        case .tooLarge, .rejected(status: 413, code: _): true
+        default: false
+        }
+    }
 }
 
 extension SessionError {

@@ -11,7 +11,10 @@ extension GuildFeed {
         listsUnderWay = max(0, listsUnderWay - 1)
         listAttempts = 0
         retryPurpose = nil
-        if let date { clockOffset = date - wall }
+        if let date {
+            clockOffset = date - wall
+            knowsClock = true
+        }
         var actions: [Action] = []
         let channels = plausible(channels, &actions)
         actions += update(with: channels, wall: wall)

@@ -96,6 +96,7 @@ struct GuildFeed: Sendable {
     var clockOffset: Double = 0
     /// The same as it is kept: not while the beginning of a channel is looked for, which is the time of the list before.
     var keptListedAt: Double?
+    var knowsClock = false
     /// The newest creation time among the channels listed so far, by the guild's clock.
     var newestChannel = -Double.infinity
     /// A list was believed in this run.
@@ -143,7 +144,8 @@ struct GuildFeed: Sendable {
 
     /// The creation time of the newest message that is known to have been taken in, by the guild's clock.
     func newest(_ slot: Int) -> Double? {
-        slots[slot].newest.seconds ?? (slots[slot].storedBefore ? listedBefore : nil)
+        // A backup is older than the last list that was seen; only the guild's own clock can say so.
+        slots[slot].newest.seconds ?? (slots[slot].storedBefore && knowsClock ? listedBefore : nil)
     }
 
     /// The guild's time, when this machine's is `wall`.
