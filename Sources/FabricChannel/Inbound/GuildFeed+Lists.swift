@@ -93,8 +93,10 @@ extension GuildFeed {
                 if let head = channel.lastSeq { slots[slot].position.begin(at: head) }
             } else {
                 let isNew = newestBefore > -.infinity && channel.createdAt.map { $0 > newestBefore } ?? false
-                // Both are the guild's times; the margin covers the whole seconds that HTTP has, and a list on its way.
-                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - 2 }
+                // Both are the guild's times; the margin covers the whole seconds that HTTP has and a list on its way, or,
+                // where the guild tells no time, a clock that is a little ahead of the guild's.
+                let margin: Double = knowsClock ? 2 : 5
+                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - margin }
                 slots[slot].beginWhereWeCameIn()
             }
         }
