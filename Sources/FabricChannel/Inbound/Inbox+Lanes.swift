@@ -9,6 +9,11 @@ extension Inbox {
         guard !isDraining, guilds[guild].feed.slots[slot].isListed else { return }
         while let (message, isStored) = guilds[guild].feed.slots[slot].lane.next() {
             if message.wake {
+                // The agent left the channel and came back: the lane from before works at it already.
+                guard turns[message.id] == nil else {
+                    guilds[guild].duplicates &+= 1
+                    continue
+                }
                 begin(message, guild, slot, &actions)
             } else {
                 actions.append(.deliverRecord(guild, slot: slot, message, isStored: isStored))
