@@ -291,7 +291,7 @@ final class SimAccount {
         for link in links.values { link.silence() }
         guard drain > 0 else { return end(done) }
         handle(Inbox.Event.drain)
-        waitUntil(drain, { [self] in inbox.isQuiet && outgoing.isQuiet }) { [self] in end(done) }
+        waitUntil(drain, { [self] in inbox.isQuiet && outgoing.isQuiet }, then: { [self] in end(done) })
     }
 
     private func end(_ done: @escaping () -> Void) {
@@ -303,15 +303,17 @@ final class SimAccount {
         let left = answers
         answers = [:]
         for (_, completion) in left.sorted(by: { $0.key < $1.key }) { completion(.notNow) }
-        waitUntil(2, { [self] in commits == 0 }) { [self] in
-            isDead = true
-            done()
-        }
+        waitUntil(
+            2, { [self] in commits == 0 },
+            then: { [self] in
+                isDead = true
+                done()
+            })
     }
 
-    private func waitUntil(_ limit: Double, _ isTrue: @escaping () -> Bool, _ body: @escaping () -> Void) {
+    private func waitUntil(_ limit: Double, _ isTrue: @escaping () -> Bool, then body: @escaping () -> Void) {
         if isTrue() || limit <= 0 { return body() }
-        world.schedule.after(0.1) { [self] in if !isDead { waitUntil(limit - 0.1, isTrue, body) } }
+        world.schedule.after(0.1) { [self] in if !isDead { waitUntil(limit - 0.1, isTrue, then: body) } }
     }
 }
 

@@ -15,7 +15,7 @@ import Testing
         let environment = ProcessInfo.processInfo.environment
         let first = environment["SIMULATE_SEED"].flatMap { UInt64($0) } ?? 1
         let count = environment["SIMULATE_SEEDS"].flatMap { UInt64($0) } ?? 1
-        let mutant = environment["SIMULATE_MUTANT"].flatMap { Mutant(rawValue: $0) }
+        let mutant = try environment["SIMULATE_MUTANT"].map { try #require(Mutant(rawValue: $0)) }
         #expect(await Simulation.runAndPrint(first: first, count: max(1, count), mutant: mutant))
     }
 }

@@ -56,6 +56,8 @@ final class World {
     /// A log went back, and the process, or the instance of the module, is another one since.
     var wasCutAndBegunAgain: Bool { changes > 0 && guilds.contains { $0.channels.contains { $0.cutBelow != nil } } }
 
+    var hasBegunAgain: Bool { changes > 0 }
+
     func trace(_ text: @autoclosure () -> String) {
         if isTracing { lines.append("\(schedule.seconds) \(text())") }
     }
