@@ -1,9 +1,11 @@
+import Foundation
 import Testing
 
 @testable import FabricChannel
 
-/// That the simulation can fail: each mechanism is broken in turn, and the first seeds that notice it are printed.
-@Suite struct MutantTests {
+/// That the simulation can fail: each mechanism is broken in turn, and the first seeds that notice it are printed. It takes
+/// minutes: SIMULATE_MUTANTS=1 ./setup test --filter MutantTests
+@Suite(.enabled(if: ProcessInfo.processInfo.environment["SIMULATE_MUTANTS"] != nil)) struct MutantTests {
     @Test(arguments: Mutant.allCases) func isCaught(_ mutant: Mutant) async {
         var caught: [UInt64] = []
         var next: UInt64 = 1

@@ -6,7 +6,7 @@ import Foundation
 enum Simulation {
     /// How many seeds the suite plays: as many as take some twenty seconds of both processors.
     #if DEBUG
-        static let seeds: UInt64 = 3000
+        static let seeds: UInt64 = 300
     #else
         static let seeds: UInt64 = 10000
     #endif
