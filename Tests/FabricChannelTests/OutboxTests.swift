@@ -106,6 +106,8 @@ import Testing
         outbox.accept(id: "1", key: key, text: "a", media: [], replyTo: nil, floor: nil)
         #expect(outbox.wake(now: now) == [])
         #expect(outbox.keep("1").count == 1)
+        #expect(outbox.wake(now: now) == [], "given to the store is not stored")
+        outbox.stored("1")
         #expect(outbox.wake(now: now) == [.post(id: "1")])
     }
 }
