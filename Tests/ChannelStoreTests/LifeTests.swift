@@ -43,7 +43,8 @@ import Testing
         await #expect(throws: StoreError.self) { _ = try await again.load("a") }
         // One that nobody closed ends too.
         var forgotten: SQLiteChannelStore? = scene.store()
-        forgotten?.move(5)
+        // Written, so that its thread and its file are there before they are waited to be gone.
+        await forgotten?.write([.cursor(general, sequence: 5)])
         forgotten = nil
         let isGone = await eventually {
             (try? threads().isEmpty) == true && (try? descriptors(of: scene).isEmpty) == true
