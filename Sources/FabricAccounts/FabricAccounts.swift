@@ -5,7 +5,7 @@ public struct FabricAccount: Sendable, Equatable {
     public var accountId: String
     public var enabled: Bool
     public var configured: Bool
-    public var credential: ChannelInspection.Credential
+    public var credential: SetupInspection.Credential
     /// Where to fetch the key; nil unless `configured`.
     public var apiKey: SecretSource?
     /// The source in words.
@@ -51,11 +51,11 @@ public struct FabricAccounts: Sendable, Equatable {
     public subscript(_ accountId: String) -> FabricAccount? { accounts.first { $0.accountId == accountId } }
 
     /// The decision as it is shown.
-    public var inspection: ChannelInspection {
-        ChannelInspection(
+    public var inspection: SetupInspection {
+        SetupInspection(
             configured: configured, reason: reason,
             accounts: accounts.map {
-                ChannelInspection.Account(
+                SetupInspection.Account(
                     accountId: $0.accountId, enabled: $0.enabled, configured: $0.configured, credential: $0.credential,
                     source: $0.source, reason: $0.reason)
             })
@@ -154,7 +154,7 @@ private struct Judge {
         return nil
     }
 
-    private func availability(_ key: SecretSource) -> (ChannelInspection.Credential, String) {
+    private func availability(_ key: SecretSource) -> (SetupInspection.Credential, String) {
         switch key {
         case .inline: return (.available, "")
         case .environment(let name):

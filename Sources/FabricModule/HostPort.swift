@@ -2,7 +2,7 @@ import FabricChannel
 import GatewayABI
 import Synchronization
 
-/// The host's function table, as the channel's gateway.
+/// The host's function table, as the plugin's gateway.
 final class HostPort: GatewayPort {
     // The table is plain data that never changes; the header says that its functions may be called from any thread.
     private nonisolated(unsafe) let host: gateway_host
@@ -28,7 +28,7 @@ final class HostPort: GatewayPort {
         status.withGatewayBytes { host.account_changed(host.context, $0) }
     }
 
-    func complete(_ request: UInt64, _ result: ChannelResult) {
+    func complete(_ request: UInt64, _ result: RequestResult) {
         guard isOpen.load(ordering: .sequentiallyConsistent) else { return }
         let code =
             switch result.code {

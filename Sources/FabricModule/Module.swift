@@ -3,7 +3,7 @@ import FabricVersion
 import GatewayABI
 import Logging
 
-/// The one exported symbol: opens an instance of the channel for a host.
+/// The one exported symbol: opens an instance of the plugin for a host.
 // The header names it, and its parameters.
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
@@ -47,14 +47,14 @@ public func gateway_channel_open(
         gateway_copy_table(out, place, &functions, MemoryLayout<gateway_channel>.size)
         return Int32(GATEWAY_OK)
     } catch {
-        return refuse("the channel cannot start: \(error)")
+        return refuse("the plugin cannot start: \(error)")
     }
 }
 
 /// What stands behind the table's instance pointer.
 final class ModuleInstance: Sendable {
     let port: HostPort
-    let channel: FabricChannel
+    let plugin: PluginInstance
     /// The id and the version, for as long as the host may read them.
     private let names: CStrings
 
@@ -63,7 +63,7 @@ final class ModuleInstance: Sendable {
         let port = port
         let logger = Logger(label: "fabric") { _ in HostLogHandler(port: port) }
         let version = String(cString: fabric_plugin_version())
-        channel = try FabricChannel(gateway: port, logger: logger, version: version)
+        plugin = try PluginInstance(gateway: port, logger: logger, version: version)
         names = CStrings(["fabric", version])
     }
 
@@ -82,7 +82,7 @@ final class ModuleInstance: Sendable {
     }
 
     private typealias Handler =
-        @Sendable (isolated FabricChannel, [UInt8], @escaping @Sendable (ChannelResult) -> Void) -> Void
+        @Sendable (isolated PluginInstance, [UInt8], @escaping @Sendable (RequestResult) -> Void) -> Void
 
     private static func request(
         _ pointer: UnsafeMutableRawPointer?, _ number: UInt64, _ bytes: gateway_bytes, _ handler: @escaping Handler
@@ -90,7 +90,7 @@ final class ModuleInstance: Sendable {
         guard let instance = of(pointer) else { return }
         let text = Array(UnsafeBufferPointer(start: bytes.data, count: bytes.data == nil ? 0 : bytes.count))
         let port = instance.port
-        instance.channel.request(
+        instance.plugin.request(
             handler, text, completion: { port.complete(number, $0) })
     }
 
@@ -104,13 +104,13 @@ final class ModuleInstance: Sendable {
         default: return
         }
         let bytes = UnsafeBufferPointer(start: delivery.data, count: delivery.data == nil ? 0 : delivery.count)
-        instance.channel.settle(String(decoding: bytes, as: UTF8.self), settled)
+        instance.plugin.settle(String(decoding: bytes, as: UTF8.self), settled)
     }
 
     private static func shutdown(_ pointer: UnsafeMutableRawPointer?) {
         guard let pointer else { return }
         let instance = Unmanaged<ModuleInstance>.fromOpaque(pointer).takeRetainedValue()
-        instance.channel.shutdown()
+        instance.plugin.shutdown()
         instance.port.close()
     }
 

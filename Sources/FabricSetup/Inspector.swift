@@ -60,7 +60,7 @@ public struct Inspector {
     }
 
     /// The module's inspection as programs read it, with `probe` added to probed accounts.
-    static func json(_ inspection: ChannelInspection, _ probes: [String: JSONValue]) -> String {
+    static func json(_ inspection: SetupInspection, _ probes: [String: JSONValue]) -> String {
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("channel")
@@ -96,7 +96,7 @@ public struct Inspector {
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
-    private func show(_ inspection: ChannelInspection, _ probes: [String: Probes.Outcome]) {
+    private func show(_ inspection: SetupInspection, _ probes: [String: Probes.Outcome]) {
         let palette = world.palette
         let verdict = inspection.configured ? palette.good("configured") : palette.warning("not configured")
         world.say("\(palette.strong("fabric")): \(verdict) (\(inspection.reason))")

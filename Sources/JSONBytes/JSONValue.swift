@@ -131,10 +131,13 @@ public enum JSONValue: Sendable, Equatable {
         return value
     }
 
-    /// The number, if this is a whole one.
+    /// The number, if this is a whole one, however it was written.
     public var int: Int64? {
-        guard case .int(let value) = self else { return nil }
-        return value
+        switch self {
+        case .int(let value): value
+        case .double(let value): Int64(exactly: value)
+        default: nil
+        }
     }
 
     /// The number, if this is one.

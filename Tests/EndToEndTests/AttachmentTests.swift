@@ -27,7 +27,7 @@ import Testing
             let folder = (path as NSString).deletingLastPathComponent
             let mode = try FileManager.default.attributesOfItem(atPath: folder)[.posixPermissions] as? Int
             #expect(mode == 0o700)
-            world.channel.settle(delivery.id, .finished)
+            world.plugin.settle(delivery.id, .finished)
             _ = try await world.status()
             #expect(!FileManager.default.fileExists(atPath: folder))
         }

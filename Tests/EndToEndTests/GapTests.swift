@@ -94,7 +94,7 @@ struct GapTests {
             // Slow: nothing is answered before everything was pushed.
             try await world.status("a full lane") { $0["waiting"]?.int ?? 0 >= 2000 }
             world.settleAll()
-            world.channel.settle(first.id, .finished)
+            world.plugin.settle(first.id, .finished)
             _ = try await world.gateway.delivery("the last", timeout: .seconds(60)) { $0.text == "4999" }
             #expect(world.gateway.deliveries.map(\.text) == (0..<5000).map(String.init))
             let status = try await world.status("agent").first ?? .null

@@ -6,7 +6,8 @@ import Testing
 
 /// Moving an account from one instance to another in the same process: what a module reload does.
 @Suite(.serialized) struct HandoverTests {
-    private func move(_ account: String, in world: World, from old: FabricChannel, to new: FabricChannel) async throws {
+    private func move(_ account: String, in world: World, from old: PluginInstance, to new: PluginInstance) async throws
+    {
         let stopped = try await world.stop(account, handover: true, on: old)
         let handover = try #require(stopped["handover"])
         try await world.start(account, handover: handover, on: new)
@@ -14,10 +15,10 @@ import Testing
 
     /// Echoes through the instance that has the account; while it moves, answers wait, as a gateway's do.
     private final class GatedEcho: Sendable {
-        private let state: Locked<(target: FabricChannel?, waiting: [TestGateway.Delivery])>
+        private let state: Locked<(target: PluginInstance?, waiting: [TestGateway.Delivery])>
 
         init(_ world: World) {
-            state = Locked((world.channel, []))
+            state = Locked((world.plugin, []))
             world.gateway.onWake.withLock { hook in
                 hook = { [self] delivery in
                     state.withLock { state in
@@ -33,14 +34,14 @@ import Testing
 
         func close() { state.withLock { $0.target = nil } }
 
-        func open(on target: FabricChannel) {
+        func open(on target: PluginInstance) {
             state.withLock { state in
                 for delivery in state.waiting { Self.answer(delivery, on: target) }
                 state = (target, [])
             }
         }
 
-        private static func answer(_ delivery: TestGateway.Delivery, on target: FabricChannel) {
+        private static func answer(_ delivery: TestGateway.Delivery, on target: PluginInstance) {
             let reply: JSONValue = [
                 "account": .string(delivery.account), "to": .string(delivery.to),
                 "text": .string("echo: \(delivery.text)"), "delivery": .string(delivery.id),
@@ -54,8 +55,8 @@ import Testing
         try await withWorld { world in
             let scene = try await world.scene()
             let echo = GatedEcho(world)
-            var current = world.channel
-            var instances: [FabricChannel] = []
+            var current = world.plugin
+            var instances: [PluginInstance] = []
             for round in 0..<5 {
                 for number in 0..<10 {
                     try await world.sim.post(
@@ -90,7 +91,7 @@ import Testing
             let delivery = try await world.gateway.delivery("long") { $0.text == "long" }
             let next = try world.secondInstance()
             try await world.configure([:], accounts: ["agent": scene.agent.apiKey], on: next)
-            try await move("agent", in: world, from: world.channel, to: next)
+            try await move("agent", in: world, from: world.plugin, to: next)
             try await world.sim.waitForSockets(user: scene.agent.id, joined: scene.channel.id)
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "behind")
             async let sent = world.send(
@@ -116,7 +117,7 @@ import Testing
             try await world.start("agent")
             let second = try await world.gateway.delivery("unsettled again") { $0.redelivered }
             #expect(second.id == first.id && second.text == "unsettled")
-            world.channel.settle(second.id, .finished)
+            world.plugin.settle(second.id, .finished)
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "next")
             let next = try await world.gateway.delivery("next") { $0.text == "next" }
             #expect(!next.redelivered)
@@ -141,7 +142,7 @@ import Testing
             _ = try await world.gateway.delivery("the question again") { $0.redelivered }
             let second = await world.send(reply)
             #expect(second.0 == .ok && second.1["messageId"] == first.1["messageId"])
-            world.channel.settle(delivery.id, .finished)
+            world.plugin.settle(delivery.id, .finished)
             let answers = await world.sim.history(scene.channel.id).filter { $0.author == scene.agent.id }
             #expect(answers.map(\.content) == ["the answer"])
         }
@@ -152,8 +153,8 @@ import Testing
     @Test func aTurnThatEndsWhileItMovesHoldsUpNothing() async throws {
         try await withWorld { world in
             let scene = try await world.scene()
-            var current = world.channel
-            var instances: [FabricChannel] = []
+            var current = world.plugin
+            var instances: [PluginInstance] = []
             for round in 0..<20 {
                 try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "\(round)")
                 let delivery = try await world.gateway.delivery("\(round)") { $0.text == "\(round)" }

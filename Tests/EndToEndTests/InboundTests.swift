@@ -81,7 +81,7 @@ import Testing
             try await world.sim.post(as: scene.human.id, in: other.id, content: "elsewhere")
             _ = try await world.gateway.delivery("elsewhere") { $0.text == "elsewhere" }
             #expect(!world.gateway.deliveries.contains { $0.text == "two" })
-            world.channel.settle(one.id, .finished)
+            world.plugin.settle(one.id, .finished)
             _ = try await world.gateway.delivery("two") { $0.text == "two" }
         }
     }
@@ -171,7 +171,7 @@ import Testing
             let scene = try await world.scene(type: type)
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "what do you think?")
             let delivery = try await world.gateway.delivery("the turn") { $0.wake }
-            world.channel.settle(delivery.id, .finished)
+            world.plugin.settle(delivery.id, .finished)
             let request = try await world.sim.wait(for: "a post of the agent's") { sim in
                 sim.requests.first { $0.method == "POST" && $0.user == scene.agent.id && $0.status == 201 }
             }
@@ -188,7 +188,7 @@ import Testing
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "next")
             let hung = try await world.gateway.delivery("hangs") { $0.text == "hangs" }
             _ = try await world.gateway.delivery("next") { $0.text == "next" }
-            world.channel.settle(hung.id, .finished)
+            world.plugin.settle(hung.id, .finished)
             #expect(world.gateway.deliveries.count == 2)
         }
     }

@@ -6,7 +6,7 @@ import Testing
 
 /// Starting, stopping, bad configuration, many accounts.
 @Suite(.serialized) struct LifeTests {
-    private func raw(_ world: World, _ settings: JSONValue) async -> (ChannelResult.Code, JSONValue) {
+    private func raw(_ world: World, _ settings: JSONValue) async -> (RequestResult.Code, JSONValue) {
         let request: JSONValue = [
             "file": "/etc/gateway.json", "keyPath": "channels.fabric", "directory": .string(world.directory),
             "stateDirectory": .string(world.directory), "settings": settings,

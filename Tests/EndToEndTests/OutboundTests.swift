@@ -102,7 +102,7 @@ import Testing
                 "account": "agent", "to": .string(delivery.to), "text": "two", "delivery": .string(delivery.id),
             ])
             _ = try await world.status("agent")
-            world.channel.settle(delivery.id, .finished)
+            world.plugin.settle(delivery.id, .finished)
             let results = await [first, second]
             #expect(results.allSatisfy { $0.0 == .ok })
             #expect(results[0].1["messageId"] == results[1].1["messageId"])

@@ -54,7 +54,7 @@ struct RestoredGuildTests {
             try await posts(world, scene, 1...3)
             for number in 1...3 {
                 let delivery = try await world.gateway.delivery("m\(number)") { $0.text == "m\(number)" }
-                world.channel.settle(delivery.id, .finished)
+                world.plugin.settle(delivery.id, .finished)
             }
             world.settleAll()
             await world.sim.sendRaw(World.event(scene.channel, from: scene.human, seq: "600", content: "lie"))

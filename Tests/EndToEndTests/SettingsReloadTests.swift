@@ -84,8 +84,8 @@ struct SettingsReloadTests {
                 "stateDirectory": .string(world.directory), "settings": section, "trial": .bool(isTrial),
             ]
             for _ in 0..<3 {
-                let result: ChannelResult = await withCheckedContinuation { done in
-                    world.channel.request({ $0.configure($1, completion: $2) }, request.serialized) {
+                let result: RequestResult = await withCheckedContinuation { done in
+                    world.plugin.request({ $0.configure($1, completion: $2) }, request.serialized) {
                         done.resume(returning: $0)
                     }
                 }

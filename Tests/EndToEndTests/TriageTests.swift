@@ -23,7 +23,7 @@ import Testing
             #expect(Set(heard) == ["duty live", "room live"])
             let delivery = try #require(world.gateway.deliveries.first { $0.text == "duty live" })
             #expect(delivery.wake && delivery.json["conversation"]?["xType"]?.string == "triage")
-            world.channel.settle(delivery.id, .finished)
+            world.plugin.settle(delivery.id, .finished)
 
             try await world.sim.stopGuild(World.guild)
             try await say("missed")

@@ -96,7 +96,7 @@ struct TroubleTests {
             answer["delivery"] = .string(delivery.id)
             async let sent = world.send(.object(answer))
             _ = try await world.status("agent")
-            world.channel.settle(delivery.id, .finished)
+            world.plugin.settle(delivery.id, .finished)
             try await world.status("the waiting answer") {
                 $0["outbox"]?.int == 1 && problem($0).contains(World.guild) && $0["deadLetters"]?.int == 0
             }

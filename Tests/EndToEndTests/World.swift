@@ -3,30 +3,30 @@ import FabricSimulator
 import Foundation
 import JSONBytes
 
-/// A simulator, a channel instance and a gateway in one process: what most tests play on.
+/// A simulator, an instance of the plugin and a gateway in one process: what most tests play on.
 final class World: Sendable {
     static let guild = "sim-guild-1"
 
     let sim: FabricSimulator
     let gateway = TestGateway()
     let log = LogMemory()
-    let channel: FabricChannel
+    let plugin: PluginInstance
     let directory: String
 
     init(_ configuration: FabricSimulator.Configuration = .init(guilds: [World.guild])) async throws {
         sim = try await FabricSimulator.start(configuration)
         directory = NSTemporaryDirectory() + "fabric-test-\(UUID().uuidString.lowercased())"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        channel = try FabricChannel(gateway: gateway, logger: log.logger, version: "test")
+        plugin = try PluginInstance(gateway: gateway, logger: log.logger, version: "test")
     }
 
-    /// A second instance of the channel beside the first, with the same gateway.
-    func secondInstance() throws -> FabricChannel {
-        try FabricChannel(gateway: gateway, logger: log.logger, version: "second")
+    /// A second instance of the plugin beside the first, with the same gateway.
+    func secondInstance() throws -> PluginInstance {
+        try PluginInstance(gateway: gateway, logger: log.logger, version: "second")
     }
 
     func close() async {
-        await Self.blocking { self.channel.shutdown() }
+        await Self.blocking { self.plugin.shutdown() }
         await sim.stop()
         try? FileManager.default.removeItem(atPath: directory)
     }
@@ -44,20 +44,20 @@ final class World: Sendable {
     // MARK: Requests
 
     typealias Handler =
-        @Sendable (isolated FabricChannel, [UInt8], @escaping @Sendable (ChannelResult) -> Void) -> Void
+        @Sendable (isolated PluginInstance, [UInt8], @escaping @Sendable (RequestResult) -> Void) -> Void
 
-    func ask(_ channel: FabricChannel? = nil, _ handler: @escaping Handler, _ json: JSONValue) async -> (
-        code: ChannelResult.Code, json: JSONValue
+    func ask(_ instance: PluginInstance? = nil, _ handler: @escaping Handler, _ json: JSONValue) async -> (
+        code: RequestResult.Code, json: JSONValue
     ) {
         let result = await withCheckedContinuation { done in
-            (channel ?? self.channel).request(handler, json.serialized) { done.resume(returning: $0) }
+            (instance ?? self.plugin).request(handler, json.serialized) { done.resume(returning: $0) }
         }
         return (result.code, (try? JSONValue(parsing: result.json)) ?? .null)
     }
 
     @discardableResult
     func configure(
-        _ settings: [String: JSONValue], accounts: [String: String], on channel: FabricChannel? = nil
+        _ settings: [String: JSONValue], accounts: [String: String], on instance: PluginInstance? = nil
     ) async throws -> JSONValue {
         var section = settings
         section["centerApiBase"] = section["centerApiBase"] ?? .string(sim.centerBase)
@@ -66,31 +66,31 @@ final class World: Sendable {
             "channel": "fabric", "file": "gateway.json", "keyPath": "channels.fabric",
             "directory": .string(directory), "stateDirectory": .string(directory), "settings": .object(section),
         ]
-        let (code, json) = await ask(channel, { $0.configure($1, completion: $2) }, request)
+        let (code, json) = await ask(instance, { $0.configure($1, completion: $2) }, request)
         guard code == .ok else { throw TestFailure("configure: \(String(decoding: json.serialized, as: UTF8.self))") }
         return json
     }
 
-    func start(_ account: String, handover: JSONValue? = nil, on channel: FabricChannel? = nil) async throws {
+    func start(_ account: String, handover: JSONValue? = nil, on instance: PluginInstance? = nil) async throws {
         var request: [String: JSONValue] = ["accountId": .string(account)]
         request["handover"] = handover
-        let (code, json) = await ask(channel, { $0.startAccount($1, completion: $2) }, .object(request))
+        let (code, json) = await ask(instance, { $0.startAccount($1, completion: $2) }, .object(request))
         guard code == .ok else { throw TestFailure("start: \(String(decoding: json.serialized, as: UTF8.self))") }
     }
 
     @discardableResult
     func stop(
-        _ account: String, drain: Double = 0, handover: Bool = false, on channel: FabricChannel? = nil
+        _ account: String, drain: Double = 0, handover: Bool = false, on instance: PluginInstance? = nil
     ) async throws -> JSONValue {
         let (code, json) = await ask(
-            channel, { $0.stopAccount($1, completion: $2) },
+            instance, { $0.stopAccount($1, completion: $2) },
             ["accountId": .string(account), "drainSeconds": .double(drain), "handover": .bool(handover)])
         guard code == .ok else { throw TestFailure("stop: \(String(decoding: json.serialized, as: UTF8.self))") }
         return json
     }
 
-    func send(_ json: JSONValue, on channel: FabricChannel? = nil) async -> (ChannelResult.Code, JSONValue) {
-        await ask(channel, { $0.send($1, completion: $2) }, json)
+    func send(_ json: JSONValue, on instance: PluginInstance? = nil) async -> (RequestResult.Code, JSONValue) {
+        await ask(instance, { $0.send($1, completion: $2) }, json)
     }
 
     func status(_ account: String? = nil) async throws -> [JSONValue] {
@@ -129,8 +129,8 @@ final class World: Sendable {
     }
 
     /// Answers every wake delivery with `echo: <text>`, as the built-in agent does, and settles it.
-    func echo(on channel: FabricChannel? = nil) {
-        let target = channel ?? self.channel
+    func echo(on instance: PluginInstance? = nil) {
+        let target = instance ?? self.plugin
         gateway.onWake.withLock { hook in
             hook = { delivery in
                 let reply: JSONValue = [

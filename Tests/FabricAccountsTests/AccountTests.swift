@@ -193,7 +193,7 @@ let center = "\"centerApiBase\": \"http://localhost:7001/api\""
         var shown = "\(found)"
         dump(found, to: &shown)
         #expect(!shown.contains("fak_secret_"))
-        #expect(try JSONDecoder().decode(ChannelInspection.self, from: Data(text.utf8)) == found.inspection)
+        #expect(try JSONDecoder().decode(SetupInspection.self, from: Data(text.utf8)) == found.inspection)
     }
 
     /// A key that was put into the place of a name is a mistake, and must not be seen.

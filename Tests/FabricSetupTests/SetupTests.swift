@@ -190,7 +190,7 @@ final class Bench: Sendable {
              "b":{"fabricApiKey":{"env":"SURELY_NOT_SET_X"}},"c":{"enabled":false}}}}}
             """)
         #expect(await Inspector(world: bench.world(), file: bench.file).run(json: true, probe: false) == 0)
-        let found = try JSONDecoder().decode(ChannelInspection.self, from: Data(bench.output.utf8))
+        let found = try JSONDecoder().decode(SetupInspection.self, from: Data(bench.output.utf8))
         let configuration = try FabricConfiguration.read(gatewayFile: bench.file)
         #expect(found == FabricAccounts(configuration: configuration).inspection)
         #expect(found.configured && bench.logins.withLock { $0.isEmpty } && !bench.output.contains("SECRET"))

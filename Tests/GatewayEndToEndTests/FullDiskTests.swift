@@ -40,8 +40,8 @@ extension GatewayEndToEnd {
             try fill(filler)
             for number in 0..<40 { try await room.post("full \(number) " + String(repeating: "x", count: 3000)) }
             _ = try await eventually("the status to say it", within: .seconds(60)) {
-                let account = (try? await stage.status())?["accounts"]?.elements?.first
-                let reason = account?["reason"]?.text ?? ""
+                let account = (try? await stage.status())?["accounts"]?.array?.first
+                let reason = account?["reason"]?.string ?? ""
                 return reason.contains("recorded") && account?["connected"]?.bool == false ? true : nil
             }
             unlink(filler)

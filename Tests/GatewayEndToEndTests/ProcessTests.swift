@@ -34,7 +34,7 @@ extension GatewayEndToEnd {
                 let gateway = try await stage.startGateway()
                 try await room.connected()
                 try await room.ask("hello")
-                let account = try #require(try await stage.status()["accounts"]?.elements?.first)
+                let account = try #require(try await stage.status()["accounts"]?.array?.first)
                 let now = WallTime.now()
                 let report = AccountReport(status: account, takenAt: now)
                 let activity = try #require(report.guilds.first?.activityAt, "\(account.line)")

@@ -60,8 +60,8 @@ extension GatewayEndToEnd {
                     let asked = await room.asked
                     let answers = await room.answers
                     let missing = asked.filter { !answers.contains("echo: \($0)") }
-                    let status = (try? await room.stage.status())?["accounts"]?.elements?.first {
-                        $0["accountId"]?.text == room.account
+                    let status = (try? await room.stage.status())?["accounts"]?.array?.first {
+                        $0["accountId"]?.string == room.account
                     }
                     throw TestFailure(
                         "\(room.account) \(room.channel.type): \(asked.count) asked, \(answers.count) answered, missing \(missing); \(status?.line ?? "")"
@@ -170,7 +170,7 @@ extension GatewayEndToEnd {
                     let logins = await stage.sim.counters.logins
                     try await during(rooms, posted) {
                         let answer = try await stage.reload(module: true)
-                        #expect(answer["modules"]?["fabric"]?.text == build)
+                        #expect(answer["modules"]?["fabric"]?.string == build)
                     }
                     before = try await sids(rooms, on: stage, without: after)
                     let more = await stage.sim.counters.logins.filter { logins[$0.key] != $0.value }

@@ -123,9 +123,9 @@ extension GatewayEndToEnd {
                 let second = try await stage.startGateway()
                 try await room.answer("done")
                 let both = turns()
-                #expect(both.map { $0["redelivered"]?.flag } == [false, true])
-                #expect(both.first?["delivery"]?.text == both.last?["delivery"]?.text)
-                #expect(both.map { $0["attempt"]?.integer } == [1, 2])
+                #expect(both.map { $0["redelivered"]?.bool } == [false, true])
+                #expect(both.first?["delivery"]?.string == both.last?["delivery"]?.string)
+                #expect(both.map { $0["attempt"]?.int } == [1, 2])
                 let recent = try await stage.command("status", "--account", "worker", "--recent")
                 #expect(recent.output.contains("redelivered") && recent.output.contains("answered"), "\(recent.output)")
                 #expect(try await stage.stop(second).code == 0)
@@ -146,8 +146,8 @@ extension GatewayEndToEnd {
                 try await room.connected()
                 try await room.post("one")
                 _ = try await eventually("the turn runs") {
-                    let turns = try await stage.status()["accounts"]?.elements?.first?["turns"]
-                    return turns?["running"]?.integer == 1 ? true : nil
+                    let turns = try await stage.status()["accounts"]?.array?.first?["turns"]
+                    return turns?["running"]?.int == 1 ? true : nil
                 }
                 let whole = try String(contentsOfFile: stage.configurationPath, encoding: .utf8)
                 try stage.write(

@@ -104,8 +104,8 @@ extension GatewayEndToEnd {
                     try await room.connected()
                     try await room.sim.stopGuild(Stage.guild)
                     _ = try await eventually("a second attempt") {
-                        let account = try await room.stage.status()["accounts"]?.elements?.first
-                        let attempts = account?["guilds"]?.elements?.first?["reconnectAttempts"]?.integer ?? 0
+                        let account = try await room.stage.status()["accounts"]?.array?.first
+                        let attempts = account?["guilds"]?.array?.first?["reconnectAttempts"]?.int ?? 0
                         return attempts > 1 ? true : nil
                     }
                 }),
@@ -114,8 +114,8 @@ extension GatewayEndToEnd {
                 prepare: { room in await room.sim.stopCenter() },
                 reach: { room in
                     _ = try await eventually("an account that recovers") {
-                        let account = try await room.stage.status()["accounts"]?.elements?.first
-                        return account?["lifecycle"]?.text == "recovering" ? true : nil
+                        let account = try await room.stage.status()["accounts"]?.array?.first
+                        return account?["lifecycle"]?.string == "recovering" ? true : nil
                     }
                 }),
             State(
@@ -123,8 +123,8 @@ extension GatewayEndToEnd {
                 prepare: { room in _ = try await room.sim.rotateKey(of: room.agent.id) },
                 reach: { room in
                     _ = try await eventually("a blocked account") {
-                        let account = try await room.stage.status()["accounts"]?.elements?.first
-                        return account?["lifecycle"]?.text == "blocked" ? true : nil
+                        let account = try await room.stage.status()["accounts"]?.array?.first
+                        return account?["lifecycle"]?.string == "blocked" ? true : nil
                     }
                 }),
             State(

@@ -18,7 +18,7 @@ import Testing
             bench = try TestBench(accounts: ["a": "1", "w": "w" + go], scratch: scratch)
             try await bench.gateway.start()
             for account in ["a", "w"] {
-                try await eventually("\(account) runs") { await bench.account(account)["running"]?.flag == true }
+                try await eventually("\(account) runs") { await bench.account(account)["running"]?.bool == true }
             }
         }
 
@@ -27,7 +27,7 @@ import Testing
             let gateway = bench.gateway
             async let reloaded = gateway.reload(module: true)
             try await eventually("a is on the new one, w on its way") {
-                guard let slots = await gateway.channels["test"]?.slots, let present = slots.present else {
+                guard let slots = await gateway.plugins["test"]?.slots, let present = slots.present else {
                     return false
                 }
                 return present.generation.number == 2 && slots.module(for: "a") === present
@@ -50,7 +50,7 @@ import Testing
     @Test func aCommandAboutAnAccountThatMovesWaitsForIt() async throws {
         let halfway = try await Halfway()
         let letters = try await halfway.meet {
-            try await $0.command("deadLetters.list", channel: nil, ["accountId": "w"])["deadLetters"]?.elements?.count
+            try await $0.command("deadLetters.list", channel: nil, ["accountId": "w"])["deadLetters"]?.array?.count
         }
         #expect(letters == 1)
         await halfway.bench.gateway.stop()
@@ -59,8 +59,8 @@ import Testing
     @Test func aCommandAboutAllDeadLettersMissesNoAccount() async throws {
         let halfway = try await Halfway()
         let letters = try await halfway.meet {
-            try await $0.command("deadLetters.list", channel: nil, [:])["deadLetters"]?.elements?
-                .compactMap { $0["id"]?.text }
+            try await $0.command("deadLetters.list", channel: nil, [:])["deadLetters"]?.array?
+                .compactMap { $0["id"]?.string }
         }
         #expect(letters?.sorted() == ["L-a", "L-w"])
         #expect(try await halfway.bench.journal().contains("start+handover w"))

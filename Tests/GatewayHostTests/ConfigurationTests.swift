@@ -34,7 +34,7 @@ import Testing
             """)
         #expect(configuration.stateDirectory == scratch.path + "/state")
         #expect(configuration.plugins == [.init(id: "fabric", manifest: scratch.path + "/plugin.json", enabled: true)])
-        #expect(configuration.channels["fabric"]?["anything"]?.elements?.count == 2)
+        #expect(configuration.channels["fabric"]?["anything"]?.array?.count == 2)
         #expect(configuration.agents["echo"] == .echo)
         guard case .command(let helper)? = configuration.agents["helper"] else { throw GatewayError("no command") }
         #expect(helper.command == ["/usr/local/bin/answer", "x"] && helper.timeout == .seconds(60))

@@ -33,7 +33,7 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
         #expect(try await blocking { before.tool(file).status(json: false) } == 3)
         #expect(before.complained.contains("no gateway runs here"))
         try await bench.gateway.start()
-        try await eventually("connected") { await bench.account("a")["connected"]?.flag == true }
+        try await eventually("connected") { await bench.account("a")["connected"]?.bool == true }
 
         let facts = try FileManager.default.attributesOfItem(atPath: bench.scratch.path + "/state/gateway.sock")
         #expect(facts[.posixPermissions] as? Int == 0o600)
@@ -43,14 +43,14 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
         #expect(status.printed.contains("all well") && status.printed.contains("test 1.0.0 (load 1)"))
         let json = Output()
         #expect(try await blocking { json.tool(file).status(json: true) } == 0)
-        #expect(try JSONValue(parsing: json.printed)["pid"]?.integer == Int64(getpid()))
+        #expect(try JSONValue(parsing: json.printed)["pid"]?.int == Int64(getpid()))
 
         let send = Output()
         #expect(
             try await blocking {
                 send.tool(file).send(account: "a", to: "test:g/c", text: "hi", media: ["x.png"], replyTo: nil)
             } == 0)
-        #expect(try JSONValue(parsing: send.printed)["messageId"]?.text == "m1")
+        #expect(try JSONValue(parsing: send.printed)["messageId"]?.string == "m1")
         #expect(try await bench.journal().contains("send a test:g/c [hi]  +media"))
         let refused = Output()
         #expect(
@@ -72,14 +72,14 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
         #expect(unknown.complained.contains("unknown command"))
 
         try await bench.tell("block", "a")
-        try await eventually("blocked") { await bench.account("a")["supervision"]?["phase"]?.text == "blocked" }
+        try await eventually("blocked") { await bench.account("a")["supervision"]?["phase"]?.string == "blocked" }
         let problem = Output()
         #expect(try await blocking { problem.tool(file).status(json: false) } == 1)
         #expect(problem.printed.contains("!! a") && problem.printed.contains("blocked: told to block"))
 
         let unblock = Output()
         #expect(try await blocking { unblock.tool(file).unblock(account: "a") } == 0)
-        try await eventually("runs again") { await bench.account("a")["connected"]?.flag == true }
+        try await eventually("runs again") { await bench.account("a")["connected"]?.bool == true }
         #expect(try await blocking { unblock.tool(file).unblock(account: "nobody") } == 1)
 
         let stop = Output()
@@ -140,7 +140,7 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
                 + exchange(["{\"n\":4}\n"], answers: 1)
         }
         #expect(lines.count == 6, "\(lines)")
-        #expect(lines.prefix(3).compactMap { JSONValue.parsed(Array($0.utf8))?["result"]?.integer } == [1, 2, 3])
+        #expect(lines.prefix(3).compactMap { JSONValue.parsed(Array($0.utf8))?["result"]?.int } == [1, 2, 3])
         #expect(lines.dropFirst(3).first?.contains("one JSON object") == true)
         #expect(lines.dropFirst(4).first?.contains("at most") == true)
         #expect(lines.last?.contains("4") == true)
@@ -169,8 +169,8 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
         #expect(human == "00:00:00.000 ERROR   bad\u{FFFD}[31m (4 more times)  k=a\n    b\n")
         let json = GatewayLog(format: .json) { _ in }.line(.init(record: record, repeats: 4), at: 0.5)
         let tree = try JSONValue(parsing: json)
-        #expect(tree["time"]?.text == "1970-01-01T00:00:00.500Z" && tree["repeats"]?.integer == 4)
-        #expect(tree["metadata"]?["k"]?.text == "a\nb")
+        #expect(tree["time"]?.string == "1970-01-01T00:00:00.500Z" && tree["repeats"]?.int == 4)
+        #expect(tree["metadata"]?["k"]?.string == "a\nb")
     }
 
     @Test func timesAreReadInEveryForm() {

@@ -21,7 +21,7 @@ final class SilentEvents: ModuleEvents {
             logger: LogLines().logger())
     }
 
-    func open(_ path: String, generation: UInt64 = 1) async throws(ModuleError) -> ChannelModule {
+    func open(_ path: String, generation: UInt64 = 1) async throws(ModuleError) -> PluginModule {
         try await loader.open(path, id: "test", generation: ModuleGeneration(generation), events: SilentEvents())
     }
 
@@ -66,7 +66,7 @@ final class SilentEvents: ModuleEvents {
         _ = try await first.configure(["settings": ["accounts": ["a": "1"]]])
         // What the first knows is its own.
         await first.shutdown()
-        #expect(try await second.status()["accounts"]?.elements == [])
+        #expect(try await second.status()["accounts"]?.array == [])
         try TestModule.build(["-DTEST_VERSION=\"2.0.0\""], to: path)
         let third = try await open(path, generation: 3)
         #expect(third.version == "2.0.0" && third.copy != second.copy)
@@ -99,11 +99,11 @@ final class SilentEvents: ModuleEvents {
         try handle.truncate(atOffset: 0)
         try handle.write(contentsOf: Data(contentsOf: URL(fileURLWithPath: other)))
         try handle.close()
-        #expect(try await first.status()["version"]?.text == "1.0.0")
+        #expect(try await first.status()["version"]?.string == "1.0.0")
         let second = try await open(path, generation: 2)
         #expect(second.version == "2.0.0")
-        #expect(try await second.status()["version"]?.text == "2.0.0")
-        #expect(try await first.status()["version"]?.text == "1.0.0")
+        #expect(try await second.status()["version"]?.string == "2.0.0")
+        #expect(try await first.status()["version"]?.string == "1.0.0")
         #expect(Files.names(in: scratch.path + "/modules").count == 2)
         #expect(await first.shutdown())
         #expect(await second.shutdown())
@@ -130,7 +130,7 @@ final class SilentEvents: ModuleEvents {
     @Test func aRequestThatIsNeverAnsweredTimesOut() async throws {
         let path = scratch.path + "/module.so"
         try TestModule.build(to: path)
-        var deadlines = ChannelModule.Deadlines()
+        var deadlines = PluginModule.Deadlines()
         deadlines.command = .milliseconds(20)
         let impatient = ModuleLoader(
             directory: try ModuleDirectory(path: scratch.path + "/modules"), deadlines: deadlines,
@@ -182,7 +182,7 @@ final class SilentEvents: ModuleEvents {
         let good = try scratch.write(
             #"{"id":"test","name":"T","version":"1.2","kind":"channel","abiVersion":1,"module":"./m.so","setupEntry":"./s","channels":["test"],"configSchema":{}}"#,
             to: "plugin.json")
-        let manifest = try ChannelManifest(path: good)
+        let manifest = try PluginManifest(path: good)
         #expect(manifest.modulePath == scratch.path + "/m.so" && manifest.setupEntry == scratch.path + "/s")
         for bad in [
             "", "[]", "{}",
@@ -193,9 +193,9 @@ final class SilentEvents: ModuleEvents {
             #"{"id":"a","version":"1","kind":"channel","abiVersion":1,"module":"m","channels":[]}"#,
         ] {
             let path = try scratch.write(bad, to: "bad.json")
-            let error = #expect(throws: ModuleError.self) { try ChannelManifest(path: path) }
+            let error = #expect(throws: ModuleError.self) { try PluginManifest(path: path) }
             #expect(error?.place == path && error?.remedy.isEmpty == false)
         }
-        #expect(throws: ModuleError.self) { try ChannelManifest(path: scratch.path + "/none.json") }
+        #expect(throws: ModuleError.self) { try PluginManifest(path: scratch.path + "/none.json") }
     }
 }

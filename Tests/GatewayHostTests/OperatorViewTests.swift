@@ -29,7 +29,7 @@ import Testing
             ], scratch: scratch)
         try await bench.gateway.start()
         for account in ["a", "b"] {
-            try await eventually("connected") { await bench.account(account)["connected"]?.flag == true }
+            try await eventually("connected") { await bench.account(account)["connected"]?.bool == true }
         }
         #expect(try await tool(bench) { $0.status(json: false) }.code == 0)
         for id in ["d1", "d2", "d3"] {
@@ -43,8 +43,8 @@ import Testing
                 && status.text.contains("3 turns in a row"), "\(status.text)")
         #expect(bench.log.all.count { $0.contains("an agent's turns fail") } == 1, "once, not per turn")
         let turns = await bench.account("a")["turns"]
-        #expect(turns?["failuresInRow"]?.integer == 3 && turns?["total"]?.integer == 3)
-        #expect(turns?["lastErrorAt"]?.text?.hasSuffix("Z") == true)
+        #expect(turns?["failuresInRow"]?.int == 3 && turns?["total"]?.int == 3)
+        #expect(turns?["lastErrorAt"]?.string?.hasSuffix("Z") == true)
 
         let recent = try await tool(bench) { $0.status(json: false, account: "a", recent: true) }
         #expect(recent.code == 1 && recent.text.components(separatedBy: "exit code 3").count == 5, "\(recent.text)")
@@ -54,12 +54,12 @@ import Testing
 
         _ = FileManager.default.createFile(atPath: good, contents: nil)
         _ = try await bench.deliver("d4")
-        try await eventually("well again") { await bench.account("a")["turns"]?["failuresInRow"]?.integer == 0 }
+        try await eventually("well again") { await bench.account("a")["turns"]?["failuresInRow"]?.int == 0 }
         #expect(bench.log.contains("succeed again, after 3 that failed"))
         #expect(try await tool(bench) { $0.status(json: false) }.code == 0)
         let last = try await tool(bench) { $0.status(json: true, account: "a", recent: true) }
-        let outcomes = try JSONValue(parsing: last.text)["accounts"]?.elements?.first?["recent"]?.elements?
-            .compactMap { $0["outcome"]?.text }
+        let outcomes = try JSONValue(parsing: last.text)["accounts"]?.array?.first?["recent"]?.array?
+            .compactMap { $0["outcome"]?.string }
         #expect(outcomes == ["failed", "failed", "failed", "answered"])
         await bench.gateway.stop()
     }
@@ -70,8 +70,8 @@ import Testing
         _ = try await bench.deliver("d1", text: "refuse me")
         try await eventually("refused") {
             let status = await bench.gateway.status(account: "a", recent: true)
-            let turn = status["accounts"]?.elements?.first?["recent"]?.elements?.first
-            return turn?["outcome"]?.text == "not sent" && turn?["reason"]?.text?.contains("channel_closed") == true
+            let turn = status["accounts"]?.array?.first?["recent"]?.array?.first
+            return turn?["outcome"]?.string == "not sent" && turn?["reason"]?.string?.contains("channel_closed") == true
         }
         await bench.gateway.stop()
     }
@@ -106,7 +106,7 @@ import Testing
                 "send a test:g/c [I cannot answer just now.] d1", "send a test:g/c [fine] d3",
                 "send a test:g/c [I cannot answer just now.] d4",
             ])
-        #expect(await bench.account("a")["turns"]?["failuresInRow"]?.integer == 1)
+        #expect(await bench.account("a")["turns"]?["failuresInRow"]?.int == 1)
         await bench.gateway.stop()
     }
 
@@ -114,16 +114,16 @@ import Testing
         let bench = try TestBench(accounts: ["a": "1", "b": "1", "s": "s"])
         try await bench.gateway.start()
         for account in ["a", "b"] {
-            try await eventually("runs") { await bench.account(account)["running"]?.flag == true }
+            try await eventually("runs") { await bench.account(account)["running"]?.bool == true }
             try await bench.tell("block", account)
             try await eventually("blocked") {
-                await bench.account(account)["supervision"]?["phase"]?.text == "blocked"
+                await bench.account(account)["supervision"]?["phase"]?.string == "blocked"
             }
         }
         let unblocked = try await tool(bench) { $0.unblockAll() }
         #expect(unblocked.code == 0 && unblocked.text == "tried again: a, b, s\n", "\(unblocked)")
         for account in ["a", "b"] {
-            try await eventually("runs again") { await bench.account(account)["connected"]?.flag == true }
+            try await eventually("runs again") { await bench.account(account)["connected"]?.bool == true }
         }
         await bench.gateway.stop()
     }
@@ -196,7 +196,7 @@ import Testing
         #expect(
             refused.errors.contains("agents.a.command: the command /nowhere/at-all does not exist")
                 && refused.errors.contains("chmod +x /etc/passwd"), "\(refused.errors)")
-        #expect(await bench.account("a")["running"]?.flag == true, "nothing changed")
+        #expect(await bench.account("a")["running"]?.bool == true, "nothing changed")
         #expect(await bench.account("b") == .null)
         await bench.gateway.stop()
 
@@ -204,7 +204,7 @@ import Testing
         let again = try TestBench(
             accounts: ["a": "1"], agents: ["a": ["builtin": "echo"], "x": ["command": ["/nowhere/at-all"]]])
         try await again.gateway.start()
-        try await eventually("connected") { await again.account("a")["connected"]?.flag == true }
+        try await eventually("connected") { await again.account("a")["connected"]?.bool == true }
         let status = try await tool(again) { $0.status(json: false) }
         #expect(status.code == 1 && status.text.contains("PROBLEM") && status.text.contains("/nowhere/at-all"))
         let unchanged = try await tool(again) { $0.reload(module: false) }

@@ -51,7 +51,7 @@ import Testing
             directory: try ModuleDirectory(path: scratch.path + "/modules"), logger: LogLines().logger())
         let module = try await loader.open(
             path, id: "test", generation: ModuleGeneration(1), events: SilentEvents())
-        #expect(try await module.status()["version"]?.text == "1.0.0")
+        #expect(try await module.status()["version"]?.string == "1.0.0")
         await module.shutdown()
     }
 

@@ -47,7 +47,7 @@ import Testing
     @Test func nobodysTurnsAreRememberedButStandForNobody() {
         var board = TurnBoard()
         #expect(board.ended(turn(1, .failed("no agent"), agent: "")) == nil)
-        #expect(board.recent(of: "a").first?.json["outcome"]?.text == "failed")
+        #expect(board.recent(of: "a").first?.json["outcome"]?.string == "failed")
         #expect(board.standing(of: "", for: "a") == nil)
     }
 

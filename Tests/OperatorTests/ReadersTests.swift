@@ -113,13 +113,13 @@ private struct Nobody: GatewayPort {
 
 @Suite(.timeLimit(.minutes(3))) struct ReadersTests {
     private typealias Handler =
-        @Sendable (isolated FabricChannel, [UInt8], @escaping @Sendable (ChannelResult) -> Void) -> Void
+        @Sendable (isolated PluginInstance, [UInt8], @escaping @Sendable (RequestResult) -> Void) -> Void
 
-    private func ask(_ channel: FabricChannel, _ handler: @escaping Handler, _ json: JSONValue) async -> (
-        code: ChannelResult.Code, json: JSONValue
+    private func ask(_ instance: PluginInstance, _ handler: @escaping Handler, _ json: JSONValue) async -> (
+        code: RequestResult.Code, json: JSONValue
     ) {
         let result = await withCheckedContinuation { done in
-            channel.request(handler, json.serialized) { done.resume(returning: $0) }
+            instance.request(handler, json.serialized) { done.resume(returning: $0) }
         }
         return (result.code, (try? JSONValue(parsing: result.json)) ?? .null)
     }
@@ -172,10 +172,10 @@ private struct Nobody: GatewayPort {
 
     /// The start gate and the status of the module.
     private func module(_ desk: Desk, _ section: String, _ inspection: JSONValue) async throws {
-        let channel = try FabricChannel(
+        let plugin = try PluginInstance(
             gateway: Nobody(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, version: "t")
         let configured = await ask(
-            channel, { $0.configure($1, completion: $2) },
+            plugin, { $0.configure($1, completion: $2) },
             [
                 "channel": "fabric", "file": .string(desk.file), "keyPath": "channels.fabric",
                 "directory": .string(desk.path), "stateDirectory": .string(desk.path + "/state"),
@@ -185,20 +185,20 @@ private struct Nobody: GatewayPort {
         #expect(configured.json["accounts"] == inspection["accounts"])
         #expect(configured.json["reason"] == inspection["reason"])
 
-        let status = await ask(channel, { $0.status($1, completion: $2) }, [:]).json["accounts"]?.array ?? []
+        let status = await ask(plugin, { $0.status($1, completion: $2) }, [:]).json["accounts"]?.array ?? []
         let accounts = inspection["accounts"]?.array ?? []
         #expect(status.map { Verdict($0) } == accounts.map { Verdict($0) })
         #expect(status.allSatisfy { $0["running"] == false && $0["connected"] == false })
 
         for account in accounts {
             guard let id = account["accountId"]?.string, !id.isEmpty else { continue }
-            let started = await ask(channel, { $0.startAccount($1, completion: $2) }, ["accountId": .string(id)])
+            let started = await ask(plugin, { $0.startAccount($1, completion: $2) }, ["accountId": .string(id)])
             let verdict = Verdict(account)
             let mayStart = verdict.enabled == true && verdict.configured == true && verdict.credential == "available"
             #expect((started.code == .ok) == mayStart, "\(started)")
             if mayStart {
                 // A running account still says the same of its binding.
-                let running = await ask(channel, { $0.status($1, completion: $2) }, ["accountId": .string(id)])
+                let running = await ask(plugin, { $0.status($1, completion: $2) }, ["accountId": .string(id)])
                 let now = running.json["accounts"]?.array?.first ?? .null
                 #expect(now["configured"] == account["configured"] && now["credential"] == account["credential"])
                 #expect(now["connected"] == false)
@@ -208,7 +208,7 @@ private struct Nobody: GatewayPort {
         }
         await withCheckedContinuation { done in
             Thread.detachNewThread {
-                channel.shutdown()
+                plugin.shutdown()
                 done.resume()
             }
         }

@@ -7,10 +7,10 @@ import Logging
 /// Sending: taking requests, and carrying out what the outbox decides.
 extension Account {
     /// Takes a message to send; `completion` hears how it ended.
-    func send(_ request: SendRequest, completion: @escaping @Sendable (ChannelResult) -> Void) {
+    func send(_ request: SendRequest, completion: @escaping @Sendable (RequestResult) -> Void) {
         guard !ending.hasBegun, life.running else {
             completion(
-                ChannelProblem(
+                RequestProblem(
                     .unavailable, "the account is not running", at: "account \(id)", remedy: "start it",
                     retryable: true
                 ).result)
@@ -27,16 +27,16 @@ extension Account {
 
     /// What the caller can mend at once is told at once, and leaves no dead letter behind. Not for the answer of a turn,
     /// which nobody would send again.
-    private func mistake(in request: SendRequest) -> ChannelProblem? {
+    private func mistake(in request: SendRequest) -> RequestProblem? {
         guard request.delivery == nil else { return nil }
         if let missing = request.media.first(where: { !FileManager.default.isReadableFile(atPath: $0.path) }) {
-            return ChannelProblem(
+            return RequestProblem(
                 .invalid, "the file \(missing.path) does not exist or cannot be read",
                 at: "account \(id), send request",
                 remedy: "check the path and its permissions")
         }
         if let guild = request.to.guild, life.hasSession, inbox.number(of: guild) == nil, life.blocked == nil {
-            return ChannelProblem(
+            return RequestProblem(
                 .invalid, "the account is not a member of a guild \(guild)", at: "account \(id), send request",
                 remedy: "its guilds: \(life.guildInfos.keys.sorted().joined(separator: ", "))")
         }
@@ -67,19 +67,19 @@ extension Account {
             }
             answer(
                 number,
-                ChannelProblem(
+                RequestProblem(
                     .invalid, "no guild of the account has the channel \(request.to.channel)", at: "account \(id)",
                     remedy: "name the guild: fabric:<guild>/<channel>"))
         } catch {
             answer(
                 number,
-                ChannelProblem(
+                RequestProblem(
                     .unavailable, "the channel's guild could not be found: \(operatorText(error))",
                     at: "account \(id)", remedy: "name the guild: fabric:<guild>/<channel>", retryable: true))
         }
     }
 
-    private func answer(_ number: UInt64, _ problem: ChannelProblem) { answers.take(number)?(problem.result) }
+    private func answer(_ number: UInt64, _ problem: RequestProblem) { answers.take(number)?(problem.result) }
 
     // MARK: Carrying out
 
@@ -87,7 +87,7 @@ extension Account {
         if let number = inbox.number(of: entry.key.guild), let link = links[number] { return link.guild }
         let session = try await environment.sessions.session(for: id)
         guard let info = session.fabric.guilds.first(where: { $0.nodeId == entry.key.guild }) else {
-            throw ChannelProblem(
+            throw RequestProblem(
                 .failed, "the account is not a member of the guild \(entry.key.guild)", at: "account \(id)",
                 remedy: "invite it, or name another guild")
         }
@@ -187,29 +187,29 @@ extension Account {
         for number in requests { answers.take(number)?(result) }
     }
 
-    private func result(of answer: Outgoing.Answer) -> ChannelResult {
+    private func result(of answer: Outgoing.Answer) -> RequestResult {
         switch answer {
         case .sent(let messageId, let sequence):
             var json: [String: JSONValue] = ["messageId": .string(messageId)]
             if let sequence { json["seq"] = .int(sequence) }
-            return ChannelResult(.ok, JSONValue.object(json).serialized)
+            return RequestResult(.ok, JSONValue.object(json).serialized)
         case .dead(let entry, let reason):
-            return ChannelProblem(
+            return RequestProblem(
                 .failed, reason, at: "account \(id), message \(entry)",
                 remedy: "it is kept as a dead letter: mend the cause and resubmit it, or drop it"
             ).result
         case .turnFailed:
-            return ChannelProblem(
+            return RequestProblem(
                 .failed, "the turn was settled as failed, so what it had said was not posted", at: "account \(id)",
                 remedy: "settle the turn as finished to have its texts posted"
             ).result
         case .filesLost(let reason):
-            return ChannelProblem(
+            return RequestProblem(
                 .failed, reason, at: "account \(id)", remedy: "send it again with a file that is there"
             )
             .result
         case .stopped(let isKept):
-            return ChannelProblem(
+            return RequestProblem(
                 .unavailable, "the account was stopped before the message was sent", at: "account \(id)",
                 remedy: isKept
                     ? "it is kept and sent when the account runs again" : "send it again when the account runs",

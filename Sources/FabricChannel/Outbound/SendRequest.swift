@@ -12,14 +12,14 @@ struct SendRequest: Sendable, Equatable {
     var delivery: String?
 
     /// Reads and checks the request.
-    init(_ json: [UInt8]) throws(ChannelProblem) {
+    init(_ json: [UInt8]) throws(RequestProblem) {
         let value: JSONValue
         do {
             value = try JSONValue(parsing: json)
         } catch {
             throw SendRequest.problem("the request is not JSON: \(error)", key: "send", remedy: "send one JSON object")
         }
-        account = try SendRequest.required("account", value)
+        account = try value.requiredAccount()
         let target = try SendRequest.required("to", value)
         guard let to = OutboundTarget(target) else {
             throw SendRequest.problem(
@@ -54,15 +54,15 @@ struct SendRequest: Sendable, Equatable {
         }
     }
 
-    private static func required(_ key: String, _ value: JSONValue) throws(ChannelProblem) -> String {
+    private static func required(_ key: String, _ value: JSONValue) throws(RequestProblem) -> String {
         guard let text = value[key]?.string, !text.isEmpty else {
             throw problem("\"\(key)\" is missing or not a string", key: key, remedy: "give it as a string")
         }
         return text
     }
 
-    private static func problem(_ text: String, key: String, remedy: String) -> ChannelProblem {
-        ChannelProblem(.invalid, text, at: "send request, key \(key)", remedy: remedy)
+    private static func problem(_ text: String, key: String, remedy: String) -> RequestProblem {
+        RequestProblem(.invalid, text, at: "send request, key \(key)", remedy: remedy)
     }
 }
 

@@ -20,7 +20,7 @@ enum ConfigurationChecks {
 
     private static func examine(_ path: String, as id: String) -> [DoctorFinding] {
         do throws(ModuleError) {
-            let manifest = try ChannelManifest(path: path)
+            let manifest = try PluginManifest(path: path)
             guard manifest.id == id else {
                 let what = "the plugin calls itself \(manifest.id), the configuration \(id)"
                 return [DoctorFinding(.error, what, at: path, remedy: "Use the plugin's id under \"plugins\"")]

@@ -46,7 +46,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package static func secretVariables(in value: JSONValue) -> Set<String> {
         switch value {
         case .object(let members):
-            if members.count == 1, let name = members["env"]?.text { return [name] }
+            if members.count == 1, let name = members["env"]?.string { return [name] }
             return members.values.reduce(into: []) { $0.formUnion(secretVariables(in: $1)) }
         case .array(let elements):
             return elements.reduce(into: []) { $0.formUnion(secretVariables(in: $1)) }

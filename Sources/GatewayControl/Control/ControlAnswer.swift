@@ -15,10 +15,10 @@ package enum ControlAnswer {
 
     /// The result, or the error, of an answer.
     package static func read(_ answer: JSONValue) throws(GatewayError) -> JSONValue {
-        if answer["ok"]?.flag == true { return answer["result"] ?? [:] }
+        if answer["ok"]?.bool == true { return answer["result"] ?? [:] }
         throw GatewayError(
-            answer["error"]?.text ?? "the gateway gave an answer that makes no sense",
-            place: answer["where"]?.text ?? "",
-            remedy: answer["remedy"]?.text ?? "", findings: answer["findings"]?.texts ?? [])
+            answer["error"]?.string ?? "the gateway gave an answer that makes no sense",
+            place: answer["where"]?.string ?? "",
+            remedy: answer["remedy"]?.string ?? "", findings: answer["findings"]?.texts ?? [])
     }
 }

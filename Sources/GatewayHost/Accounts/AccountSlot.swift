@@ -21,7 +21,7 @@ struct AccountSlot: Sendable {
     /// What `configure` said of it; nil for an account that the configuration does not know.
     var description: JSONValue?
     /// The instance that serves it; nil: the channel's present one.
-    var module: ChannelModule?
+    var module: PluginModule?
     /// Calls into the module for it that have not returned.
     var calls = 0
     var gate: Gate?

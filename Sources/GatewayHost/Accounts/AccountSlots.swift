@@ -6,7 +6,7 @@ import Locking
 final class AccountSlots: Sendable {
     private struct State {
         /// Serves every account whose slot names no other.
-        var present: ChannelModule?
+        var present: PluginModule?
         var slots: [String: AccountSlot] = [:]
         /// Accounts with a report that nobody has looked at.
         var unread: [String] = []
@@ -29,10 +29,10 @@ final class AccountSlots: Sendable {
     init() { (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
 
     /// The channel's present instance.
-    var present: ChannelModule? { state.withLock { $0.present } }
+    var present: PluginModule? { state.withLock { $0.present } }
 
     /// The instance that serves an account now, gate or no gate.
-    func module(for account: String) -> ChannelModule? {
+    func module(for account: String) -> PluginModule? {
         state.withLock { $0.slots[account]?.module ?? $0.present }
     }
 
@@ -58,9 +58,9 @@ final class AccountSlots: Sendable {
     // MARK: calls and gates
 
     /// Runs `body` with the account's instance once its gate is open; `nil` if the gateway is stopping.
-    func use<R: Sendable>(_ account: String, _ body: (ChannelModule) -> R) async -> R? {
+    func use<R: Sendable>(_ account: String, _ body: (PluginModule) -> R) async -> R? {
         while true {
-            let (module, wait): (ChannelModule?, Once<Void>?) = state.withLock { state in
+            let (module, wait): (PluginModule?, Once<Void>?) = state.withLock { state in
                 guard !state.ended else { return (nil, nil) }
                 if let gate = state.slots[account]?.gate { return (nil, gate.opened) }
                 guard let module = state.slots[account]?.module ?? state.present else { return (nil, nil) }
@@ -87,9 +87,9 @@ final class AccountSlots: Sendable {
 
     /// Runs `body` with every instance that serves accounts, at a moment when none of them is on its way from one to
     /// another; empty if the gateway is stopping.
-    func useAll<R: Sendable>(_ body: (ChannelModule) -> R) async -> [R] {
+    func useAll<R: Sendable>(_ body: (PluginModule) -> R) async -> [R] {
         while true {
-            let (modules, wait): ([ChannelModule], Once<Void>?) = state.withLock { state in
+            let (modules, wait): ([PluginModule], Once<Void>?) = state.withLock { state in
                 guard !state.ended, let present = state.present else { return ([], nil) }
                 for slot in state.slots.values { if let gate = slot.gate { return ([], gate.opened) } }
                 state.commonCalls += 1
@@ -128,7 +128,7 @@ final class AccountSlots: Sendable {
     }
 
     /// Opens the gate; the account is served by `module` from now on, or by whom it was before.
-    func open(_ account: String, on module: ChannelModule? = nil) {
+    func open(_ account: String, on module: PluginModule? = nil) {
         let gate: AccountSlot.Gate? = state.withLock { state in
             let present = state.present
             return state.change(account) { slot in
@@ -141,7 +141,7 @@ final class AccountSlots: Sendable {
     }
 
     /// The instance for everything, but for `accounts`, which stay where they are until they are moved.
-    func rebase(on module: ChannelModule, keeping accounts: [String] = []) {
+    func rebase(on module: PluginModule, keeping accounts: [String] = []) {
         state.withLock { state in
             let old = state.present
             for account in Array(state.slots.keys) { state.change(account) { $0.module = nil } }

@@ -22,7 +22,7 @@ enum CommandAnswer {
         } catch {
             throw AgentFailure("its output is not one JSON object (\(error)), as “output”: “json” promises")
         }
-        guard let members = tree.members else {
+        guard let members = tree.object else {
             throw AgentFailure("its output is JSON, but no object with “text” and “media”")
         }
         for key in members.keys.sorted() where !["text", "media", "replyTo"].contains(key) {
@@ -32,7 +32,7 @@ enum CommandAnswer {
         let replyTo = try string(members["replyTo"], "replyTo")
         var files: [ReplyFile] = []
         if let media = members["media"], media != .null {
-            guard let elements = media.elements else { throw AgentFailure("“media” in its output is not a list") }
+            guard let elements = media.array else { throw AgentFailure("“media” in its output is not a list") }
             for (index, entry) in elements.enumerated() {
                 let place = "media[\(index)]"
                 guard let path = try string(entry["path"], "\(place).path"), !path.isEmpty else {
@@ -50,7 +50,7 @@ enum CommandAnswer {
 
     private static func string(_ value: JSONValue?, _ key: String) throws(AgentFailure) -> String? {
         guard let value, value != .null else { return nil }
-        guard let text = value.text else { throw AgentFailure("“\(key)” in its output is not a string") }
+        guard let text = value.string else { throw AgentFailure("“\(key)” in its output is not a string") }
         return text
     }
 

@@ -35,7 +35,7 @@ public struct CommandLineTool: Sendable {
         var request: [String: JSONValue] = ["command": "status", "recent": .bool(recent)]
         if let account { request["account"] = .string(account) }
         return ask(.object(request)) { status in
-            if let account, status["accounts"]?.elements?.isEmpty != false {
+            if let account, status["accounts"]?.array?.isEmpty != false {
                 complain(
                     "gateway: there is no account “\(account)”; gateway status lists all\n".printable(lineBreak: "\n"))
                 return 1
@@ -104,7 +104,7 @@ public struct CommandLineTool: Sendable {
     /// Stops the gateway and waits until its state directory is free.
     public func stop() -> Int32 {
         ask(["command": "stop"]) { result in
-            guard let pid = result["pid"]?.integer, let directory = try? stateDirectory() else { return 1 }
+            guard let pid = result["pid"]?.int, let directory = try? stateDirectory() else { return 1 }
             // flock tells exactly when the other one is gone; it takes at most the drain and the module's closing.
             guard StateLock.waitUntilFree(directory: directory, within: .seconds(30)) else {
                 complain("process \(pid) is still there after 30 s; look at its log\n")

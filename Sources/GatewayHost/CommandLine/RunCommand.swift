@@ -78,6 +78,6 @@ extension Gateway {
     }
 
     private func hurry() {
-        for channel in channels.values { channel.router.end() }
+        for channel in plugins.values { channel.router.end() }
     }
 }

@@ -239,7 +239,7 @@ final class ControlServer: Sendable {
     private func begin(_ request: [UInt8], _ descriptor: Int32, _ serial: UInt64) {
         Task {
             let answer: JSONValue
-            if let tree = JSONValue.parsed(request), tree.members != nil {
+            if let tree = JSONValue.parsed(request), tree.object != nil {
                 answer = await handler(tree)
             } else {
                 answer = ControlAnswer.failure(GatewayError("a request must be one JSON object on one line"))

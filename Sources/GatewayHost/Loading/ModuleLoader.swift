@@ -9,7 +9,7 @@ import Logging
 public struct ModuleLoader: Sendable {
     private let directory: ModuleDirectory
     private let openDeadline: Duration
-    private let deadlines: ChannelModule.Deadlines
+    private let deadlines: PluginModule.Deadlines
     private let logger: Logger
     private let code = LoadedCode()
 
@@ -17,7 +17,7 @@ public struct ModuleLoader: Sendable {
     ///   second; five leave room for a cold disk.
     public init(
         directory: ModuleDirectory, openDeadline: Duration = .seconds(5),
-        deadlines: ChannelModule.Deadlines = .init(), logger: Logger
+        deadlines: PluginModule.Deadlines = .init(), logger: Logger
     ) {
         self.directory = directory
         self.openDeadline = openDeadline
@@ -32,7 +32,7 @@ public struct ModuleLoader: Sendable {
     /// - Throws: `ModuleError`; nothing of the attempt stays but, once the loader accepted the file, its mapped code.
     public func open(
         _ path: String, id: String, generation: ModuleGeneration, events: any ModuleEvents
-    ) async throws(ModuleError) -> ChannelModule {
+    ) async throws(ModuleError) -> PluginModule {
         let copy = try directory.copy(of: path, id: id)
         let image = try image(of: copy, original: path)
         let known = code.library(of: image)
@@ -72,7 +72,7 @@ public struct ModuleLoader: Sendable {
             remove()
             throw error
         case .success(let table):
-            let module = ChannelModule(
+            let module = PluginModule(
                 table: table, host: host, requests: requests, generation: generation, copy: known?.copy ?? copy,
                 deadlines: deadlines, removeCopy: remove)
             guard module.id == id else {

@@ -120,18 +120,18 @@ final class ModuleRequests: Sendable {
         default: kind = .failed
         }
         let tree = JSONValue.parsed(result) ?? .null
-        let findings = tree["errors"]?.elements?.map { finding in
-            finding.text
+        let findings = tree["errors"]?.array?.map { finding in
+            finding.string
                 ?? GatewayError(
-                    finding["problem"]?.text ?? finding["error"]?.text ?? finding.line,
-                    place: [finding["file"] ?? finding["where"], finding["keyPath"]].compactMap { $0?.text }
+                    finding["problem"]?.string ?? finding["error"]?.string ?? finding.line,
+                    place: [finding["file"] ?? finding["where"], finding["keyPath"]].compactMap { $0?.string }
                         .filter { !$0.isEmpty }.joined(separator: ": "),
-                    remedy: finding["remedy"]?.text ?? ""
+                    remedy: finding["remedy"]?.string ?? ""
                 ).description
         }
         return .failure(
             ModuleRefusal(
-                kind, tree["error"]?.text ?? "the module gave code \(code) and no reason",
-                place: tree["where"]?.text ?? "", remedy: tree["remedy"]?.text ?? "", findings: findings ?? []))
+                kind, tree["error"]?.string ?? "the module gave code \(code) and no reason",
+                place: tree["where"]?.string ?? "", remedy: tree["remedy"]?.string ?? "", findings: findings ?? []))
     }
 }

@@ -4,7 +4,7 @@ import GatewayControl
 /// The function table of one open instance.
 ///
 /// `@unchecked Sendable`: the table is never changed after `gateway_channel_open` filled it, and the header allows
-/// every function of it from any thread, also from several at once. `ChannelModule` sees to it that none is used after
+/// every function of it from any thread, also from several at once. `PluginModule` sees to it that none is used after
 /// `shutdown` began.
 struct ModuleTable: @unchecked Sendable {
     let functions: gateway_channel

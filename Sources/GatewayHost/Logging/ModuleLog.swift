@@ -15,8 +15,8 @@ struct ModuleLog: Sendable {
             return
         }
         var metadata: Logger.Metadata = [:]
-        for (key, value) in tree["metadata"]?.members ?? [:] { metadata[key] = .string(value.text ?? value.line) }
-        logger.log(level: level, "\(tree["message"]?.text ?? "")", metadata: metadata)
+        for (key, value) in tree["metadata"]?.object ?? [:] { metadata[key] = .string(value.string ?? value.line) }
+        logger.log(level: level, "\(tree["message"]?.string ?? "")", metadata: metadata)
     }
 
     private static func level(_ level: Int32) -> Logger.Level {

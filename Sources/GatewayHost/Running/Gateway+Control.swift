@@ -9,32 +9,32 @@ extension Gateway {
     ///   - account: only the accounts of this name; all if `nil`.
     ///   - recent: with the last turns of each.
     public func status(account only: String? = nil, recent: Bool = false) async -> JSONValue {
-        var plugins: [JSONValue] = []
+        var rows: [JSONValue] = []
         var accounts: [JSONValue] = []
-        for (id, channel) in channels.sorted(by: { $0.key < $1.key }) {
-            let (plugin, entries) = await channel.status()
-            plugins.append(plugin)
-            let running = channel.router.running
+        for (id, runtime) in plugins.sorted(by: { $0.key < $1.key }) {
+            let (plugin, entries) = await runtime.status()
+            rows.append(plugin)
+            let running = runtime.router.running
             for entry in entries {
                 guard case .object(var members) = entry else { continue }
-                let account = entry["accountId"]?.text ?? ""
+                let account = entry["accountId"]?.string ?? ""
                 guard only == nil || only == account else { continue }
                 members["channel"] = .string(id)
                 let agent = table.agent(channel: id, account: account)
                 members["agent"] = agent.map { .string($0.name) } ?? .null
-                var turns = channel.router.summary(of: account, agent: agent?.name, running: running).members ?? [:]
+                var turns = runtime.router.summary(of: account, agent: agent?.name, running: running).object ?? [:]
                 if let since = slots?.waitingSince(account) {
                     turns["waitingSeconds"] = .double(((.now - since) / .seconds(1)).rounded())
                 }
                 members["turns"] = .object(turns)
-                if recent { members["recent"] = .array(channel.router.recent(of: account).map(\.json)) }
+                if recent { members["recent"] = .array(runtime.router.recent(of: account).map(\.json)) }
                 accounts.append(.object(members))
             }
         }
         return [
             "pid": .int(Int64(getpid())), "startedAt": .string(WallTime.text(startedAt)),
             "configuration": .string(configurationFile),
-            "stateDirectory": .string(configuration?.stateDirectory ?? ""), "plugins": .array(plugins),
+            "stateDirectory": .string(configuration?.stateDirectory ?? ""), "plugins": .array(rows),
             "accounts": .array(accounts), "descriptors": Self.descriptors, "warnings": .array(commandWarnings()),
         ]
     }
@@ -52,15 +52,16 @@ extension Gateway {
 
     /// Sends a message as an account; `{"messageId","seq"}`.
     public func send(_ message: JSONValue) async throws(GatewayError) -> JSONValue {
-        guard let account = message["account"]?.text, !account.isEmpty, let to = message["to"]?.text, !to.isEmpty else {
+        guard let account = message["account"]?.string, !account.isEmpty, let to = message["to"]?.string, !to.isEmpty
+        else {
             throw GatewayError("a message needs an account and a conversation", remedy: "Give --account and --to")
         }
-        guard message["text"]?.text?.isEmpty == false || message["media"]?.elements?.isEmpty == false else {
+        guard message["text"]?.string?.isEmpty == false || message["media"]?.array?.isEmpty == false else {
             throw GatewayError("there is nothing to send", remedy: "Give --text or --media")
         }
-        let channel = try self.channel(String(to.prefix { $0 != ":" }))
+        let runtime = try self.plugin(String(to.prefix { $0 != ":" }))
         do throws(ModuleRefusal) {
-            guard let receipt = await channel.slots.use(account, { $0.send(message) }) else {
+            guard let receipt = await runtime.slots.use(account, { $0.send(message) }) else {
                 throw ModuleRefusal(.shutDown, "the gateway is stopping")
             }
             return try await receipt.result()
@@ -79,7 +80,7 @@ extension Gateway {
     public func command(
         _ name: String, channel: String?, _ arguments: [String: JSONValue]
     ) async throws(GatewayError) -> JSONValue {
-        let runtime = try self.channel(channel ?? "")
+        let runtime = try self.plugin(channel ?? "")
         do {
             return try await runtime.command(name, arguments)
         } catch {
@@ -89,7 +90,7 @@ extension Gateway {
 
     /// The operator asks for an account that is blocked, refused or given up to be tried again.
     public func unblock(account: String, channel: String?) async throws(GatewayError) -> JSONValue {
-        let runtime = try self.channel(channel ?? "")
+        let runtime = try self.plugin(channel ?? "")
         let phase = await runtime.supervisor.summary(of: account)?.phase
         switch phase {
         case nil:
@@ -116,39 +117,39 @@ extension Gateway {
     /// - Returns: `{"accounts": […]}`, those that were.
     public func unblockAll() async throws(GatewayError) -> JSONValue {
         var tried: Set<String> = []
-        for channel in channels.values {
+        for runtime in plugins.values {
             // Those that run may be blocked within; the module knows.
             do throws(ModuleRefusal) {
-                let answer = try await channel.command("account.unblock", ["all": true])
+                let answer = try await runtime.command("account.unblock", ["all": true])
                 tried.formUnion(answer["accounts"]?.texts ?? [])
             } catch {
                 guard error.kind == .invalid else { throw GatewayError(error) }
                 // A module that does not know “all” has no account blocked within that stays so.
                 logger.debug("unblocking all: \(error)")
             }
-            for account in await channel.supervisor.haltedAccounts {
-                await channel.handle(.retry(account: account))
+            for account in await runtime.supervisor.haltedAccounts {
+                await runtime.handle(.retry(account: account))
                 tried.insert(account)
             }
         }
         return ["accounts": .array(tried.sorted().map { .string($0) })]
     }
 
-    private func channel(_ id: String) throws(GatewayError) -> ChannelRuntime {
-        if let channel = channels[id] ?? (channels.count == 1 ? channels.values.first : nil) { return channel }
+    private func plugin(_ id: String) throws(GatewayError) -> PluginRuntime {
+        if let runtime = plugins[id] ?? (plugins.count == 1 ? plugins.values.first : nil) { return runtime }
         throw GatewayError(
-            "there is no channel “\(id)”", remedy: "One of: \(channels.keys.sorted().joined(separator: ", "))")
+            "there is no channel “\(id)”", remedy: "One of: \(plugins.keys.sorted().joined(separator: ", "))")
     }
 
     /// One request of the control socket.
     func answer(_ request: JSONValue) async -> JSONValue {
         do {
-            switch request["command"]?.text {
+            switch request["command"]?.string {
             case "status":
-                let status = await status(account: request["account"]?.text, recent: request["recent"]?.flag ?? false)
+                let status = await status(account: request["account"]?.string, recent: request["recent"]?.bool ?? false)
                 return ControlAnswer.success(status)
             case "ping": return ControlAnswer.success(["pid": .int(Int64(getpid()))])
-            case "reload": return ControlAnswer.success(try await reload(module: request["module"]?.flag ?? false))
+            case "reload": return ControlAnswer.success(try await reload(module: request["module"]?.bool ?? false))
             case "send":
                 guard case .object(var message) = request else { break }
                 message["command"] = nil
@@ -157,14 +158,14 @@ extension Gateway {
                 // The answer must leave before the socket is closed; whoever asked waits for the socket to go.
                 Task { await self.stop() }
                 return ControlAnswer.success(["stopping": true, "pid": .int(Int64(getpid()))])
-            case "unblock" where request["all"]?.flag == true: return ControlAnswer.success(try await unblockAll())
+            case "unblock" where request["all"]?.bool == true: return ControlAnswer.success(try await unblockAll())
             case "unblock":
-                let account = request["account"]?.text ?? ""
-                return ControlAnswer.success(try await unblock(account: account, channel: request["channel"]?.text))
+                let account = request["account"]?.string ?? ""
+                return ControlAnswer.success(try await unblock(account: account, channel: request["channel"]?.string))
             case "module":
-                guard let name = request["name"]?.text else { break }
+                guard let name = request["name"]?.string else { break }
                 let result = try await command(
-                    name, channel: request["channel"]?.text, request["arguments"]?.members ?? [:])
+                    name, channel: request["channel"]?.string, request["arguments"]?.object ?? [:])
                 return ControlAnswer.success(result)
             default: break
             }
@@ -173,12 +174,12 @@ extension Gateway {
         }
         return ControlAnswer.failure(
             GatewayError(
-                "unknown command", place: request["command"]?.text ?? "",
+                "unknown command", place: request["command"]?.string ?? "",
                 remedy: "Known: status, send, reload, stop, unblock, module"))
     }
 }
 
-extension ChannelRuntime {
+extension PluginRuntime {
     /// The plugin, and its accounts with the module's status and the supervisor's word.
     func status() async -> (plugin: JSONValue, accounts: [JSONValue]) {
         var plugin: [String: JSONValue] = ["id": .string(setup.channel), "module": .string(manifest.modulePath)]
@@ -188,9 +189,9 @@ extension ChannelRuntime {
             plugin["version"] = .string(module.version)
             plugin["generation"] = .int(Int64(module.generation.number))
             do throws(ModuleRefusal) {
-                for entry in try await module.status()["accounts"]?.elements ?? [] {
-                    guard let account = entry["accountId"]?.text, let members = entry.members else { continue }
-                    let before = known[account]?.members ?? [:]
+                for entry in try await module.status()["accounts"]?.array ?? [] {
+                    guard let account = entry["accountId"]?.string, let members = entry.object else { continue }
+                    let before = known[account]?.object ?? [:]
                     known[account] = .object(before.merging(members) { $1 })
                 }
             } catch {
@@ -198,7 +199,7 @@ extension ChannelRuntime {
             }
         }
         let accounts = known.sorted { $0.key < $1.key }.map { account, entry -> JSONValue in
-            var members = entry.members ?? [:]
+            var members = entry.object ?? [:]
             if let summary = supervisor.summary(of: account) {
                 var supervision: [String: JSONValue] = [
                     "phase": .string(summary.phase), "attempts": .int(Int64(summary.attempts)),

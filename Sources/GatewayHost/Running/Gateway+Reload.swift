@@ -26,8 +26,8 @@ extension Gateway {
         guard let configuration else { throw GatewayError("the gateway is not started") }
         var versions: [String: JSONValue] = [:]
         for plugin in configuration.plugins {
-            guard let channel = channels[plugin.id] else { continue }
-            versions[plugin.id] = .string(try await channel.reloadModule(Self.manifest(of: plugin, configuration)))
+            guard let runtime = plugins[plugin.id] else { continue }
+            versions[plugin.id] = .string(try await runtime.reloadModule(Self.manifest(of: plugin, configuration)))
         }
         return ["modules": .object(versions)]
     }
@@ -63,24 +63,24 @@ extension Gateway {
         (table, slots) = routes
         reserve.hold(descriptorsToReserve(new))
         var result: [String: [String]] = ["added": [], "changed": [], "adopted": [], "removed": []]
-        for (id, channel) in channels where !wanted.contains(where: { $0.id == id }) {
-            result["removed"]?.append(contentsOf: await channel.supervisor.accounts)
-            await channel.shutdown(drain: options.restartDrain)
-            channels[id] = nil
+        for (id, runtime) in plugins where !wanted.contains(where: { $0.id == id }) {
+            result["removed"]?.append(contentsOf: await runtime.supervisor.accounts)
+            await runtime.shutdown(drain: options.restartDrain)
+            plugins[id] = nil
         }
-        for channel in channels.values { channel.router.use(table) }
+        for runtime in plugins.values { runtime.router.use(table) }
         for (id, adopted) in prepared.adopted {
             result["added"]?.append(contentsOf: adopted.added)
             result["changed"]?.append(contentsOf: adopted.changed)
             result["adopted"]?.append(contentsOf: adopted.adopted)
             result["removed"]?.append(contentsOf: adopted.removed)
-            await channels[id]?.apply(adopted)
+            await plugins[id]?.apply(adopted)
         }
-        for (id, channel) in prepared.opened {
-            channel.router.use(table)
-            channels[id] = channel
-            await channel.startAccounts()
-            result["added"]?.append(contentsOf: await channel.supervisor.accounts)
+        for (id, runtime) in prepared.opened {
+            runtime.router.use(table)
+            plugins[id] = runtime
+            await runtime.startAccounts()
+            result["added"]?.append(contentsOf: await runtime.supervisor.accounts)
         }
         var answer = result.mapValues { JSONValue.array($0.sorted().map { .string($0) }) }
         answer["agents"] = change.agents.json
@@ -108,8 +108,8 @@ extension Gateway {
     }
 
     private struct Prepared {
-        var adopted: [String: ChannelRuntime.Adopted] = [:]
-        var opened: [String: ChannelRuntime] = [:]
+        var adopted: [String: PluginRuntime.Adopted] = [:]
+        var opened: [String: PluginRuntime] = [:]
     }
 
     /// Lets every module judge its new settings. If one refuses, those that had agreed get their old settings back.
@@ -119,18 +119,18 @@ extension Gateway {
         var prepared = Prepared()
         do {
             for plugin in wanted {
-                if let channel = channels[plugin.id] {
-                    prepared.adopted[plugin.id] = try await channel.configure(new.channels[plugin.id] ?? [:])
+                if let runtime = plugins[plugin.id] {
+                    prepared.adopted[plugin.id] = try await runtime.configure(new.channels[plugin.id] ?? [:])
                 } else {
                     prepared.opened[plugin.id] = try await open(plugin, new)
                 }
             }
             return prepared
         } catch {
-            for channel in prepared.opened.values { await channel.shutdown(drain: .zero) }
+            for runtime in prepared.opened.values { await runtime.shutdown(drain: .zero) }
             for id in prepared.adopted.keys {
                 do {
-                    _ = try await channels[id]?.configure(old.channels[id] ?? [:])
+                    _ = try await plugins[id]?.configure(old.channels[id] ?? [:])
                 } catch {
                     logger.error("channel \(id) did not take its old settings back: \(error)")
                 }

@@ -11,7 +11,7 @@ public actor Gateway {
         /// When accounts are restarted.
         public var supervisor = Supervisor.Configuration()
         /// How long the module may take for each request.
-        public var deadlines = ChannelModule.Deadlines()
+        public var deadlines = PluginModule.Deadlines()
         /// How long a module may take to load and open.
         public var openDeadline: Duration = .seconds(5)
         /// How long running turns and queued sends may go on when the gateway stops. With the module's own closing the
@@ -29,7 +29,7 @@ public actor Gateway {
     let options: Options
     let logger: Logger
     var configuration: GatewayConfiguration?
-    var channels: [String: ChannelRuntime] = [:]
+    var plugins: [String: PluginRuntime] = [:]
     var table = RoutingTable()
     var loader: ModuleLoader?
     var slots: CommandSlots?
@@ -74,9 +74,9 @@ public actor Gateway {
 
     private func stopNow(drain: Duration) async {
         await withTaskGroup(of: Void.self) { group in
-            for channel in channels.values { group.addTask { await channel.shutdown(drain: drain) } }
+            for runtime in plugins.values { group.addTask { await runtime.shutdown(drain: drain) } }
         }
-        channels = [:]
+        plugins = [:]
         // Last, so that “stop” is answered when it is true; the answer itself is sent by the one who asked to stop.
         await control?.stop()
         control = nil
@@ -97,7 +97,7 @@ public actor Gateway {
             directories = try TurnDirectories(stateDirectory: configuration.stateDirectory)
             (table, slots) = try routes(of: configuration)
             for plugin in configuration.plugins where plugin.enabled {
-                channels[plugin.id] = try await open(plugin, configuration)
+                plugins[plugin.id] = try await open(plugin, configuration)
             }
             let control = try ControlServer(stateDirectory: configuration.stateDirectory, logger: logger) {
                 [weak self] in
@@ -112,7 +112,7 @@ public actor Gateway {
         }
         reserve.hold(descriptorsToReserve(configuration))
         for problem in configuration.commandProblems { logger.error("an agent cannot be run: \(problem)") }
-        for channel in channels.values { await channel.startAccounts() }
+        for runtime in plugins.values { await runtime.startAccounts() }
         await sayWhatFits()
         logger.notice(
             "gateway runs",
@@ -121,12 +121,12 @@ public actor Gateway {
 
     /// Opens a plugin's module with its settings; its accounts are not started.
     func open(_ plugin: GatewayConfiguration.Plugin, _ configuration: GatewayConfiguration) async throws
-        -> ChannelRuntime
+        -> PluginRuntime
     {
         guard let loader else { throw GatewayError("the gateway is not started") }
         let manifest = try Self.manifest(of: plugin, configuration)
-        let runtime = ChannelRuntime(
-            setup: ChannelRuntime.Setup(
+        let runtime = PluginRuntime(
+            setup: PluginRuntime.Setup(
                 channel: plugin.id, loader: loader, configurationFile: configuration.file,
                 stateDirectory: configuration.stateDirectory, supervisor: options.supervisor,
                 restartDrain: options.restartDrain, logger: logger),
@@ -150,7 +150,7 @@ public actor Gateway {
     private func sayWhatFits() async {
         guard options.reservesDescriptors else { return }
         var accounts = 0
-        for channel in channels.values { accounts += await channel.supervisor.runningAccounts.count }
+        for runtime in plugins.values { accounts += await runtime.supervisor.runningAccounts.count }
         let limit = DescriptorLimit.current.soft
         let free = max(0, limit - (DescriptorLimit.open ?? limit))
         let metadata: Logger.Metadata = [
@@ -168,8 +168,8 @@ public actor Gateway {
 
     static func manifest(
         of plugin: GatewayConfiguration.Plugin, _ configuration: GatewayConfiguration
-    ) throws -> ChannelManifest {
-        let manifest = try ChannelManifest(path: plugin.manifest)
+    ) throws -> PluginManifest {
+        let manifest = try PluginManifest(path: plugin.manifest)
         guard manifest.id == plugin.id, manifest.channels.contains(plugin.id) else {
             throw GatewayError(
                 "the manifest \(plugin.manifest) is of plugin “\(manifest.id)” for channels \(manifest.channels)",

@@ -7,8 +7,8 @@ struct ReloadReport: Sendable {
 
     init(_ result: JSONValue) {
         var lines: [String] = []
-        for (id, version) in (result["modules"]?.members ?? [:]).sorted(by: { $0.key < $1.key }) {
-            lines.append("\(id): version \(version.text ?? "?") was loaded and runs")
+        for (id, version) in (result["modules"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
+            lines.append("\(id): version \(version.string ?? "?") was loaded and runs")
         }
         if result["modules"] == nil {
             lines += Self.line(
@@ -21,7 +21,7 @@ struct ReloadReport: Sendable {
                 lines += Self.line(
                     kind, result[kind] ?? [:], ["added": "added", "changed": "changed", "removed": "removed"])
             }
-            if let count = result["maximumCommands"]?.integer { lines.append("maximumCommands: \(count) from now on") }
+            if let count = result["maximumCommands"]?.int { lines.append("maximumCommands: \(count) from now on") }
             if lines.isEmpty { lines.append("nothing changed") }
         }
         for warning in result["warnings"]?.texts ?? [] { lines.append("WARNING  \(warning)") }

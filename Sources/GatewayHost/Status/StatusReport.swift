@@ -21,18 +21,18 @@ public struct StatusReport: Sendable {
 
     /// Reads the status object of a gateway.
     public init(_ status: JSONValue) {
-        lines = (status["accounts"]?.elements ?? []).map(Self.line).sorted {
+        lines = (status["accounts"]?.array ?? []).map(Self.line).sorted {
             ($0.isProblem ? 0 : 1, $0.account) < ($1.isProblem ? 0 : 1, $1.account)
         }
         var notes: [String] = []
         var plugins: [String] = []
-        for plugin in status["plugins"]?.elements ?? [] {
-            let id = plugin["id"]?.text ?? "?"
-            plugins.append("\(id) \(plugin["version"]?.text ?? "?") (load \(plugin["generation"]?.integer ?? 0))")
-            if let problem = plugin["problem"]?.text { notes.append("\(id): \(problem)") }
-            if let reason = plugin["unconfigured"]?.text { notes.append("\(id) is not configured: \(reason)") }
+        for plugin in status["plugins"]?.array ?? [] {
+            let id = plugin["id"]?.string ?? "?"
+            plugins.append("\(id) \(plugin["version"]?.string ?? "?") (load \(plugin["generation"]?.int ?? 0))")
+            if let problem = plugin["problem"]?.string { notes.append("\(id): \(problem)") }
+            if let reason = plugin["unconfigured"]?.string { notes.append("\(id) is not configured: \(reason)") }
         }
-        if let limit = status["descriptors"]?["limit"]?.integer, let open = status["descriptors"]?["open"]?.integer,
+        if let limit = status["descriptors"]?["limit"]?.int, let open = status["descriptors"]?["open"]?.int,
             open >= limit - limit / 20
         {
             notes.append(
@@ -43,7 +43,7 @@ public struct StatusReport: Sendable {
         if plugins.isEmpty { notes.append("no plugin is loaded; see plugins in the configuration") }
         self.notes = notes
         headline =
-            "gateway \(status["pid"]?.integer ?? 0), \(plugins.isEmpty ? "no plugins" : plugins.joined(separator: ", "))"
+            "gateway \(status["pid"]?.int ?? 0), \(plugins.isEmpty ? "no plugins" : plugins.joined(separator: ", "))"
     }
 
     /// Whether nothing needs the operator: the exit code is 0 then, else 1.
@@ -76,9 +76,9 @@ public struct StatusReport: Sendable {
     }
 
     private static func line(_ account: JSONValue) -> Line {
-        let id = account["accountId"]?.text ?? "?"
-        let phase = account["supervision"]?["phase"]?.text ?? "unknown"
-        let reason = account["supervision"]?["reason"]?.text ?? account["reason"]?.text ?? ""
+        let id = account["accountId"]?.string ?? "?"
+        let phase = account["supervision"]?["phase"]?.string ?? "unknown"
+        let reason = account["supervision"]?["reason"]?.string ?? account["reason"]?.string ?? ""
         var line = Line(account: id, state: phase, details: details(account), problem: nil, remedy: "")
         switch phase {
         case "disabled": line.details = ""
@@ -93,7 +93,7 @@ public struct StatusReport: Sendable {
             line.problem = "given up after repeated crashes: \(reason)"
             line.remedy = "look at the log, then gateway unblock --account \(id)"
         case "waiting":
-            let seconds = Int((account["supervision"]?["nextStartSeconds"]?.number ?? 0).rounded(.up))
+            let seconds = Int((account["supervision"]?["nextStartSeconds"]?.double ?? 0).rounded(.up))
             line.problem = "ended: \(reason)"
             line.remedy = "restarts by itself in \(seconds) s"
         default: judgeRunning(account, &line, reason)
@@ -102,14 +102,14 @@ public struct StatusReport: Sendable {
     }
 
     private static func judgeRunning(_ account: JSONValue, _ line: inout Line, _ reason: String) {
-        line.state = account["lifecycle"]?.text ?? line.state
-        if account["credential"]?.text == "unavailable" {
+        line.state = account["lifecycle"]?.string ?? line.state
+        if account["credential"]?.string == "unavailable" {
             line.problem = reason.isEmpty ? "its credential is unavailable" : reason
             line.remedy = "provide the variable or file it names"
-        } else if account["connected"]?.flag != true {
-            let guilds = (account["guilds"]?.elements ?? []).compactMap { guild -> String? in
-                guard guild["connected"]?.flag != true, let id = guild["nodeId"]?.text else { return nil }
-                let last = guild["lastDisconnect"].flatMap { $0.text ?? $0["reason"]?.text }
+        } else if account["connected"]?.bool != true {
+            let guilds = (account["guilds"]?.array ?? []).compactMap { guild -> String? in
+                guard guild["connected"]?.bool != true, let id = guild["nodeId"]?.string else { return nil }
+                let last = guild["lastDisconnect"].flatMap { $0.string ?? $0["reason"]?.string }
                 return last.map { "\(id): \($0)" } ?? id
             }
             line.problem = (["not connected", reason] + guilds).filter { !$0.isEmpty }.joined(separator: ", ")
@@ -117,17 +117,17 @@ public struct StatusReport: Sendable {
         } else if let problem = failing(account) {
             line.problem = problem
             line.remedy = "gateway status --account \(line.account) --recent lists its turns"
-        } else if let stuck = account["outboxProblem"], let seconds = stuck["seconds"]?.integer, seconds >= 30 {
+        } else if let stuck = account["outboxProblem"], let seconds = stuck["seconds"]?.int, seconds >= 30 {
             line.problem =
-                "a message has waited \(Duration.seconds(seconds).brief) to be sent: \(stuck["reason"]?.text ?? "")"
+                "a message has waited \(Duration.seconds(seconds).brief) to be sent: \(stuck["reason"]?.string ?? "")"
             line.remedy = "it is tried again and again; mend what the reason names"
-        } else if let dead = account["deadLetters"]?.integer, dead > 0 {
+        } else if let dead = account["deadLetters"]?.int, dead > 0 {
             line.problem = "\(dead) message\(dead == 1 ? "" : "s") could never be sent, or never answered"
             line.remedy = "gateway deadletters list"
         } else if case .null? = account["agent"] {
             line.problem = "no agent answers for it"
             line.remedy = "add agents.\(line.account), or a binding"
-        } else if let seconds = account["turns"]?["waitingSeconds"]?.number, seconds >= longWait {
+        } else if let seconds = account["turns"]?["waitingSeconds"]?.double, seconds >= longWait {
             line.problem = "a turn has waited \(Duration.seconds(seconds).brief) for a command to end"
             line.remedy = "see which turns run so long, or raise maximumCommands"
         }
@@ -138,36 +138,36 @@ public struct StatusReport: Sendable {
 
     /// That the agent fails, since the last turn that did not.
     private static func failing(_ account: JSONValue) -> String? {
-        guard let turns = account["turns"], let count = turns["failuresInRow"]?.integer, count > 0 else { return nil }
-        let last = turns["lastErrorAt"]?.text.map { ", last at \($0)" } ?? ""
-        return "the agent \(account["agent"]?.text ?? "") fails: \(turns["lastError"]?.text ?? "no reason given") "
+        guard let turns = account["turns"], let count = turns["failuresInRow"]?.int, count > 0 else { return nil }
+        let last = turns["lastErrorAt"]?.string.map { ", last at \($0)" } ?? ""
+        return "the agent \(account["agent"]?.string ?? "") fails: \(turns["lastError"]?.string ?? "no reason given") "
             + "(\(count) turn\(count == 1 ? "" : "s in a row")\(last))"
     }
 
     /// Agent, guilds, channels, and what waits.
     private static func details(_ account: JSONValue) -> String {
         var parts: [String] = []
-        if let agent = account["agent"]?.text { parts.append("agent \(agent)") }
-        if let guilds = account["guilds"]?.elements, !guilds.isEmpty {
-            let connected = guilds.count { $0["connected"]?.flag == true }
+        if let agent = account["agent"]?.string { parts.append("agent \(agent)") }
+        if let guilds = account["guilds"]?.array, !guilds.isEmpty {
+            let connected = guilds.count { $0["connected"]?.bool == true }
             let channels = guilds.reduce(Int64(0)) {
-                $0 + ($1["channels"]?.integer ?? Int64($1["channels"]?.elements?.count ?? 0))
+                $0 + ($1["channels"]?.int ?? Int64($1["channels"]?.array?.count ?? 0))
             }
             parts.append("\(connected)/\(guilds.count) guilds, \(channels) channels")
         }
-        if let running = account["turns"]?["running"]?.integer, running > 0 {
-            let seconds = account["turns"]?["oldestSeconds"]?.number ?? 0
+        if let running = account["turns"]?["running"]?.int, running > 0 {
+            let seconds = account["turns"]?["oldestSeconds"]?.double ?? 0
             parts.append("\(running) turn\(running == 1 ? "" : "s") running, \(Duration.seconds(seconds).brief)")
         }
-        let guilds = account["guilds"]?.elements ?? []
+        let guilds = account["guilds"]?.array ?? []
         for (key, name) in [
             ("skipped", "messages skipped"), ("openGaps", "gaps being read"), ("protocolErrors", "protocol errors"),
         ] {
-            let count = guilds.reduce(Int64(0)) { $0.addingReportingOverflow($1[key]?.integer ?? 0).partialValue }
+            let count = guilds.reduce(Int64(0)) { $0.addingReportingOverflow($1[key]?.int ?? 0).partialValue }
             if count > 0 { parts.append("\(count) \(name)") }
         }
         for (key, name) in [("waiting", "waiting"), ("outbox", "to send")] {
-            if let count = account[key]?.integer, count > 0 { parts.append("\(count) \(name)") }
+            if let count = account[key]?.int, count > 0 { parts.append("\(count) \(name)") }
         }
         return parts.joined(separator: ", ")
     }

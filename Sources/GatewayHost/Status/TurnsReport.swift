@@ -7,19 +7,20 @@ struct TurnsReport: Sendable {
 
     init(_ status: JSONValue) {
         var text = ""
-        for account in status["accounts"]?.elements ?? [] {
-            let turns = account["recent"]?.elements ?? []
-            text += "\nlast turns of \(account["accountId"]?.text ?? "?")"
+        for account in status["accounts"]?.array ?? [] {
+            let turns = account["recent"]?.array ?? []
+            text += "\nlast turns of \(account["accountId"]?.string ?? "?")"
             text += turns.isEmpty ? ": none since the gateway runs\n" : ", the newest first\n"
             for turn in turns.reversed() {
-                let seconds = turn["seconds"]?.number ?? 0
+                let seconds = turn["seconds"]?.double ?? 0
                 var words = [
-                    turn["startedAt"]?.text ?? "?", "\((seconds * 10).rounded() / 10) s", turn["outcome"]?.text ?? "?",
-                    "agent \(turn["agent"]?.text ?? "?")", turn["conversation"]?.text ?? "?",
+                    turn["startedAt"]?.string ?? "?", "\((seconds * 10).rounded() / 10) s",
+                    turn["outcome"]?.string ?? "?",
+                    "agent \(turn["agent"]?.string ?? "?")", turn["conversation"]?.string ?? "?",
                 ]
-                if let sequence = turn["seq"]?.integer { words.append("seq \(sequence)") }
-                if turn["redelivered"]?.flag == true { words.append("redelivered") }
-                if let reason = turn["reason"]?.text { words.append(reason) }
+                if let sequence = turn["seq"]?.int { words.append("seq \(sequence)") }
+                if turn["redelivered"]?.bool == true { words.append("redelivered") }
+                if let reason = turn["reason"]?.string { words.append(reason) }
                 text += "   " + words.joined(separator: "  ").printable(lineBreak: " ") + "\n"
             }
         }

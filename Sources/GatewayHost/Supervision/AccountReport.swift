@@ -41,15 +41,15 @@ struct AccountReport: Equatable, Sendable {
     /// Reads the status object of `gateway_channel.h`. Times may be ISO 8601 text, or seconds or milliseconds since
     /// 1970.
     init(status: JSONValue, takenAt: Double) {
-        running = status["running"]?.flag
-        connected = status["connected"]?.flag
-        lifecycle = status["lifecycle"]?.text.flatMap(Lifecycle.init(rawValue:))
-        reason = status["reason"]?.text
-        guilds = (status["guilds"]?.elements ?? []).map { guild in
+        running = status["running"]?.bool
+        connected = status["connected"]?.bool
+        lifecycle = status["lifecycle"]?.string.flatMap(Lifecycle.init(rawValue:))
+        reason = status["reason"]?.string
+        guilds = (status["guilds"]?.array ?? []).map { guild in
             Guild(
-                connected: guild["connected"]?.flag,
+                connected: guild["connected"]?.bool,
                 activityAt: guild["lastTransportActivityAt"].flatMap(WallTime.seconds),
-                reconnectAttempts: guild["reconnectAttempts"]?.integer)
+                reconnectAttempts: guild["reconnectAttempts"]?.int)
         }
         self.takenAt = takenAt
     }

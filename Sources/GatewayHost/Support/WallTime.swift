@@ -25,11 +25,11 @@ enum WallTime {
 
     /// Seconds since 1970 from ISO 8601 text in UTC or with an offset, or from a number of seconds or milliseconds.
     static func seconds(_ value: JSONValue) -> Double? {
-        if let number = value.number {
+        if let number = value.double {
             // 1e11 seconds is the year 5138; as milliseconds it is 1973.
             return number > 1e11 ? number / 1000 : number
         }
-        guard let text = value.text else { return nil }
+        guard let text = value.string else { return nil }
         let fields = text.split(whereSeparator: { "-T:Z+. ".contains($0) })
         guard fields.count >= 6, fields[0].count == 4, text.count >= 19 else { return nil }
         let numbers = fields.prefix(6).compactMap { Int32($0) }

@@ -127,8 +127,8 @@ final class Stage: Sendable {
 
     /// Version and load of the module in service.
     func plugin() async throws -> (version: String, generation: Int64) {
-        let plugin = try await status()["plugins"]?.elements?.first
-        return (plugin?["version"]?.text ?? "", plugin?["generation"]?.integer ?? 0)
+        let plugin = try await status()["plugins"]?.array?.first
+        return (plugin?["version"]?.string ?? "", plugin?["generation"]?.int ?? 0)
     }
 
     /// Stops the gateway by the command. Returns how long that took and the gateway's exit code.

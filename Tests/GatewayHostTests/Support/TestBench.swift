@@ -146,7 +146,7 @@ final class TestBench: Sendable {
     }
 
     func journal() async throws -> [String] {
-        let text = try await gateway.command("journal", channel: nil, [:])["journal"]?.text ?? ""
+        let text = try await gateway.command("journal", channel: nil, [:])["journal"]?.string ?? ""
         return text.split(separator: "\n").map { String($0).trimmingCharacters(in: .whitespaces) }
     }
 
@@ -165,11 +165,11 @@ final class TestBench: Sendable {
             "caughtUp": false, "redelivered": false, "conversation": ["id": "test:g/c", "type": "group"],
             "message": ["id": "m", "seq": 1, "text": .string(text), "author": ["id": "u"]], "media": media,
         ]
-        return try await gateway.command("deliver", channel: nil, ["raw": .string(delivery.line)])["answer"]?.integer
+        return try await gateway.command("deliver", channel: nil, ["raw": .string(delivery.line)])["answer"]?.int
     }
 
     func account(_ id: String) async -> JSONValue {
         let status = await gateway.status()
-        return status["accounts"]?.elements?.first { $0["accountId"]?.text == id } ?? .null
+        return status["accounts"]?.array?.first { $0["accountId"]?.string == id } ?? .null
     }
 }

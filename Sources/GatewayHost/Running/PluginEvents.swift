@@ -2,7 +2,7 @@ import GatewayControl
 import JSONBytes
 
 /// The callbacks of all instances of one channel.
-final class ChannelEvents: ModuleEvents {
+final class PluginEvents: ModuleEvents {
     private let router: Router
     private let slots: AccountSlots
     private let moduleLog: ModuleLog
@@ -16,7 +16,7 @@ final class ChannelEvents: ModuleEvents {
     func deliver(_ delivery: [UInt8], from module: ModuleGeneration) -> DeliveryAnswer { router.deliver(delivery) }
 
     func accountChanged(_ status: [UInt8], from module: ModuleGeneration) {
-        guard let tree = JSONValue.parsed(status), let account = tree["accountId"]?.text else { return }
+        guard let tree = JSONValue.parsed(status), let account = tree["accountId"]?.string else { return }
         slots.report(account, tree, from: module)
     }
 

@@ -4,13 +4,13 @@ import JSONBytes
 import Sessions
 
 /// The requests of the C header.
-extension FabricChannel {
-    public typealias Completion = @Sendable (ChannelResult) -> Void
+extension PluginInstance {
+    public typealias Completion = @Sendable (RequestResult) -> Void
 
     /// Validates a configuration and adopts it, whole or not at all.
     public func configure(_ json: [UInt8], completion: @escaping Completion) {
-        do throws(ChannelSetup.Findings) {
-            let next = try ChannelSetup(request: json, replacing: setup)
+        do throws(InstanceSetup.Findings) {
+            let next = try InstanceSetup(request: json, replacing: setup)
             let changes = next.changes(from: setup)
             if !next.isTrial {
                 setup = next
@@ -20,7 +20,7 @@ extension FabricChannel {
                 for id in changes.adopted { adopt(next, by: id) }
                 for account in accounts.values { account.assumeIsolated { $0.trace(next.traces) } }
             }
-            completion(ChannelResult(.ok, next.report(changes).serialized))
+            completion(RequestResult(.ok, next.report(changes).serialized))
         } catch {
             completion(error.result)
         }
@@ -28,10 +28,10 @@ extension FabricChannel {
 
     /// Starts an account.
     public func startAccount(_ json: [UInt8], completion: @escaping Completion) {
-        do throws(ChannelProblem) {
+        do throws(RequestProblem) {
             let (id, request) = try accountID(in: json)
             let handover = try Handover.read(request["handover"], account: id)
-            if accounts[id] != nil { return completion(ChannelResult(.ok, Array("{}".utf8))) }
+            if accounts[id] != nil { return completion(RequestResult(.ok, Array("{}".utf8))) }
             if let stop = stopping[id] {
                 Task {
                     _ = await stop.value
@@ -44,11 +44,11 @@ extension FabricChannel {
             Task {
                 do {
                     try await account.start(handover: handover, traces: setup?.traces ?? false)
-                    completion(ChannelResult(.ok, Array("{}".utf8)))
+                    completion(RequestResult(.ok, Array("{}".utf8)))
                 } catch {
                     if self.accounts[id] === account { self.accounts[id] = nil }
                     completion(
-                        ChannelProblem(
+                        RequestProblem(
                             .unavailable, "what is kept of the account cannot be read: \(error)",
                             at: "account \(id)", remedy: (error as? StoreError)?.remedy ?? "check the state directory",
                             retryable: true
@@ -61,15 +61,15 @@ extension FabricChannel {
     }
 
     /// A running account takes up what changed.
-    private func adopt(_ setup: ChannelSetup, by id: String) {
+    private func adopt(_ setup: InstanceSetup, by id: String) {
         guard let account = accounts[id], let plan = try? setup.plan(for: id) else { return }
         account.assumeIsolated { $0.adopt(plan.settings, facts: plan.facts) }
     }
 
-    private func makeAccount(_ id: String) throws(ChannelProblem) -> Account {
+    private func makeAccount(_ id: String) throws(RequestProblem) -> Account {
         guard let setup, let store else {
-            throw ChannelProblem(
-                .invalid, "the channel is not configured yet", at: "account \(id)", remedy: "configure it first")
+            throw RequestProblem(
+                .invalid, "the plugin is not configured yet", at: "account \(id)", remedy: "configure it first")
         }
         let plan = try setup.plan(for: id)
         return Account(
@@ -79,15 +79,15 @@ extension FabricChannel {
 
     /// Stops an account.
     public func stopAccount(_ json: [UInt8], completion: @escaping Completion) {
-        do throws(ChannelProblem) {
+        do throws(RequestProblem) {
             let (id, request) = try accountID(in: json)
             let drain = min(max(request["drainSeconds"]?.double ?? 0, 0), 4)
             let wantsHandover = request["handover"]?.bool ?? false
             guard let account = accounts.removeValue(forKey: id) else {
-                guard let stop = stopping[id] else { return completion(ChannelResult(.ok, Array("{}".utf8))) }
+                guard let stop = stopping[id] else { return completion(RequestResult(.ok, Array("{}".utf8))) }
                 Task {
                     _ = await stop.value
-                    completion(ChannelResult(.ok, Array("{}".utf8)))
+                    completion(RequestResult(.ok, Array("{}".utf8)))
                 }
                 return
             }
@@ -104,7 +104,7 @@ extension FabricChannel {
                 self.stopping[id] = nil
                 self.draining[id] = nil
                 let result: JSONValue = wantsHandover ? ["handover": handover.json] : [:]
-                completion(ChannelResult(.ok, result.serialized))
+                completion(RequestResult(.ok, result.serialized))
             }
         } catch {
             completion(error.result)
@@ -113,10 +113,10 @@ extension FabricChannel {
 
     /// Sends a message.
     public func send(_ json: [UInt8], completion: @escaping Completion) {
-        do throws(ChannelProblem) {
+        do throws(RequestProblem) {
             let request = try SendRequest(json)
             guard let account = accounts[request.account] ?? draining[request.account] else {
-                throw ChannelProblem(
+                throw RequestProblem(
                     .unavailable, "the account is not running, or there is none of this name",
                     at: "account \(request.account)", remedy: "see the accounts and their reasons in the status",
                     retryable: true)
@@ -129,7 +129,12 @@ extension FabricChannel {
 
     /// The status of one account or of all.
     public func status(_ json: [UInt8], completion: @escaping Completion) {
-        let only = (try? JSONValue(parsing: json))?["accountId"]?.string
+        let only: String?
+        do throws(RequestProblem) {
+            only = try (try? JSONValue(parsing: json))?.requestedAccount()
+        } catch {
+            return completion(error.result)
+        }
         var rows: [JSONValue] = []
         var shown: Set<String> = []
         for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
@@ -145,31 +150,31 @@ extension FabricChannel {
             "version": .string(version), "accounts": .array(rows),
             "logins": .int(Int64(statistics.logins)), "sessions": .int(Int64(statistics.sessions)),
         ]
-        completion(ChannelResult(.ok, result.serialized))
+        completion(RequestResult(.ok, result.serialized))
     }
 
     /// Everything else.
     public func command(_ json: [UInt8], completion: @escaping Completion) {
         let value = (try? JSONValue(parsing: json)) ?? .null
-        do throws(ChannelProblem) {
+        do throws(RequestProblem) {
             switch value["command"]?.string {
-            case "deadLetters.list": completion(deadLetters(of: value["accountId"]?.string))
+            case "deadLetters.list": completion(deadLetters(of: try value.requestedAccount()))
             case "deadLetters.resubmit":
                 try changeDeadLetter(value) { $0.resubmit($1) }
-                completion(ChannelResult(.ok, Array("{}".utf8)))
+                completion(RequestResult(.ok, Array("{}".utf8)))
             case "deadLetters.drop":
                 try changeDeadLetter(value) { $0.dropDeadLetter($1) }
-                completion(ChannelResult(.ok, Array("{}".utf8)))
+                completion(RequestResult(.ok, Array("{}".utf8)))
             case "account.unblock" where value["all"]?.bool == true:
                 let ids = resources.unblockAll()
                 let result: JSONValue = ["accounts": .array(ids.map { .string($0) })]
-                completion(ChannelResult(.ok, result.serialized))
+                completion(RequestResult(.ok, result.serialized))
             case "account.unblock":
                 let (id, _) = try accountID(in: json)
                 resources.unblock(id)
-                completion(ChannelResult(.ok, Array("{}".utf8)))
+                completion(RequestResult(.ok, Array("{}".utf8)))
             default:
-                throw ChannelProblem(
+                throw RequestProblem(
                     .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
                     remedy: "known: deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock")
             }
@@ -178,7 +183,7 @@ extension FabricChannel {
         }
     }
 
-    private func deadLetters(of only: String?) -> ChannelResult {
+    private func deadLetters(of only: String?) -> RequestResult {
         var rows: [JSONValue] = []
         for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
             let (letters, deliveries) = account.assumeIsolated { ($0.outgoing.outbox.deadLetters, $0.inbox.setAside) }
@@ -198,17 +203,17 @@ extension FabricChannel {
                 ])
             }
         }
-        return ChannelResult(.ok, JSONValue.object(["deadLetters": .array(rows)]).serialized)
+        return RequestResult(.ok, JSONValue.object(["deadLetters": .array(rows)]).serialized)
     }
 
     private func changeDeadLetter(
         _ value: JSONValue, _ change: @Sendable (isolated Account, String) -> Bool
-    ) throws(ChannelProblem) {
+    ) throws(RequestProblem) {
         guard let entry = value["id"]?.string else {
-            throw ChannelProblem(.invalid, "\"id\" is missing", at: "command", remedy: "name the dead letter")
+            throw RequestProblem(.invalid, "\"id\" is missing", at: "command", remedy: "name the dead letter")
         }
         for account in accounts.values where account.assumeIsolated({ change($0, entry) }) { return }
-        throw ChannelProblem(
+        throw RequestProblem(
             .invalid, "there is no dead letter \(entry)", at: "command", remedy: "list them: gateway deadletters list")
     }
 }

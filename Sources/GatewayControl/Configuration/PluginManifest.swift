@@ -2,7 +2,7 @@ import GatewayABI
 import JSONBytes
 
 /// `plugin.json`: what a plugin says of itself before any of its code runs.
-public struct ChannelManifest: Equatable, Sendable {
+public struct PluginManifest: Equatable, Sendable {
     /// The plugin's id, and that of its module.
     public var id: String
     /// What people call it; the id if it says nothing.
@@ -40,9 +40,9 @@ public struct ChannelManifest: Equatable, Sendable {
         } catch {
             throw refuse("the manifest is not JSON (\(error))", "Correct it, or install the plugin again")
         }
-        guard tree.members != nil else { throw refuse("the manifest is not an object", "Install the plugin again") }
+        guard tree.object != nil else { throw refuse("the manifest is not an object", "Install the plugin again") }
         func text(_ key: String) throws(ModuleError) -> String {
-            guard let value = tree[key]?.text, !value.isEmpty else {
+            guard let value = tree[key]?.string, !value.isEmpty else {
                 throw refuse("“\(key)” must be a text that is not empty", "Add it, or install the plugin again")
             }
             return value
@@ -52,12 +52,12 @@ public struct ChannelManifest: Equatable, Sendable {
         guard
             id.utf8.allSatisfy({ ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 95 })
         else { throw refuse("“id” may hold only letters, digits, - and _", "Correct it") }
-        name = tree["name"]?.text ?? id
+        name = tree["name"]?.string ?? id
         version = try text("version")
         guard try text("kind") == "channel" else {
             throw refuse("“kind” is not “channel”", "This gateway loads channel plugins only")
         }
-        guard let abi = tree["abiVersion"]?.integer else {
+        guard let abi = tree["abiVersion"]?.int else {
             throw refuse("“abiVersion” must be a whole number", "Install the plugin again")
         }
         guard abi == Int64(GATEWAY_ABI_VERSION) else {
@@ -69,7 +69,7 @@ public struct ChannelManifest: Equatable, Sendable {
         abiVersion = abi
         let directory = Files.parent(of: Files.resolve(path, in: Files.workingDirectory()))
         modulePath = Files.resolve(try text("module"), in: directory)
-        setupEntry = tree["setupEntry"]?.text.map { Files.resolve($0, in: directory) }
+        setupEntry = tree["setupEntry"]?.string.map { Files.resolve($0, in: directory) }
         channels = tree["channels"]?.texts ?? []
         guard !channels.isEmpty else { throw refuse("“channels” must list at least one channel", "Add it") }
         configSchema = tree["configSchema"]

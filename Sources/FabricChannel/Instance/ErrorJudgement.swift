@@ -41,7 +41,7 @@ func operatorText(_ error: any Error) -> String {
     switch error {
     case let error as FabricError: error.operatorText
     case let error as SessionError: error.operatorText
-    case let error as ChannelProblem: "\(error.problem) (\(error.place)): \(error.remedy)"
+    case let error as RequestProblem: "\(error.problem) (\(error.place)): \(error.remedy)"
     case is CancellationError: "cancelled"
     default: "\(error)"
     }
@@ -71,7 +71,7 @@ func outboxFailure(_ error: any Error) -> Outbox.Failure {
         if case .guildMissing = error.kind { return .final(reason: error.operatorText) }
         return .passing(reason: error.operatorText, retryAfter: error.retryDelay)
     }
-    if let error = error as? ChannelProblem { return .final(reason: operatorText(error)) }
+    if let error = error as? RequestProblem { return .final(reason: operatorText(error)) }
     return .passing(reason: operatorText(error), retryAfter: nil)
 }
 

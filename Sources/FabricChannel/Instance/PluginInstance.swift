@@ -5,11 +5,11 @@ import Locking
 import Logging
 import SocketIO
 
-/// One instance of the channel: a configuration, the accounts that run, and what they share. Instances know nothing of
+/// One instance of the plugin: a configuration, the accounts that run, and what they share. Instances know nothing of
 /// each other; any number live side by side.
 ///
 /// Every request returns at once and is answered by its completion, exactly once; see the C header for their JSON.
-public actor FabricChannel {
+public actor PluginInstance {
     private nonisolated let loop: RealtimeLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
@@ -18,10 +18,10 @@ public actor FabricChannel {
     let version: String
     private nonisolated let open = Locked(OpenRequests())
 
-    /// What is kept, in the state directory; there is one as soon as the channel is configured.
+    /// What is kept, in the state directory; there is one as soon as the plugin is configured.
     private(set) var store: (any ChannelStore)?
     private var storeObservation: UInt64 = 0
-    var setup: ChannelSetup?
+    var setup: InstanceSetup?
     var resources: SharedResources
     /// The users that are agents of this instance.
     let agents = AgentDirectory()
@@ -34,7 +34,7 @@ public actor FabricChannel {
     private struct OpenRequests {
         var isShutDown = false
         var next: UInt64 = 0
-        var completions: [UInt64: @Sendable (ChannelResult) -> Void] = [:]
+        var completions: [UInt64: @Sendable (RequestResult) -> Void] = [:]
     }
 
     /// - Parameters:
@@ -80,11 +80,11 @@ public actor FabricChannel {
 
     // MARK: Entrances, from any thread
 
-    /// Runs a request on the channel, in the order of the calls.
+    /// Runs a request on the instance, in the order of the calls.
     public nonisolated func request(
         _ handler:
-            @escaping @Sendable (isolated FabricChannel, [UInt8], @escaping @Sendable (ChannelResult) -> Void) -> Void,
-        _ json: [UInt8], completion: @escaping @Sendable (ChannelResult) -> Void
+            @escaping @Sendable (isolated PluginInstance, [UInt8], @escaping @Sendable (RequestResult) -> Void) -> Void,
+        _ json: [UInt8], completion: @escaping @Sendable (RequestResult) -> Void
     ) {
         let number = open.withLock { open -> UInt64? in
             if open.isShutDown { return nil }
@@ -94,26 +94,26 @@ public actor FabricChannel {
         }
         guard let number else { return completion(Self.shutDown.result) }
         loop.execute {
-            self.assumeIsolated { channel in
-                handler(channel, json) { result in self.finish(number, result) }
+            self.assumeIsolated { instance in
+                handler(instance, json) { result in self.finish(number, result) }
             }
         }
     }
 
-    private nonisolated func finish(_ number: UInt64, _ result: ChannelResult) {
+    private nonisolated func finish(_ number: UInt64, _ result: RequestResult) {
         open.withLock { $0.completions.removeValue(forKey: number) }?(result)
     }
 
-    private static var shutDown: ChannelProblem {
-        ChannelProblem(
-            .shutDown, "the channel is shut down", at: "fabric", remedy: "open a new instance", retryable: false)
+    private static var shutDown: RequestProblem {
+        RequestProblem(
+            .shutDown, "the plugin is shut down", at: "fabric", remedy: "open a new instance", retryable: false)
     }
 
     /// Reports what became of a delivery, in the order of the calls.
     public nonisolated func settle(_ delivery: String, _ outcome: DeliveryOutcome) {
         loop.execute {
-            self.assumeIsolated { channel in
-                guard let account = channel.owner(of: delivery) else { return }
+            self.assumeIsolated { instance in
+                guard let account = instance.owner(of: delivery) else { return }
                 account.assumeIsolated { $0.settle(delivery, outcome) }
             }
         }
@@ -141,7 +141,7 @@ public actor FabricChannel {
         }
         // Half a second is left for the threads to be joined.
         if done.wait(timeout: .now() + .milliseconds(4500)) == .timedOut {
-            logger.error("the channel did not stop in time; its threads are ended all the same")
+            logger.error("the plugin did not stop in time; its threads are ended all the same")
         }
         let left = open.withLock { open in
             defer { open.completions = [:] }
@@ -167,18 +167,14 @@ public actor FabricChannel {
     // MARK: Helpers of the requests
 
     /// The account named by a request.
-    func accountID(in json: [UInt8]) throws(ChannelProblem) -> (id: String, request: JSONValue) {
+    func accountID(in json: [UInt8]) throws(RequestProblem) -> (id: String, request: JSONValue) {
         let value: JSONValue
         do {
             value = try JSONValue(parsing: json)
         } catch {
-            throw ChannelProblem(
+            throw RequestProblem(
                 .invalid, "the request is not JSON: \(error)", at: "request", remedy: "send one JSON object")
         }
-        guard let id = value["accountId"]?.string, !id.isEmpty else {
-            throw ChannelProblem(
-                .invalid, "\"accountId\" is missing or not a string", at: "request", remedy: "name the account")
-        }
-        return (id, value)
+        return (try value.requiredAccount(), value)
     }
 }

@@ -1,6 +1,6 @@
 import FabricAccounts
 
-extension ChannelSetup {
+extension InstanceSetup {
     /// What a new configuration means for accounts that may be running. Each account is in one list at most.
     struct Changes: Sendable, Equatable {
         /// Were not there before.
@@ -20,7 +20,7 @@ extension ChannelSetup {
     }
 
     /// What there is to do to go from `old` to this. A setting that no account depends on concerns none.
-    func changes(from old: ChannelSetup?) -> Changes {
+    func changes(from old: InstanceSetup?) -> Changes {
         var changes = Changes()
         let before = Dictionary(
             (old?.accounts.accounts ?? []).map { ($0.accountId, $0) }, uniquingKeysWith: { first, _ in first })
@@ -48,7 +48,7 @@ extension ChannelSetup {
     private struct Standing: Equatable {
         var enabled: Bool
         var configured: Bool
-        var credential: ChannelInspection.Credential
+        var credential: SetupInspection.Credential
         var reason: String
 
         init(_ account: FabricAccount) {

@@ -29,16 +29,16 @@ struct Handover: Sendable {
     }
 
     /// Nil where there is none.
-    static func read(_ value: JSONValue?, account: String) throws(ChannelProblem) -> Handover? {
+    static func read(_ value: JSONValue?, account: String) throws(RequestProblem) -> Handover? {
         guard let value, value != .null else { return nil }
         return try Handover(value, account: account)
     }
 
-    private init(_ value: JSONValue, account: String) throws(ChannelProblem) {
+    private init(_ value: JSONValue, account: String) throws(RequestProblem) {
         guard let text = value.string, let data = Data(base64Encoded: text),
             let wire = try? JSONDecoder().decode(Wire.self, from: data), wire.format == Self.format
         else {
-            throw ChannelProblem(
+            throw RequestProblem(
                 .invalid, "the hand-over is not one that this version understands", at: "account \(account)",
                 remedy: "start the account without it")
         }

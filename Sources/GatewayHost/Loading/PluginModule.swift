@@ -6,7 +6,7 @@ import JSONBytes
 ///
 /// Requests are numbered and answered from foreign threads; each ends exactly once, at the latest when the instance is
 /// shut down. After `shutdown()` began, everything ends with `shutDown`.
-public final class ChannelModule: Sendable {
+public final class PluginModule: Sendable {
     /// How long each request may take before the host gives up on it. The header says that no call waits and that
     /// stop and shutdown take at most 5 s; the rest is patience.
     public struct Deadlines: Sendable {
@@ -142,7 +142,7 @@ public final class ChannelModule: Sendable {
         let name: String
         let number: UInt64
         let answer: Once<ModuleRequests.Answer>
-        let module: ChannelModule
+        let module: PluginModule
 
         /// Waits for the answer, for as long as a command may take.
         func result() async throws(ModuleRefusal) -> JSONValue {

@@ -5,12 +5,12 @@ import JSONBytes
 import Settings
 
 /// A configuration in force: what the gateway passed, read, checked and judged.
-struct ChannelSetup: Sendable {
+struct InstanceSetup: Sendable {
     /// What is wrong with a configuration; it is not adopted.
     struct Findings: Error, Sendable {
         var errors: [SettingsError]
 
-        var result: ChannelResult {
+        var result: RequestResult {
             let first = errors.first
             let json: JSONValue = [
                 "error": .string(first?.problem ?? "the configuration cannot be used"),
@@ -25,7 +25,7 @@ struct ChannelSetup: Sendable {
                         ]
                     }),
             ]
-            return ChannelResult(.invalid, json.serialized)
+            return RequestResult(.invalid, json.serialized)
         }
     }
 
@@ -49,7 +49,7 @@ struct ChannelSetup: Sendable {
     /// touched.
     /// - Parameter old: the configuration in force, which it would replace.
     /// - Throws: `Findings`.
-    init(request: [UInt8], replacing old: ChannelSetup? = nil) throws(Findings) {
+    init(request: [UInt8], replacing old: InstanceSetup? = nil) throws(Findings) {
         let value: JSONValue
         do {
             value = try JSONValue(parsing: request)
@@ -149,7 +149,7 @@ struct ChannelSetup: Sendable {
         ]
     }
 
-    private static func row(_ account: ChannelInspection.Account) -> JSONValue {
+    private static func row(_ account: SetupInspection.Account) -> JSONValue {
         [
             "accountId": .string(account.accountId), "enabled": .bool(account.enabled),
             "configured": .bool(account.configured), "credential": .string(account.credential.rawValue),
@@ -181,14 +181,14 @@ struct ChannelSetup: Sendable {
 
     /// What an account runs with.
     /// - Throws: when it may not start: unconfigured, disabled, or its key not at hand.
-    func plan(for id: String) throws(ChannelProblem) -> (settings: AccountSettings, facts: AccountFacts) {
+    func plan(for id: String) throws(RequestProblem) -> (settings: AccountSettings, facts: AccountFacts) {
         guard let account = accounts[id] else {
-            throw ChannelProblem(
+            throw RequestProblem(
                 .invalid, "there is no such account", at: "account \(id)",
                 remedy: "bind it: setup bind --agent-id \(id)")
         }
         guard account.mayStart else {
-            throw ChannelProblem(
+            throw RequestProblem(
                 .invalid, account.reason.isEmpty ? "the account cannot start" : account.reason, at: "account \(id)",
                 remedy: "run setup inspect")
         }

@@ -1,17 +1,17 @@
 import GatewayControl
 import JSONBytes
 
-extension ChannelRuntime {
+extension PluginRuntime {
     /// A command of the module's own. One about an account goes to the instance that serves it; one about all
     /// accounts to every instance that serves accounts; anything else to the present instance.
     nonisolated func command(
         _ name: String, _ arguments: [String: JSONValue]
     ) async throws(ModuleRefusal) -> JSONValue {
-        let account = arguments["accountId"]?.text ?? arguments["account"]?.text ?? ""
-        let receipts: [ChannelModule.CommandReceipt]
+        let account = arguments["accountId"]?.string ?? arguments["account"]?.string ?? ""
+        let receipts: [PluginModule.CommandReceipt]
         if !account.isEmpty {
             receipts = [await slots.use(account) { $0.begin(command: name, arguments) }].compactMap(\.self)
-        } else if name.hasPrefix("deadLetters.") || arguments["all"]?.flag == true {
+        } else if name.hasPrefix("deadLetters.") || arguments["all"]?.bool == true {
             receipts = await slots.useAll { $0.begin(command: name, arguments) }
         } else {
             receipts = [module?.begin(command: name, arguments)].compactMap(\.self)
@@ -34,7 +34,7 @@ extension ChannelRuntime {
     private static func joined(_ answers: [JSONValue]) -> JSONValue {
         .object(
             answers.reduce(into: [:]) { all, answer in
-                all.merge(answer.members ?? [:]) { old, new in
+                all.merge(answer.object ?? [:]) { old, new in
                     guard case .array(let before) = old, case .array(let more) = new else { return new }
                     return .array(before + more)
                 }

@@ -6,7 +6,7 @@ import Logging
 ///
 /// Operations on one account run one after the other, in the order in which they were decided; different accounts
 /// never wait for each other.
-actor ChannelRuntime {
+actor PluginRuntime {
     /// What the runtime is made of; all of it stays the same while it lives.
     struct Setup: Sendable {
         var channel: String
@@ -23,11 +23,11 @@ actor ChannelRuntime {
     let logger: Logger
     let slots = AccountSlots()
     nonisolated let router: Router
-    let events: ChannelEvents
+    let events: PluginEvents
     var supervisor: Supervisor
     /// The present instance of the module.
-    nonisolated var module: ChannelModule? { slots.present }
-    var manifest: ChannelManifest
+    nonisolated var module: PluginModule? { slots.present }
+    var manifest: PluginManifest
     var settings: JSONValue = [:]
     /// Why the channel as a whole has nothing to run, in the module's words; `nil` if it is configured.
     var unconfigured: String?
@@ -39,14 +39,14 @@ actor ChannelRuntime {
     private var listener: Task<Void, Never>?
     var stopping = false
 
-    init(setup: Setup, manifest: ChannelManifest, table: RoutingTable) {
+    init(setup: Setup, manifest: PluginManifest, table: RoutingTable) {
         self.setup = setup
         self.manifest = manifest
         var logger = setup.logger
         logger[metadataKey: "channel"] = "\(setup.channel)"
         self.logger = logger
         router = Router(channel: setup.channel, slots: slots, table: table, logger: logger)
-        events = ChannelEvents(router: router, slots: slots, moduleLog: ModuleLog(logger: logger))
+        events = PluginEvents(router: router, slots: slots, moduleLog: ModuleLog(logger: logger))
         supervisor = Supervisor(configuration: setup.supervisor)
     }
 
@@ -79,7 +79,7 @@ actor ChannelRuntime {
     }
 
     /// Puts an operation behind those of the account.
-    private func enqueue(_ account: String, _ body: @escaping @Sendable (isolated ChannelRuntime) async -> Void) {
+    private func enqueue(_ account: String, _ body: @escaping @Sendable (isolated PluginRuntime) async -> Void) {
         slots.append(account) { previous in
             Task {
                 await previous?.value
@@ -95,7 +95,7 @@ actor ChannelRuntime {
     }
 
     /// Starts the account on an instance and tells the supervisor how that went.
-    func start(_ account: String, on module: ChannelModule, run: UInt64, handover: JSONValue? = nil) async {
+    func start(_ account: String, on module: PluginModule, run: UInt64, handover: JSONValue? = nil) async {
         slots.reporting(account, .init(generation: module.generation, number: run))
         do throws(ModuleRefusal) {
             do throws(ModuleRefusal) {
@@ -138,8 +138,8 @@ actor ChannelRuntime {
         guard let module else { return }
         do {
             let status = try await module.status()
-            for entry in status["accounts"]?.elements ?? [] {
-                guard let account = entry["accountId"]?.text, let run = slots.run(of: account, on: module.generation)
+            for entry in status["accounts"]?.array ?? [] {
+                guard let account = entry["accountId"]?.string, let run = slots.run(of: account, on: module.generation)
                 else { continue }
                 let report = AccountReport(status: entry, takenAt: WallTime.now())
                 handle(.reported(account: account, run: run, report))

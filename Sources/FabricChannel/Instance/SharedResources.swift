@@ -47,7 +47,7 @@ final class SharedResources: Sendable {
 
     /// Takes over who logs in where, and with what. It logs nobody in or out: an account whose credentials changed does
     /// that when it starts, see ``environment(for:account:)``.
-    func adopt(_ setup: ChannelSetup) {
+    func adopt(_ setup: InstanceSetup) {
         logins.adopt(setup.logins)
         sessions.setSoftLifetime(.seconds(setup.sessionSeconds))
         let known = Swift.Set(setup.accounts.accounts.map(\.accountId))
@@ -59,8 +59,8 @@ final class SharedResources: Sendable {
 
     /// What an account that starts needs, under the settings in force.
     func environment(
-        for setup: ChannelSetup, account: String, store: any ChannelStore, agents: AgentDirectory
-    ) throws(ChannelProblem) -> AccountEnvironment {
+        for setup: InstanceSetup, account: String, store: any ChannelStore, agents: AgentDirectory
+    ) throws(RequestProblem) -> AccountEnvironment {
         let transfer = try transfer(for: setup)
         logins.use(transfer)
         restoreSession(of: account, under: setup)
@@ -73,7 +73,7 @@ final class SharedResources: Sendable {
             seed: { UInt64.random(in: .min ... .max) })
     }
 
-    private func transfer(for setup: ChannelSetup) throws(ChannelProblem) -> HTTPTransfer {
+    private func transfer(for setup: InstanceSetup) throws(RequestProblem) -> HTTPTransfer {
         let path = setup.authoritiesPath
         if let known = transfers.withLock({ $0[path ?? ""] }) { return known }
         let made: HTTPTransfer
@@ -83,7 +83,7 @@ final class SharedResources: Sendable {
             configuration.certificateAuthorityFile = path
             made = try HTTPTransfer(configuration: configuration)
         } catch {
-            throw ChannelProblem(
+            throw RequestProblem(
                 .unavailable, "HTTP transfers cannot start: \(error)", at: "channels.fabric",
                 remedy: "check the state directory \(setup.stateDirectory) and the limits of this process",
                 retryable: true)
@@ -116,7 +116,7 @@ final class SharedResources: Sendable {
         }
     }
 
-    private func restoreSession(of account: String, under setup: ChannelSetup) {
+    private func restoreSession(of account: String, under setup: InstanceSetup) {
         let kept = kept.withLock { $0.removeValue(forKey: account) }
         guard !logins.isOutdated(account, by: setup.fingerprints[account]) else {
             // Whatever is left of the old credentials, a block above all, does not concern the new ones.

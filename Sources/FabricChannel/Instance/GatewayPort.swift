@@ -15,7 +15,7 @@ public enum DeliveryOutcome: Sendable, Equatable {
     case failed
 }
 
-/// The gateway, as the channel sees it. Every call must return promptly.
+/// The gateway, as the plugin sees it. Every call must return promptly.
 public protocol GatewayPort: Sendable {
     /// A message for an agent: the delivery object of `gateway_channel.h`. The bytes are good for the call only. Called
     /// on the realtime loop, in order per account and conversation.
@@ -25,8 +25,8 @@ public protocol GatewayPort: Sendable {
     func accountChanged(_ status: [UInt8])
 }
 
-/// How a request to the channel ended.
-public struct ChannelResult: Sendable {
+/// How a request to the plugin ended.
+public struct RequestResult: Sendable {
     /// The codes of the C header.
     public enum Code: Sendable {
         case ok, invalid, failed, unavailable, shutDown

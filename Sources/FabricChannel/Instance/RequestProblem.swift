@@ -1,14 +1,14 @@
 import JSONBytes
 
 /// Why a request failed: what, where, and what the operator can do.
-struct ChannelProblem: Error, Sendable, Equatable {
-    var code: ChannelResult.Code
+struct RequestProblem: Error, Sendable, Equatable {
+    var code: RequestResult.Code
     var problem: String
     var place: String
     var remedy: String
     var retryable = false
 
-    init(_ code: ChannelResult.Code, _ problem: String, at place: String, remedy: String, retryable: Bool = false) {
+    init(_ code: RequestResult.Code, _ problem: String, at place: String, remedy: String, retryable: Bool = false) {
         self.code = code
         self.problem = problem
         self.place = place
@@ -16,11 +16,11 @@ struct ChannelProblem: Error, Sendable, Equatable {
         self.retryable = retryable
     }
 
-    var result: ChannelResult {
+    var result: RequestResult {
         let json: JSONValue = [
             "error": .string(problem), "where": .string(place), "remedy": .string(remedy),
             "retryable": .bool(retryable),
         ]
-        return ChannelResult(code, json.serialized)
+        return RequestResult(code, json.serialized)
     }
 }

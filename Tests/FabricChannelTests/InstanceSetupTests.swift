@@ -6,7 +6,7 @@ import Testing
 @testable import FabricChannel
 
 /// What a configuration means for accounts that run, and what is refused before anything is touched.
-@Suite struct ChannelSetupTests {
+@Suite struct InstanceSetupTests {
     /// A directory with a configuration's files.
     private final class Place {
         let path = NSTemporaryDirectory() + "setup-\(UUID().uuidString)"
@@ -20,8 +20,8 @@ import Testing
 
         func setup(
             _ settings: [String: JSONValue] = [:], accounts: [String: JSONValue] = ["a": "1", "b": "2"],
-            replacing old: ChannelSetup? = nil
-        ) throws -> ChannelSetup {
+            replacing old: InstanceSetup? = nil
+        ) throws -> InstanceSetup {
             var section = settings
             section["centerApiBase"] = section["centerApiBase"] ?? "http://localhost:7001/api"
             section["accounts"] = .object(
@@ -30,7 +30,7 @@ import Testing
                 "file": "gateway.json", "directory": .string(path), "stateDirectory": .string(path),
                 "settings": .object(section),
             ]
-            return try ChannelSetup(request: request.serialized, replacing: old)
+            return try InstanceSetup(request: request.serialized, replacing: old)
         }
     }
 
@@ -42,13 +42,13 @@ import Testing
     @Test func eachAccountIsComparedByItself() throws {
         let place = try Place()
         let old = try place.setup()
-        #expect(old.changes(from: nil) == ChannelSetup.Changes(added: ["a", "b"]))
-        #expect(try place.setup().changes(from: old) == ChannelSetup.Changes())
+        #expect(old.changes(from: nil) == InstanceSetup.Changes(added: ["a", "b"]))
+        #expect(try place.setup().changes(from: old) == InstanceSetup.Changes())
         let next = try place.setup(accounts: ["a": "other", "c": "3"])
         #expect(
-            next.changes(from: old) == ChannelSetup.Changes(added: ["c"], credentialsChanged: ["a"], removed: ["b"]))
+            next.changes(from: old) == InstanceSetup.Changes(added: ["c"], credentialsChanged: ["a"], removed: ["b"]))
         let disabled = try place.setup(accounts: ["a": ["fabricApiKey": "1", "enabled": false], "b": "2"])
-        #expect(disabled.changes(from: old) == ChannelSetup.Changes(restarted: ["a"]))
+        #expect(disabled.changes(from: old) == InstanceSetup.Changes(restarted: ["a"]))
         #expect(next.changes(from: old).changed == ["a"])
     }
 
@@ -59,18 +59,18 @@ import Testing
         try place.write("1\n", to: "key")
         let file: [String: JSONValue] = ["a": ["fabricApiKey": ["file": "./key"]], "b": "2"]
         let moved = try place.setup(accounts: file)
-        #expect(moved.changes(from: old) == ChannelSetup.Changes())
+        #expect(moved.changes(from: old) == InstanceSetup.Changes())
         try place.write("9", to: "key")
         let rotated = try place.setup(accounts: file)
         #expect(rotated.changes(from: moved).credentialsChanged == ["a"])
         try FileManager.default.removeItem(atPath: place.path + "/key")
-        #expect(try place.setup(accounts: file).changes(from: rotated) == ChannelSetup.Changes(restarted: ["a"]))
+        #expect(try place.setup(accounts: file).changes(from: rotated) == InstanceSetup.Changes(restarted: ["a"]))
     }
 
     @Test func anotherCenterIsAnotherCredential() throws {
         let place = try Place()
         let next = try place.setup(["centerApiBase": "http://other/api"])
-        #expect(next.changes(from: try place.setup()) == ChannelSetup.Changes(credentialsChanged: ["a", "b"]))
+        #expect(next.changes(from: try place.setup()) == InstanceSetup.Changes(credentialsChanged: ["a", "b"]))
     }
 
     private static let adoptable: [(String, JSONValue)] = [
@@ -83,11 +83,11 @@ import Testing
     func aRunningAccountTakesUp(_ key: String, _ value: JSONValue) throws {
         let place = try Place()
         let changes = try place.setup([key: value]).changes(from: try place.setup())
-        #expect(changes == ChannelSetup.Changes(adopted: ["a", "b"]))
+        #expect(changes == InstanceSetup.Changes(adopted: ["a", "b"]))
         // And an account that cannot run takes up nothing.
         let idle: [String: JSONValue] = ["a": ["fabricApiKey": "1", "enabled": false]]
         let none = try place.setup([key: value], accounts: idle).changes(from: try place.setup(accounts: idle))
-        #expect(none == ChannelSetup.Changes())
+        #expect(none == InstanceSetup.Changes())
     }
 
     @Test func whatNoAccountDependsOnConcernsNone() throws {
@@ -97,27 +97,27 @@ import Testing
         for settings: [String: JSONValue] in [
             ["commandsSyncKey": "x"], ["sessionSeconds": 60], ["identityFile": "./other.json"],
         ] {
-            #expect(try place.setup(settings).changes(from: old) == ChannelSetup.Changes(), "\(settings)")
+            #expect(try place.setup(settings).changes(from: old) == InstanceSetup.Changes(), "\(settings)")
         }
     }
 
     @Test func authoritiesAreComparedByContentAndGarbageIsRefused() throws {
         let place = try Place()
         let settings: [String: JSONValue] = ["certificateAuthorityFile": "./ca.pem"]
-        #expect(throws: ChannelSetup.Findings.self, "missing") { try place.setup(settings) }
+        #expect(throws: InstanceSetup.Findings.self, "missing") { try place.setup(settings) }
         try place.write(Self.pem(1), to: "ca.pem")
         let old = try place.setup(settings)
-        #expect(old.changes(from: try place.setup()) == ChannelSetup.Changes(restarted: ["a", "b"]))
-        #expect(try place.setup(settings).changes(from: old) == ChannelSetup.Changes())
+        #expect(old.changes(from: try place.setup()) == InstanceSetup.Changes(restarted: ["a", "b"]))
+        #expect(try place.setup(settings).changes(from: old) == InstanceSetup.Changes())
         try place.write(Self.pem(2), to: "ca.pem")
         let replaced = try place.setup(settings)
-        #expect(replaced.changes(from: old) == ChannelSetup.Changes(restarted: ["a", "b"]))
+        #expect(replaced.changes(from: old) == InstanceSetup.Changes(restarted: ["a", "b"]))
         #expect(replaced.authoritiesPath != old.authoritiesPath && replaced.settings.certificateAuthorityFile != nil)
         try place.write("garbage", to: "ca.pem")
         do {
             _ = try place.setup(settings)
             Issue.record("taken")
-        } catch let findings as ChannelSetup.Findings {
+        } catch let findings as InstanceSetup.Findings {
             let error = try #require(findings.errors.first)
             #expect(error.keyPath == "channels.fabric.certificateAuthorityFile" && error.file == "gateway.json")
             #expect(error.problem.contains("ca.pem: there is no certificate in it"))
@@ -149,7 +149,7 @@ import Testing
         do {
             _ = try place.setup(replacing: old)
             Issue.record("taken")
-        } catch let findings as ChannelSetup.Findings {
+        } catch let findings as InstanceSetup.Findings {
             #expect(findings.errors.count == 1 && findings.errors[0].file == path)
             #expect(findings.result.code == .invalid)
         }
@@ -158,12 +158,12 @@ import Testing
     @Test func aNamedIdentityFileMustBeThere() throws {
         let place = try Place()
         let settings: [String: JSONValue] = ["identityFile": "./mine.json"]
-        #expect(throws: ChannelSetup.Findings.self) { try place.setup(settings) }
+        #expect(throws: InstanceSetup.Findings.self) { try place.setup(settings) }
         try place.write("{\"entries\": []}", to: "mine.json")
         let old = try place.setup(settings)
         // The one that is no longer named is not missed.
         try FileManager.default.removeItem(atPath: place.path + "/mine.json")
-        #expect(try place.setup(replacing: old).changes(from: old) == ChannelSetup.Changes())
+        #expect(try place.setup(replacing: old).changes(from: old) == InstanceSetup.Changes())
     }
 
     @Test func theAnswerNamesEveryList() throws {

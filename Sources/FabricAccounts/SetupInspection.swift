@@ -1,6 +1,6 @@
 /// What is configured and why not, as `./setup inspect --json` prints it. Every field is always there; a text with
 /// nothing to say is empty.
-public struct ChannelInspection: Sendable, Equatable, Codable {
+public struct SetupInspection: Sendable, Equatable, Codable {
     /// Whether an account's key can be had.
     public enum Credential: String, Sendable, Codable {
         case available

@@ -2,7 +2,7 @@ import GatewayControl
 import JSONBytes
 import Logging
 
-extension ChannelRuntime {
+extension PluginRuntime {
     /// What the module said about a configuration: which accounts came, changed and went.
     struct Adopted: Sendable {
         var added: [String] = []
@@ -53,7 +53,7 @@ extension ChannelRuntime {
     /// Opens a new instance beside the old, checks it, moves the accounts one by one, and closes the old.
     /// - Returns: the new version.
     /// - Throws: `ModuleError`; then the old instance goes on as if nothing had been.
-    func reloadModule(_ manifest: ChannelManifest) async throws -> String {
+    func reloadModule(_ manifest: PluginManifest) async throws -> String {
         guard let old = module else {
             throw ModuleRefusal(.unavailable, "the module is not open", place: setup.channel)
         }
@@ -128,8 +128,8 @@ extension ChannelRuntime {
     }
 
     private func load(
-        _ manifest: ChannelManifest, settings: JSONValue
-    ) async throws -> (module: ChannelModule, adopted: Adopted) {
+        _ manifest: PluginManifest, settings: JSONValue
+    ) async throws -> (module: PluginModule, adopted: Adopted) {
         lastGeneration += 1
         let module = try await setup.loader.open(
             manifest.modulePath, id: manifest.id, generation: ModuleGeneration(lastGeneration), events: events)
@@ -155,26 +155,26 @@ extension ChannelRuntime {
         Adopted(
             added: answer["added"]?.texts ?? [], changed: answer["changed"]?.texts ?? [],
             adopted: answer["adopted"]?.texts ?? [], removed: answer["removed"]?.texts ?? [],
-            accounts: answer["accounts"]?.elements ?? [],
-            unconfigured: answer["configured"]?.flag == true
-                ? nil : answer["reason"]?.text ?? "the module did not say that it is configured")
+            accounts: answer["accounts"]?.array ?? [],
+            unconfigured: answer["configured"]?.bool == true
+                ? nil : answer["reason"]?.string ?? "the module did not say that it is configured")
     }
 
     private static func describe(_ adopted: Adopted) -> [String: JSONValue] {
         var described: [String: JSONValue] = [:]
         for entry in adopted.accounts {
-            if let id = entry["accountId"]?.text, !id.isEmpty { described[id] = entry }
+            if let id = entry["accountId"]?.string, !id.isEmpty { described[id] = entry }
         }
         return described
     }
 
     /// An absent field is not good news: only `configured: true` and `enabled: true` may run.
     private static func eligibility(_ entry: JSONValue) -> Supervisor.Eligibility {
-        if entry["enabled"]?.flag == false { return .disabled }
-        guard entry["configured"]?.flag == true else {
-            return .unconfigured(reason: entry["reason"]?.text ?? "the module did not say that it is configured")
+        if entry["enabled"]?.bool == false { return .disabled }
+        guard entry["configured"]?.bool == true else {
+            return .unconfigured(reason: entry["reason"]?.string ?? "the module did not say that it is configured")
         }
-        guard entry["enabled"]?.flag == true else { return .disabled }
+        guard entry["enabled"]?.bool == true else { return .disabled }
         return .eligible
     }
 }
