@@ -29,6 +29,8 @@ let package = Package(
     targets: [
         // The plugin, from the bottom up: nothing knows what stands below it in this list.
         .target(name: "Locking"),
+        .systemLibrary(name: "CThreads"),
+        .target(name: "Threads", dependencies: ["CThreads"]),
         .target(name: "JSONBytes"),
         .target(name: "Settings", dependencies: ["JSONBytes"]),
         .target(name: "GatewayABI"),
@@ -39,18 +41,18 @@ let package = Package(
         .target(
             name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"],
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking"]),
+        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking", "Threads"]),
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
-        .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking"]),
+        .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking", "Threads"]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking"]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-        .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking"]),
+        .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking", "Threads"]),
         .target(
             name: "FabricChannel",
             dependencies: [
                 "JSONBytes", "SocketIO", "HTTPTransfer", "FabricAPI", "Sessions", "ChannelStore", "FabricAccounts",
-                "Settings", "Locking", log,
+                "Settings", "Locking", "Threads", log,
             ]),
         .target(
             name: "FabricModule",
@@ -74,7 +76,9 @@ let package = Package(
         .target(name: "GatewayControl", dependencies: ["GatewayABI", "CGatewaySystem", "Settings", "JSONBytes"]),
         .target(
             name: "GatewayHost",
-            dependencies: ["GatewayControl", "GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", log]),
+            dependencies: [
+                "GatewayControl", "GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", "Threads", log,
+            ]),
         .executableTarget(
             name: "gateway", dependencies: ["GatewayHost", arguments, log],
             linkerSettings: [
@@ -105,7 +109,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
             ]),
-        .executableTarget(name: "fabric-sim", dependencies: ["FabricSimulator", arguments]),
+        .executableTarget(name: "fabric-sim", dependencies: ["FabricSimulator", "Threads", arguments]),
         .executableTarget(name: "fabric-demo", dependencies: ["FabricSimulator", arguments]),
 
         // Measurements.

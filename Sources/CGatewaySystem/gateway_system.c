@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -43,7 +42,5 @@ const char *gateway_loaded_path(void *handle) {
     if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || map == NULL) return NULL;
     return map->l_name;
 }
-
-void gateway_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
 int gateway_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }

@@ -1,6 +1,5 @@
 #include "CLibCurl.h"
 
-#include <sys/prctl.h>
 
 CURLcode clibcurl_global_init(void) {
     return curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -76,8 +75,4 @@ bool clibcurl_multi_next_done(CURLM *multi, CURL **easy, CURLcode *result) {
         *result = message->data.result;
         return true;
     }
-}
-
-void clibcurl_name_thread(const char *name) {
-    (void)prctl(PR_SET_NAME, name, 0, 0, 0);
 }

@@ -160,8 +160,3 @@ int clws_loop_next_ready(struct clws_loop *loop, uint64_t *number, int *may_read
     *may_write = (event->events & EPOLLOUT) != 0;
     return 1;
 }
-
-void clws_name_thread(const char *name)
-{
-    pthread_setname_np(pthread_self(), name);
-}

@@ -4,7 +4,6 @@
 #define CSQLITE_H
 
 #include <sqlite3.h>
-#include <sys/prctl.h>
 
 #if SQLITE_VERSION_NUMBER < 3037000
 #error "SQLite 3.37 or newer is needed (SQLITE_OPEN_EXRESCODE)"
@@ -28,8 +27,5 @@ static inline int csqlite_bind_borrowed_blob(sqlite3_stmt *statement, int index,
 static inline int csqlite_checkpoint_on_close(sqlite3 *database, int on) {
     return sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, (int *)0);
 }
-
-/* Names the calling thread (at most 15 bytes). */
-static inline void csqlite_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 #endif

@@ -2,6 +2,7 @@ import ArgumentParser
 import Dispatch
 import FabricSimulator
 import Foundation
+import Threads
 
 @main
 struct FabricSim: AsyncParsableCommand {
@@ -120,7 +121,7 @@ struct Run: AsyncParsableCommand {
 
     /// A thread of its own: a blocking read must not take one of Swift concurrency's.
     private static func watchStandardInput(_ ended: @escaping @Sendable () -> Void) {
-        Thread.detachNewThread {
+        _ = try? NamedThread.detached("standard-input") {
             var bytes = [UInt8](repeating: 0, count: 4096)
             while read(STDIN_FILENO, &bytes, bytes.count) > 0 {}
             ended()

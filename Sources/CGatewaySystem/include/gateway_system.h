@@ -30,9 +30,6 @@ int gateway_reap(pid_t pid, int *code, int *signal);
 /* The path under which the loader knows a handle of dlopen, or NULL. Owned by the loader. */
 const char *gateway_loaded_path(void *handle);
 
-/* Names the calling thread; the system shows at most 15 bytes. */
-void gateway_name_thread(const char *name);
-
 /* open with a mode (variadic in C). Adds O_CLOEXEC. Returns the descriptor or -1 with errno. */
 int gateway_open(const char *path, int flags, mode_t mode);
 

@@ -36,7 +36,4 @@ CURLMcode clibcurl_multi_set_long(CURLM *multi, CURLMoption option, long value);
 /* Takes the next "done" message. False when there is none. */
 bool clibcurl_multi_next_done(CURLM *multi, CURL **easy, CURLcode *result);
 
-/* Names the calling thread (at most 15 bytes): prctl is variadic too. */
-void clibcurl_name_thread(const char *name);
-
 #endif

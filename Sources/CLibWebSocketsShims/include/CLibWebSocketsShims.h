@@ -98,7 +98,5 @@ void clws_link_free(struct clws_link *link);
 
 // Sec-WebSocket-Accept for a Sec-WebSocket-Key: 28 characters and a NUL. < 0: no memory.
 int clws_accept_for(const char *key, char accept[29]);
-// Names the calling thread; at most 15 bytes.
-void clws_name_thread(const char *name);
 
 #endif

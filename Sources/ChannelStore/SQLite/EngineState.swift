@@ -1,3 +1,5 @@
+import Threads
+
 /// What the threads of a store share.
 struct EngineState {
     enum Phase {
@@ -36,7 +38,7 @@ struct EngineState {
     /// The file the writer has open.
     var opened: StoreFile.Identity?
     var writerSleeps = false
-    var thread: StoreThread?
+    var thread: NamedThread?
     var health = StoreHealth.good
     var observers: [UInt64: @Sendable (StoreHealth) -> Void] = [:]
     var observed: UInt64 = 0

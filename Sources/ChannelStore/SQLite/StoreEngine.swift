@@ -1,3 +1,5 @@
+import Threads
+
 /// A store at work: what is committed on any thread is written on one of its own.
 final class StoreEngine: Sendable {
     let file: StoreFile
@@ -124,13 +126,13 @@ final class StoreEngine: Sendable {
 
     // Under the lock: the thread begins by waiting for it.
     private func startWriter(_ state: inout EngineState) -> Bool {
-        if state.thread == nil { state.thread = StoreThread(named: "store-write") { StoreWriter(self).run() } }
+        if state.thread == nil { state.thread = try? NamedThread("store-write") { StoreWriter(self).run() } }
         return state.thread != nil
     }
 
     func close(within limit: Duration) {
         let by = Self.time(after: limit)
-        let thread = state.withLock { state -> StoreThread? in
+        let thread = state.withLock { state -> NamedThread? in
             guard case .open = state.phase else { return nil }
             state.phase = state.thread == nil ? .closed : .closing(by: by)
             // What failed before is tried once more at once.
@@ -159,7 +161,7 @@ final class StoreEngine: Sendable {
 
     /// Closes without waiting.
     func abandon() {
-        let thread = state.withLock { state -> StoreThread? in
+        let thread = state.withLock { state -> NamedThread? in
             guard case .open = state.phase, let thread = state.thread else { return nil }
             state.phase = .closing(by: Self.time(after: .seconds(5)))
             return thread

@@ -1,3 +1,5 @@
+import Threads
+
 /// Loads accounts over a connection and on a thread of its own, so that starting accounts do not wait for a slow disk to
 /// write.
 final class StoreReader: Sendable {
@@ -13,7 +15,7 @@ final class StoreReader: Sendable {
     private struct Queue {
         var requests: [Request] = []
         var isStopping = false
-        var thread: StoreThread?
+        var thread: NamedThread?
     }
 
     private enum Step {
@@ -35,7 +37,7 @@ final class StoreReader: Sendable {
     ) -> Bool {
         let isTaken = queue.withLock { queue in
             guard !queue.isStopping else { return false }
-            if queue.thread == nil { queue.thread = StoreThread(named: "store-read") { self.run() } }
+            if queue.thread == nil { queue.thread = try? NamedThread("store-read") { self.run() } }
             guard queue.thread != nil else { return false }
             queue.requests.append(
                 Request(account: account, file: identity, continuation: continuation, otherwise: otherwise))

@@ -2,6 +2,7 @@ import CLibCurl
 import Glibc
 import Locking
 import Synchronization
+import Threads
 
 /// What holds for all transfers of one engine.
 struct TransferSettings: Sendable {
@@ -27,20 +28,19 @@ final class TransferEngine: Sendable {
     let settings: TransferSettings
     private let inbox = Locked(Inbox())
     private let multi: MultiHandle
-    private let thread = Locked<pthread_t?>(nil)
+    private let thread = Locked<NamedThread?>(nil)
     private let counter = Atomic<UInt64>(0)
 
     init(_ settings: TransferSettings) throws(HTTPTransferError) {
         self.settings = settings
         multi = try MultiHandle(settings)
-        let body = Unmanaged.passRetained(self)
-        var created = pthread_t()
-        let code = pthread_create(&created, nil, { transferThread($0) }, body.toOpaque())
-        guard code == 0 else {
-            body.release()
-            throw HTTPTransferError(.other(code: Int(code)), "cannot start the transfer thread: \(errorText(code))")
+        do {
+            let created = try NamedThread(settings.threadName) { self.run() }
+            thread.withLock { $0 = created }
+        } catch {
+            throw HTTPTransferError(
+                .other(code: Int(error.code)), "cannot start the transfer thread: \(errorText(error.code))")
         }
-        thread.withLock { $0 = created }
     }
 
     func nextID() -> UInt64 { counter.add(1, ordering: .relaxed).newValue }
@@ -74,11 +74,11 @@ final class TransferEngine: Sendable {
         thread.withLock { thread in
             guard let running = thread else { return }
             thread = nil
-            if pthread_equal(running, pthread_self()) != 0 {
+            if running.isCurrent {
                 // The last reference went away on the thread itself: it cannot wait for itself, and ends by itself.
-                pthread_detach(running)
+                running.detach()
             } else {
-                pthread_join(running, nil)
+                running.join()
             }
         }
     }
@@ -132,19 +132,6 @@ final class MultiHandle: @unchecked Sendable {
             $0 = false
         }
     }
-}
-
-private func transferThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let context else { return nil }
-    let engine = Unmanaged<TransferEngine>.fromOpaque(context).takeRetainedValue()
-    clibcurl_name_thread(String(engine.settings.threadName.prefix(15)))
-    // The host's handlers run on the host's threads, and a SIGPIPE from OpenSSL stays a return code.
-    var signals = sigset_t()
-    sigfillset(&signals)
-    for fault in [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT] { sigdelset(&signals, fault) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-    engine.run()
-    return nil
 }
 
 extension HTTPTransferError {

@@ -2,6 +2,7 @@ import CLibWebSocketsShims
 import Glibc
 import Locking
 import Synchronization
+import Threads
 
 /// One thread running libwebsockets for any number of clients; the serial executor of everything
 /// that touches sockets.
@@ -37,7 +38,7 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
 
     let configuration: Configuration
     let queue = Locked(LoopQueue())
-    private let thread = Locked<pthread_t?>(nil)
+    private let thread = Locked<NamedThread?>(nil)
     let current = Atomic<UInt>(0)
     private let identifiers = Atomic<UInt64>(0)
     // Only code on the loop's thread uses it; `isOnLoop` guards the ways in.
@@ -61,12 +62,14 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
             library: library, resolver: resolver,
             receiveBufferBytes: min(max(4096, configuration.receiveBufferBytes), 16 << 20))
         resolver.loop = self
-        guard let started = LoopThread.start(named: configuration.threadName, { self.run() }) else {
+        do {
+            let started = try NamedThread(configuration.threadName) { self.run() }
+            thread.withLock { $0 = started }
+        } catch {
             clws_loop_destroy(library)
             state = nil
             throw SetupError(description: "no thread for the realtime loop; check the limit of processes (ulimit -u)")
         }
-        thread.withLock { $0 = started }
     }
 
     /// The loop's own state; only for code on the loop. nil after the end.
@@ -125,7 +128,7 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
         guard !isOnLoop else { return }
         thread.withLock { thread in
             guard let joined = thread else { return }
-            pthread_join(joined, nil)
+            joined.join()
             thread = nil
         }
     }
@@ -161,9 +164,9 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
             }
         }
         guard mustDrain else { return }
-        if let drainer = LoopThread.start(named: configuration.threadName, { self.drainAfterwards() }) {
-            pthread_detach(drainer)
-        } else {
+        do {
+            try NamedThread.detached(configuration.threadName) { self.drainAfterwards() }
+        } catch {
             drainAfterwards()
         }
     }

@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// A numeric address to connect to.
 struct NumericAddress: Sendable, Equatable {
@@ -83,9 +84,9 @@ final class Resolver {
         }
         flight.lookup = lookup
         lookups[ObjectIdentifier(lookup)] = lookup
-        if let thread = LoopThread.start(named: "resolve", { lookup.run(name) }) {
-            pthread_detach(thread)
-        } else {
+        do {
+            try NamedThread.detached("resolve") { lookup.run(name) }
+        } catch {
             lookup.finish(.failed("no thread for looking up the name"))
         }
     }
