@@ -2,6 +2,7 @@
 import PackageDescription
 
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 // What `./setup install --with-runtime` puts beside the products is found there, wherever the folder goes.
@@ -24,6 +25,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
     ],
     targets: [
@@ -31,6 +33,7 @@ let package = Package(
         .target(name: "Locking"),
         .systemLibrary(name: "CThreads"),
         .target(name: "Threads", dependencies: ["CThreads"]),
+        .target(name: "Timing"),
         .target(name: "JSONBytes"),
         .target(name: "Settings", dependencies: ["JSONBytes"]),
         .target(name: "GatewayABI"),
@@ -41,18 +44,18 @@ let package = Package(
         .target(
             name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"],
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking", "Threads"]),
+        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking", "Threads", "Timing"]),
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
-        .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking", "Threads"]),
+        .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking", "Threads", deque]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
-        .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking"]),
+        .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking", "Timing", deque]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-        .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking", "Threads"]),
+        .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking", "Threads", "Timing"]),
         .target(
             name: "FabricChannel",
             dependencies: [
                 "JSONBytes", "SocketIO", "HTTPTransfer", "FabricAPI", "Sessions", "ChannelStore", "FabricAccounts",
-                "Settings", "Locking", "Threads", log,
+                "Settings", "Locking", "Threads", "Timing", deque, log,
             ]),
         .target(
             name: "FabricModule",
@@ -77,7 +80,8 @@ let package = Package(
         .target(
             name: "GatewayHost",
             dependencies: [
-                "GatewayControl", "GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", "Threads", log,
+                "GatewayControl", "GatewayABI", "CGatewaySystem", "Settings", "JSONBytes", "Locking", "Threads",
+                "Timing", deque, log,
             ]),
         .executableTarget(
             name: "gateway", dependencies: ["GatewayHost", arguments, log],

@@ -49,16 +49,6 @@ import Testing
         }
         #expect(admission.isEmpty)
     }
-
-    @Test func queue() {
-        var queue = FIFO<Int>()
-        for number in 0..<1000 { queue.append(number) }
-        queue.remove(500)
-        var taken: [Int] = []
-        while let item = queue.popFirst() { taken.append(item) }
-        #expect(taken == Array(0..<1000).filter { $0 != 500 })
-        #expect(queue.isEmpty)
-    }
 }
 
 @Suite struct ClockTests {

@@ -1,4 +1,5 @@
 import Threads
+import Timing
 
 /// What the threads of a store share.
 struct EngineState {
@@ -34,7 +35,7 @@ struct EngineState {
     var jobs: [Job] = []
     /// Set while nothing gets through.
     var retryAt: Int64?
-    var delay = EngineState.shortestDelay
+    private var failures = 0
     /// The file the writer has open.
     var opened: StoreFile.Identity?
     var writerSleeps = false
@@ -48,8 +49,7 @@ struct EngineState {
         pending = StoreBatch(compactAt: compactAt)
     }
 
-    static let shortestDelay: Int64 = 250_000_000
-    static let longestDelay: Int64 = 5_000_000_000
+    private static let backoff = Backoff(.milliseconds(250), upTo: .seconds(5))
 
     var isClosed: Bool {
         if case .closed = phase { return true }
@@ -111,13 +111,13 @@ struct EngineState {
 
     /// An attempt failed.
     mutating func postpone(_ now: Int64) {
-        retryAt = now &+ delay
-        delay = min(delay * 2, Self.longestDelay)
+        retryAt = now &+ Int64(clamping: Int128(Self.backoff.delay(step: failures) / .nanoseconds(1)))
+        failures = min(failures, 1000) + 1
     }
 
     /// An attempt succeeded.
     mutating func resume() {
         retryAt = nil
-        delay = Self.shortestDelay
+        failures = 0
     }
 }

@@ -1,4 +1,5 @@
 import Threads
+import Timing
 
 /// A store at work: what is committed on any thread is written on one of its own.
 final class StoreEngine: Sendable {
@@ -136,7 +137,7 @@ final class StoreEngine: Sendable {
             guard case .open = state.phase else { return nil }
             state.phase = state.thread == nil ? .closed : .closing(by: by)
             // What failed before is tried once more at once.
-            if state.retryAt != nil { state.retryAt = StoreMonitor<EngineState>.now }
+            if state.retryAt != nil { state.retryAt = SystemClock.monotonic }
             return state.thread
         }
         guard let thread else { return finishWithoutThread() }
@@ -185,7 +186,7 @@ final class StoreEngine: Sendable {
         let nanoseconds =
             min(max(limit.components.seconds, 0), 1_000_000) * 1_000_000_000
             + max(limit.components.attoseconds, 0) / 1_000_000_000
-        return StoreMonitor<EngineState>.now &+ nanoseconds
+        return SystemClock.monotonic &+ nanoseconds
     }
 }
 

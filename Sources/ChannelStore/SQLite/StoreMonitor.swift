@@ -1,4 +1,5 @@
 import Glibc
+import Timing
 
 /// A value behind a lock that threads can wait on.
 // Unchecked: the value is reached through `withLock` only, which holds the mutex.
@@ -43,7 +44,7 @@ final class StoreMonitor<Value>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
-            switch body(&value, Self.now) {
+            switch body(&value, SystemClock.monotonic) {
             case .result(let result): return result
             case .wait(nil): pthread_cond_wait(condition, mutex)
             case .wait(let until?):
@@ -59,11 +60,4 @@ final class StoreMonitor<Value>: @unchecked Sendable {
     }
 
     func wakeAll() { pthread_cond_broadcast(condition) }
-
-    /// Nanoseconds of a clock that only goes forward.
-    static var now: Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-    }
 }

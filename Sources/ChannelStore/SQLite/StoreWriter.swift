@@ -1,3 +1,5 @@
+import Timing
+
 /// The store's own thread: writes batches, answers what only it can, and keeps the file usable.
 final class StoreWriter {
     private let engine: StoreEngine
@@ -55,7 +57,7 @@ final class StoreWriter {
     private func postpone(_ failure: SQLiteFailure) {
         let error = failure.error(for: engine.file.path)
         let impatient = engine.state.withLock { state in
-            state.postpone(StoreMonitor<EngineState>.now)
+            state.postpone(SystemClock.monotonic)
             // Those behind it would fail as well.
             return (state.current?.takeRemovals() ?? []) + state.pending.takeRemovals()
         }

@@ -3,6 +3,7 @@ import FabricAPI
 import Logging
 import Sessions
 import SocketIO
+import Timing
 
 /// The work under way of an account: stopped with it.
 struct AccountTasks {
@@ -109,7 +110,8 @@ extension Account {
                 logger.log(
                     level: failures == 1 ? .warning : .debug, "no session",
                     metadata: ["reason": "\(error.operatorText)"])
-                guard await pause(error.retryDelay ?? .seconds(1 << min(failures, 6))) else { return }
+                let backoff = Backoff(.seconds(2), upTo: .seconds(64))
+                guard await pause(error.retryDelay ?? backoff.delay(step: failures - 1)) else { return }
             }
         }
     }

@@ -1,3 +1,5 @@
+import Timing
+
 /// Gaps: what is read from history, what a read has shown, and what follows when it shows too little.
 extension GuildFeed {
     /// Reads that do not show the end of their gap are repeated so often.
@@ -152,8 +154,9 @@ extension GuildFeed {
 
     private mutating func waitForRetry(_ slot: Int, now: ContinuousClock.Instant) {
         slots[slot].readFailures += 1
-        let seconds = Double(1 << min(slots[slot].readFailures - 1, 4)) * (0.5 + random.unit() / 2)
-        slots[slot].retryAt = now.advanced(by: .seconds(seconds))
+        let delay = Backoff(.seconds(1), upTo: .seconds(16))
+            .delay(step: slots[slot].readFailures - 1, share: 0.5...1, chance: random.unit())
+        slots[slot].retryAt = now.advanced(by: delay)
     }
 
     /// The lane is full: the rest stays in the guild.

@@ -1,4 +1,5 @@
 import FabricAPI
+import Timing
 
 /// The guild's channel list: which channels there are, and how far their logs go.
 extension GuildFeed {
@@ -220,9 +221,10 @@ extension GuildFeed {
                 // Nothing proves any more that the socket brings everything: that is not called connected.
                 if listAttempts >= 2, phase == .ready { actions += enter(.catchingUp) }
             } else {
-                let seconds = Double(1 << min(listAttempts - 1, 5)) * (0.5 + random.unit() / 2)
+                let delay = Backoff(.seconds(1), upTo: .seconds(32))
+                    .delay(step: listAttempts - 1, share: 0.5...1, chance: random.unit())
                 retryPurpose = purpose
-                nextTick = now.advanced(by: .seconds(seconds))
+                nextTick = now.advanced(by: delay)
             }
             return actions
         }

@@ -32,7 +32,7 @@ extension Inbox {
                 kept.deliveries.append(
                     turn.message.stored(key, handedOver: true, mediaDirectory: turn.mediaDirectory))
             }
-            kept.deliveries += slot.lane.waitingMessages.map { $0.stored(key, handedOver: false) }
+            kept.deliveries += slot.lane.waiting.map { $0.stored(key, handedOver: false) }
         }
     }
 

@@ -1,16 +1,18 @@
+import DequeModule
+
 /// The deliveries of one conversation, in order: a wake delivery holds the lane until its turn is over.
 struct Lane: Sendable {
     /// The wake delivery that is being prepared, or is with the gateway.
     private(set) var turn: String?
-    private var waiting: [PendingMessage] = []
-    private var first = 0
-    /// The messages up to here are in the store.
+    /// The messages that wait.
+    private(set) var waiting: Deque<PendingMessage> = []
+    /// So many of them, from the first on, are in the store.
     private var stored = 0
 
     /// Whether the next message may go out at once.
-    @inline(__always) var isFree: Bool { turn == nil && first == waiting.count }
+    @inline(__always) var isFree: Bool { turn == nil && waiting.isEmpty }
     var isEmpty: Bool { isFree }
-    var waitingCount: Int { waiting.count - first }
+    var waitingCount: Int { waiting.count }
 
     /// Queues a message behind the others.
     mutating func enqueue(_ message: PendingMessage) {
@@ -25,37 +27,26 @@ struct Lane: Sendable {
 
     /// The next message that may go out, and whether the store has it; nil while a turn runs or nothing waits.
     mutating func next() -> (message: PendingMessage, isStored: Bool)? {
-        guard turn == nil, first < waiting.count else { return nil }
-        let message = waiting[first]
-        let isStored = first < stored
-        first += 1
-        if first == waiting.count {
-            waiting = []
-            first = 0
-            stored = 0
-        } else if first >= 64, first * 2 >= waiting.count {
-            waiting.removeFirst(first)
-            stored = max(0, stored - first)
-            first = 0
-        }
+        guard turn == nil, let message = waiting.popFirst() else { return nil }
+        let isStored = stored > 0
+        if isStored { stored -= 1 }
+        // A quiet channel keeps no room.
+        if waiting.isEmpty { waiting = [] }
         return (message, isStored)
     }
 
     /// A turn that was not handed over: its message is the next again. The store has it.
     mutating func putBack(_ message: PendingMessage) {
         turn = nil
-        if first > 0 { waiting.removeFirst(first) }
-        stored = max(0, stored - first) + 1
-        first = 0
-        waiting.insert(message, at: 0)
+        waiting.prepend(message)
+        stored += 1
     }
 
     /// The messages that the store does not have yet; it is given them now.
     mutating func takeUnstored() -> [PendingMessage] {
-        let from = max(first, stored)
-        guard from < waiting.count else { return [] }
-        stored = waiting.count
-        return Array(waiting[from...])
+        guard stored < waiting.count else { return [] }
+        defer { stored = waiting.count }
+        return Array(waiting[stored...])
     }
 
     /// A wake delivery begins its turn.
@@ -67,7 +58,4 @@ struct Lane: Sendable {
         turn = nil
         return true
     }
-
-    /// The messages that wait.
-    var waitingMessages: ArraySlice<PendingMessage> { waiting[first...] }
 }

@@ -7,6 +7,7 @@ import Locking
 import Logging
 import Sessions
 import SocketIO
+import Timing
 
 /// What the accounts of an instance share: transfers, sessions, and where attachments go.
 ///
@@ -69,7 +70,7 @@ final class SharedResources: Sendable {
             agents: agents, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.stateDirectory + "/outbox",
-            wallClock: { Date().timeIntervalSince1970 },
+            wallClock: { SystemClock.wall },
             seed: { UInt64.random(in: .min ... .max) })
     }
 

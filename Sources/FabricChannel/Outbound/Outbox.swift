@@ -1,4 +1,5 @@
 import ChannelStore
+import Timing
 
 /// The messages an account has yet to send: in order per channel, channels in parallel.
 ///
@@ -229,9 +230,9 @@ struct Outbox: Sendable {
         }
         lane.failures = min(lane.failures, 1000) + 1
         lane.problem = (words, lane.problem?.since ?? now)
-        // 1 s doubled to 60 s with jitter; a server's Retry-After is a lower bound, up to an hour.
-        let base = Double(1 << min(lane.failures - 1, 6))
-        var delay = Duration.seconds(min(base, 60) * (0.5 + random.unit() / 2))
+        // A server's Retry-After is a lower bound, up to an hour.
+        var delay = Backoff(.seconds(1), upTo: .seconds(60))
+            .delay(step: lane.failures - 1, share: 0.5...1, chance: random.unit())
         if let retryAfter { delay = max(delay, min(retryAfter, .seconds(3600))) }
         lane.step = .waiting(until: now.advanced(by: delay))
         lanes[entry.key] = lane

@@ -2,6 +2,7 @@ import GatewayControl
 import Glibc
 import Locking
 import Logging
+import Timing
 
 /// Runs a command once per wake delivery: the delivery as JSON on standard input, the answer on standard output. Nothing
 /// (or only white space) is no answer; an exit code other than 0 is a failed turn.
@@ -76,15 +77,15 @@ struct CommandAgent: Agent {
     private func patiently(
         _ turn: Turn
     ) async throws(AgentFailure) -> (ended: CommandProcess.Ended, directory: TurnDirectory) {
-        var wait = Duration.milliseconds(250)
-        var waited = false
+        let backoff = Backoff(.milliseconds(250), upTo: .seconds(5))
+        var attempts = 0
         while true {
             let failure: POSIXFailure
             do throws(POSIXFailure) {
                 let directory = try directories.make()
                 let ended = await run(turn, in: directory)
                 guard case .notStarted(let reason) = ended.end else {
-                    if waited { logger.notice("turns go on", metadata: ["agent": "\(name)"]) }
+                    if attempts > 0 { logger.notice("turns go on", metadata: ["agent": "\(name)"]) }
                     return (ended, directory)
                 }
                 guard reason.isScarcity else { return (ended, directory) }
@@ -95,7 +96,7 @@ struct CommandAgent: Agent {
                 }
                 failure = error
             }
-            if !waited {
+            if attempts == 0 {
                 logger.error(
                     "a turn waits for resources: \(failure)",
                     metadata: [
@@ -103,13 +104,12 @@ struct CommandAgent: Agent {
                         "remedy": "raise the limit (ulimit -n, ulimit -u, LimitNOFILE), or lower maximumCommands",
                     ])
             }
-            waited = true
             do {
-                try await Task.sleep(for: wait)
+                try await Task.sleep(for: backoff.delay(step: attempts))
             } catch {
                 throw Self.stopping
             }
-            wait = min(wait * 2, .seconds(5))
+            attempts += 1
         }
     }
 

@@ -1,3 +1,4 @@
+import DequeModule
 import GatewayControl
 
 /// Remembers turns by delivery id, so that a delivery that comes again (after a crash or a reload of the module) is
@@ -27,8 +28,8 @@ struct TurnLedger: Sendable {
     /// Bytes of answers that are kept because they did not get through.
     let maximumUnsentBytes: Int
     private var entries: [String: Entry] = [:]
-    private var finished = Fifo()
-    private var unsent = Fifo()
+    private var finished = Deque<String>()
+    private var unsent = Deque<String>()
     private var unsentBytes = 0
 
     init(maximumFinished: Int = 4096, maximumUnsentBytes: Int = 16 << 20) {
@@ -104,23 +105,4 @@ struct TurnLedger: Sendable {
     }
 
     var remembered: Int { entries.count }
-
-    /// A queue of ids whose removal from the front is cheap.
-    private struct Fifo: Sendable {
-        private var ids: [String] = []
-        private var head = 0
-        var count: Int { ids.count - head }
-        mutating func append(_ id: String) { ids.append(id) }
-        mutating func popFirst() -> String? {
-            guard head < ids.count else { return nil }
-            defer {
-                head += 1
-                if head > 1024, head * 2 > ids.count {
-                    ids.removeFirst(head)
-                    head = 0
-                }
-            }
-            return ids[head]
-        }
-    }
 }

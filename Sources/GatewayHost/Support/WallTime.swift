@@ -1,15 +1,12 @@
 import GatewayControl
 import Glibc
 import JSONBytes
+import Timing
 
 /// The wall clock, for what people and files see. Everything that waits uses the monotonic clock.
 enum WallTime {
     /// Seconds since 1970.
-    static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
+    static func now() -> Double { SystemClock.wall }
 
     /// ISO 8601 in UTC with milliseconds.
     static func text(_ seconds: Double) -> String {

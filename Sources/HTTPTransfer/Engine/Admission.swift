@@ -1,3 +1,5 @@
+import DequeModule
+
 /// Who may start. libcurl would open a connection for every transfer it is given (or keep it in a queue of its own,
 /// where no deadline of ours reaches it), so it is given only as many as a host may have.
 ///
@@ -13,8 +15,8 @@ struct Admission {
     private struct Lane {
         var running = 0
         var runningFiles = 0
-        var requests = FIFO<UInt64>()
-        var files = FIFO<UInt64>()
+        var requests = Deque<UInt64>()
+        var files = Deque<UInt64>()
         var isMultiplexed = false
         var isIdle: Bool { running == 0 && requests.isEmpty && files.isEmpty }
     }
@@ -68,8 +70,8 @@ struct Admission {
     /// One that was not started yet will not be.
     mutating func remove(_ id: UInt64, _ origin: HTTPOrigin) {
         guard var lane = lanes[origin] else { return }
-        lane.requests.remove(id)
-        lane.files.remove(id)
+        lane.requests.removeAll { $0 == id }
+        lane.files.removeAll { $0 == id }
         store(lane, origin)
     }
 
@@ -78,33 +80,5 @@ struct Admission {
     private mutating func store(_ lane: Lane, _ origin: HTTPOrigin) {
         lanes[origin] = lane.isIdle ? nil : lane
         changed.insert(origin)
-    }
-}
-
-/// A queue whose front is taken in constant time.
-struct FIFO<Element: Equatable> {
-    private var items: [Element] = []
-    private var head = 0
-
-    var isEmpty: Bool { head == items.count }
-
-    mutating func append(_ item: Element) { items.append(item) }
-
-    mutating func popFirst() -> Element? {
-        guard head < items.count else { return nil }
-        defer {
-            head += 1
-            if head > 64, head * 2 > items.count {
-                items.removeFirst(head)
-                head = 0
-            }
-        }
-        return items[head]
-    }
-
-    mutating func remove(_ item: Element) {
-        items.removeFirst(head)
-        head = 0
-        items.removeAll { $0 == item }
     }
 }

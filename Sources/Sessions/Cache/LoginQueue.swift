@@ -1,7 +1,8 @@
+import DequeModule
+
 /// Logins that wait for a slot, first come first served; removal costs nothing.
 struct LoginQueue {
-    private var order: [(agent: String, flight: UInt64)] = []
-    private var head = 0
+    private var order: Deque<(agent: String, flight: UInt64)> = []
     private var waiting: Set<UInt64> = []
 
     var count: Int { waiting.count }
@@ -15,25 +16,13 @@ struct LoginQueue {
 
     mutating func remove(_ flight: UInt64) {
         waiting.remove(flight)
-        if waiting.isEmpty {
-            order.removeAll()
-            head = 0
-        }
+        if waiting.isEmpty { order.removeAll() }
     }
 
     mutating func next() -> (agent: String, flight: UInt64)? {
-        while head < order.count {
-            let item = order[head]
-            head += 1
-            guard waiting.remove(item.flight) != nil else { continue }
-            if head > 64, head * 2 > order.count {
-                order.removeFirst(head)
-                head = 0
-            }
-            return item
+        while let item = order.popFirst() {
+            if waiting.remove(item.flight) != nil { return item }
         }
-        order.removeAll()
-        head = 0
         return nil
     }
 }

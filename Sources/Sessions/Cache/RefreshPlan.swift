@@ -1,3 +1,5 @@
+import Timing
+
 /// When to renew, and how long to pause after failures: arithmetic alone.
 struct RefreshPlan {
     var configuration: Sessions.Configuration
@@ -28,22 +30,20 @@ struct RefreshPlan {
     ///   - tries: how many tries it has outlasted.
     ///   - chance: evenly drawn from 0 to 1.
     func blockPause(tries: Int, chance: Double) -> Duration {
-        let range = configuration.blockRetry
-        let pause = min(range.upperBound, range.lowerBound * (1 << min(max(tries, 0), 20)))
-        return pause * (1 + configuration.blockJitter * (2 * min(max(chance, 0), 1) - 1))
+        let jitter = configuration.blockJitter
+        return Backoff(configuration.blockRetry.lowerBound, upTo: configuration.blockRetry.upperBound)
+            .delay(step: tries, share: (1 - jitter)...(1 + jitter), chance: chance)
     }
 
     /// How long until the next login for the sake of a guild whose token was lost.
     func lostGuildPause(tries: Int) -> Duration {
-        min(configuration.softLifetime, configuration.lostGuildRetry * (1 << min(max(tries, 0), 20)))
+        Backoff(configuration.lostGuildRetry, upTo: configuration.softLifetime).delay(step: tries)
     }
 
     /// The pause after the given number of failed logins in a row.
     func pause(failures: Int, chance: Double) -> Duration {
         let least = configuration.backoff.lowerBound
-        let most = configuration.backoff.upperBound
-        // The exponent is clamped: nobody needs 2^1000 to know that the cap is reached.
-        let limit = min(most, least * (1 << min(max(failures, 1), 20)))
+        let limit = Backoff(least, upTo: configuration.backoff.upperBound).delay(step: max(failures, 1))
         return least + (limit - least) * min(max(chance, 0), 1)
     }
 }

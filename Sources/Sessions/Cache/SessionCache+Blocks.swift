@@ -1,3 +1,5 @@
+import Timing
+
 /// Refused credentials: when a refusal counts, and when it is put to the test again.
 extension SessionCache {
     /// A refusal that may not mean the key. Several over some minutes do.
@@ -64,8 +66,8 @@ extension SessionCache {
         count { $0.failed += 1 }
         entry.failures += 1
         // Sooner than after a refusal, but in no hurry: nothing runs that it could stop.
-        let doubled = configuration.backoff.upperBound * (1 << min(entry.failures, 20))
-        var pause = min(doubled, configuration.blockRetry.lowerBound)
+        var pause = Backoff(configuration.backoff.upperBound * 2, upTo: configuration.blockRetry.lowerBound)
+            .delay(step: entry.failures - 1)
         if let retryAfter { pause = max(pause, min(retryAfter, .seconds(3600))) }
         entry.blocked?.retryAt = now.advanced(by: pause)
         planBlockRetry(&entry, agent, now)

@@ -1,4 +1,4 @@
-import Glibc
+import Timing
 
 /// The clocks the cache lives by; tests pass their own.
 public struct SessionClock: Sendable {
@@ -26,22 +26,13 @@ public struct SessionClock: Sendable {
 
     private init(system ticks: @escaping @Sendable () -> Int64) {
         now = { .now }
-        wall = {
-            var time = timespec()
-            clock_gettime(CLOCK_REALTIME, &time)
-            return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-        }
+        wall = { SystemClock.wall }
         sleep = { try await Task.sleep(until: $0, tolerance: .milliseconds(10), clock: .continuous) }
         self.ticks = ticks
     }
 
     /// The machine's clocks.
     public static var system: SessionClock {
-        SessionClock(system: {
-            var time = timespec()
-            // The clock behind `ContinuousClock`: it goes on while the machine sleeps, as tokens do.
-            clock_gettime(CLOCK_BOOTTIME, &time)
-            return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-        })
+        SessionClock(system: { SystemClock.continuous })
     }
 }

@@ -1,3 +1,5 @@
+import Timing
+
 /// How long to wait before the next attempt.
 ///
 /// Doubles from ``Configuration/initial`` to ``Configuration/maximum``. The jitter is taken off *after* the cap, so
@@ -38,14 +40,11 @@ public struct SocketIOBackoff: Sendable {
 
     /// The delay after `failures` earlier failures; `random` in 0...1.
     static func delay(after failures: Int, _ configuration: Configuration, random: Double) -> Duration {
-        let maximum = max(seconds(configuration.maximum), 0.001)
-        var base = min(max(seconds(configuration.initial), 0.001), maximum)
-        let multiplier = max(configuration.multiplier, 1)
-        // 64 doublings pass any maximum.
-        for _ in 0..<min(max(failures, 0), 64) where base < maximum { base = min(base * multiplier, maximum) }
+        let least = Duration.milliseconds(1)
+        let backoff = Backoff(
+            max(configuration.initial, least), upTo: max(configuration.maximum, least),
+            multiplier: configuration.multiplier)
         let jitter = min(max(configuration.jitter, 0), 1)
-        return .seconds(max(base * (1 - jitter * random), 0.001))
+        return max(backoff.delay(step: failures, share: (1 - jitter)...1, chance: 1 - random), least)
     }
-
-    private static func seconds(_ duration: Duration) -> Double { duration / .seconds(1) }
 }
