@@ -16,8 +16,10 @@ import ChannelStore
 ///   messages may share an id.
 /// - A message whose position an event claimed that was not its own may be hidden by that one, if the account has forgotten
 ///   by then what the claim looked like.
-/// - Nothing is delivered twice but as `redelivered`. A loss of power may take back everything that the guild can repeat, and
-///   with it the knowledge that it was delivered, and where the agent began.
+///   Such a claim may also pass for a restore from a backup, after which the newest messages come again.
+/// - Nothing is delivered twice but as `redelivered`, unless a crash came before the store had that the run began. A loss of
+///   power may take back everything that the guild can repeat, and with it the knowledge that it was delivered, and where the
+///   agent began.
 /// - A channel is delivered in order within a run of the process. Not where history failed so long that live messages went
 ///   ahead, or did not show what there is, and not after a claim that was not true; and what is for the record and delivered again may come late.
 /// - What the guild says wakes the agent, does; what history cannot tell only if the event was heard and no crash lost it.
@@ -108,13 +110,18 @@ final class Checks {
         switch change {
         case .cursor(let key, _):
             if dueFrom[key] == nil { dueFrom[key] = world.schedule.now }
-        case .outbox(let entry):
-            if entry.deadReason != nil { dead.insert(entry.id) }
-            accepted[entry.id] = accepted[entry.id] ?? (entry.floor != nil)
+        case .outbox: accepted(change)
         case .delivery(let delivery):
             if delivery.deadReason != nil, let id = messageID(delivery.message) { setAside.insert(id) }
         default: break
         }
+    }
+
+    /// The store has an outgoing message, or says so.
+    func accepted(_ change: StoreChange) {
+        guard case .outbox(let entry) = change else { return }
+        if entry.deadReason != nil { dead.insert(entry.id) }
+        accepted[entry.id] = accepted[entry.id] ?? (entry.floor != nil)
     }
 
     private func messageID(_ bytes: [UInt8]) -> String? {
@@ -157,7 +164,9 @@ final class Checks {
         {
             world.fail("\(delivery.id) is from before the first start")
         }
-        if isRepeat, !delivery.redelivered, !world.powerWasCut, !message.mayBeMissed, channel.cutBelow == nil {
+        if isRepeat, !delivery.redelivered, !world.forgotRunning, claimed[delivery.place] == nil, !message.mayBeMissed,
+            channel.cutBelow == nil
+        {
             world.fail("\(delivery.id) (\(message.id)) was delivered \(message.deliveries) times, and is not marked")
         }
         checkOrder(delivery, channel)
@@ -272,7 +281,7 @@ final class Checks {
         var lost: [ChannelKey: [String]] = [:]
         for message in missing { lost[key(message), default: []].append("\(message.id) #\(message.sequence)") }
         for (key, ids) in lost {
-            let isUnsaid = world.powerWasCut || wasJoined.contains(key)
+            let isUnsaid = world.powerWasCut || claimed[key] != nil || wasJoined.contains(key)
             let isBounded = world.plan.has(.smallCatchUp)
             if !isBounded || (!isUnsaid && Int64(ids.count) > skipped[key] ?? 0) {
                 world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)")

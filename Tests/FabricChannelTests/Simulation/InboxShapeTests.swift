@@ -7,8 +7,14 @@ import Testing
 
 /// An inbox that is told anything: lists, events and history of any shape, in any order. It never traps, and stays bounded.
 @Suite struct InboxShapeTests {
+    #if DEBUG
+        private static let seeds: UInt64 = 300
+    #else
+        private static let seeds: UInt64 = 5000
+    #endif
+
     @Test func noShapeHurts() {
-        for seed in 1...300 as ClosedRange<UInt64> {
+        for seed in 1...Self.seeds as ClosedRange<UInt64> {
             var shape = Shape(seed: seed)
             shape.play(120)
             let (waiting, ahead) = (shape.largestLane, shape.largestAhead)

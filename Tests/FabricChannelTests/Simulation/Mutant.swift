@@ -8,7 +8,7 @@ enum Mutant: String, CaseIterable, Sendable {
     case gapNotRead
     /// Of every page one message is lost.
     case rowLost
-    /// Of a full page, as an overflow reads many, the second half is lost.
+    /// Of a full page, as an overflow reads many, a part is lost.
     case overflowLost
     /// A deaf socket is kept.
     case staysDeaf
@@ -30,6 +30,22 @@ enum Mutant: String, CaseIterable, Sendable {
     case keyNotReused
     /// A post whose answer got lost is not looked for.
     case readBackSkipped
+
+    /// What has to happen for it to show.
+    var needs: Set<Plan.Fault> {
+        switch self {
+        case .overflowLost: [.overflow]
+        case .staysDeaf: [.deafness]
+        case .storeNotAwaited, .cursorEarly, .tearsBatches: [.crashes, .slowStore, .bursts]
+        case .wakeupsNotKept: [.stops, .handovers, .failingHistory, .reorders, .bursts]
+        case .takenNotKept: [.crashes, .failingHistory, .drops]
+        case .settledNotKept, .waitingNotKept, .handingOverNotKept: [.crashes]
+        case .runningNotKept: [.crashes, .slowStore]
+        case .outboxNotKept: [.crashes, .sendFaults]
+        case .keyNotReused, .readBackSkipped: [.lostAnswers]
+        case .doublesDelivered, .gapNotRead, .rowLost, .settleIgnored: []
+        }
+    }
 
     func altered(_ changes: [StoreChange]) -> [StoreChange] {
         changes.compactMap { change in

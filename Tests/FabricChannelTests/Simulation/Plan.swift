@@ -56,6 +56,12 @@ struct Plan {
         if faults.contains(.smallCatchUp) { catchUp = random.pick([0, 1, 5]) }
     }
 
+    /// The same, with what a mutant needs to show.
+    init(seed: UInt64, with mutant: Mutant?) {
+        self.init(seed: seed)
+        faults.formUnion(mutant?.needs ?? [])
+    }
+
     func has(_ fault: Fault) -> Bool { faults.contains(fault) }
 
     var inbox: Inbox.Settings {

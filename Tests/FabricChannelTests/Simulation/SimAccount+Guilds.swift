@@ -183,7 +183,7 @@ extension SimAccount {
             switch answer.flatMap({ $0 }) {
             case .success(var rows):
                 world.trace("page \(channel) \(range): \(rows.map { $0.seq ?? -9 })")
-                if world.mutant == .overflowLost, rows.count == Inbox.page { rows.removeLast(rows.count / 2) }
+                if world.mutant == .overflowLost, rows.count == Inbox.page { rows.removeSubrange(50..<100) }
                 if world.mutant == .rowLost, rows.count > 2 { rows.remove(at: 1) }
                 handle(.page(number, slot: slot, number: read, rows))
             case .failure(.final):

@@ -193,6 +193,7 @@ final class SimAccount {
         let isEarly = world.mutant == .storeNotAwaited
         world.store.commit(changes) { [self] in
             commits -= 1
+            for change in changes { world.checks.accepted(change) }
             // Also for one that has stopped: it waits for its last commit.
             if !isEarly, !isDead { next(self) }
         }

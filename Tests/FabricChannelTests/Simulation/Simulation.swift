@@ -4,7 +4,7 @@ import Foundation
 
 /// Runs seeds, each a world of its own, on all processors.
 enum Simulation {
-    /// How many seeds the suite plays: as many as take some twenty seconds of both processors.
+    /// How many seeds the suite plays: as many as take some twenty seconds of both processors. `./setup simulate` plays more.
     #if DEBUG
         static let seeds: UInt64 = 300
     #else
@@ -39,11 +39,22 @@ enum Simulation {
     }
 
     static func one(_ seed: UInt64, mutant: Mutant? = nil) -> Report {
-        let world = World(plan: Plan(seed: seed), mutant: mutant)
+        one(Plan(seed: seed, with: mutant), mutant)
+    }
+
+    /// The same course without the mutant.
+    static func one(_ seed: UInt64, with faults: Set<Plan.Fault>) -> Report {
+        var plan = Plan(seed: seed)
+        plan.faults.formUnion(faults)
+        return one(plan, nil)
+    }
+
+    private static func one(_ plan: Plan, _ mutant: Mutant?) -> Report {
+        let world = World(plan: plan, mutant: mutant)
         world.play()
         defer { world.tearDown() }
         var report = Report()
-        if !world.failures.isEmpty { report.failures[seed] = world.failures }
+        if !world.failures.isEmpty { report.failures[plan.seed] = world.failures }
         report.steps = world.schedule.steps
         report.deliveries = world.checks.deliveries
         report.comparisons = world.checks.comparisons
@@ -52,7 +63,7 @@ enum Simulation {
 
     /// What happened under a seed, line by line.
     static func trace(_ seed: UInt64, mutant: Mutant? = nil) -> String {
-        let world = World(plan: Plan(seed: seed), mutant: mutant, isTracing: true)
+        let world = World(plan: Plan(seed: seed, with: mutant), mutant: mutant, isTracing: true)
         world.play()
         defer { world.tearDown() }
         return "\(world.plan)\n" + world.lines.joined(separator: "\n")

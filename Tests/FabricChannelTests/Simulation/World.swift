@@ -28,6 +28,8 @@ final class World {
     var messageCount = 0
     var entries = 0
     var powerWasCut = false
+    /// What was delivered may have been forgotten, and that it may have been.
+    private(set) var forgotRunning = false
 
     private(set) var failures: [String] = []
     private(set) var lines: [String] = []
@@ -101,6 +103,8 @@ final class World {
         host = nil
         if isLossy { losses += 1 }
         store.crash(losesPower: losesPower)
+        forgotRunning =
+            forgotRunning || losesPower || (isLossy && !store.durable.isRunning && mutant != .runningNotKept)
     }
 
     private func startLater() {
