@@ -1,8 +1,11 @@
 /// One change to what is kept of an account.
 public enum StoreChange: Sendable, Equatable {
     /// Everything up to `sequence` of the channel was taken in; what was kept of positions up to there is dropped with it.
-    case cursor(ChannelKey, sequence: Int64)
-    /// The account is no longer in the channel: its positions go, its deliveries stay until they are settled.
+    /// `newest`: when the newest message taken in was created, seconds since 1970 by the guild's clock; nil: not known.
+    case cursor(ChannelKey, sequence: Int64, newest: Double? = nil)
+    /// What is known of the channel's log besides the position in it.
+    case log(ChannelKey, StoredLog)
+    /// The positions of the channel go; its deliveries stay until they are settled, and how often its log went back stays.
     case forgetChannel(ChannelKey)
     /// A message above the cursor wakes the agent, which history will not say.
     case wakeup(ChannelKey, sequence: Int64)
@@ -26,12 +29,17 @@ extension StoredAccount {
     /// Applies one change; the meaning of every change, for whatever keeps the account.
     public mutating func apply(_ change: StoreChange) {
         switch change {
-        case .cursor(let key, let sequence):
+        case .cursor(let key, let sequence, let time):
             cursors[key] = sequence
+            newest[key] = time
             if let above = wakeups[key]?.filter({ $0 > sequence }) { wakeups[key] = above.isEmpty ? nil : above }
             if let above = taken[key]?.filter({ $0 > sequence }) { taken[key] = above.isEmpty ? nil : above }
+        case .log(let key, let log):
+            logs[key] = log == StoredLog() ? nil : log
         case .forgetChannel(let key):
             cursors[key] = nil
+            newest[key] = nil
+            if let log = logs[key] { logs[key] = log.era == 0 ? nil : StoredLog(era: log.era) }
             wakeups[key] = nil
             taken[key] = nil
         case .wakeup(let key, let sequence):

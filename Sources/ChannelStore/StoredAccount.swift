@@ -106,10 +106,28 @@ public struct OutboxEntry: Sendable, Codable, Equatable {
     }
 }
 
+/// What is kept of a channel's log besides the position in it.
+public struct StoredLog: Sendable, Codable, Equatable {
+    /// How often the log went back. Positions, and with them delivery ids, are used again after each time.
+    public var era: Int
+    /// While the agent's beginning in the channel is looked for: messages created before this time (seconds since 1970, by
+    /// the guild's clock) are not for it. Nil once it was found.
+    public var notBefore: Double?
+
+    public init(era: Int = 0, notBefore: Double? = nil) {
+        self.era = era
+        self.notBefore = notBefore
+    }
+}
+
 /// Everything kept of one account between two runs of it.
 public struct StoredAccount: Sendable, Codable, Equatable {
     /// Per channel: everything up to this seq was taken in.
     public var cursors: [ChannelKey: Int64]
+    /// Per channel with a cursor: when the newest message taken in was created, seconds since 1970 by the guild's clock.
+    public var newest: [ChannelKey: Double]
+    /// Per channel whose log went back, or whose beginning is being looked for.
+    public var logs: [ChannelKey: StoredLog]
     /// Per channel: messages above the cursor that the guild said wake the agent. History does not repeat that.
     public var wakeups: [ChannelKey: Set<Int64>]
     /// Per channel: messages above the cursor that were taken in all the same.
@@ -126,11 +144,14 @@ public struct StoredAccount: Sendable, Codable, Equatable {
     public var isRunning: Bool
 
     public init(
-        cursors: [ChannelKey: Int64] = [:], wakeups: [ChannelKey: Set<Int64>] = [:],
-        taken: [ChannelKey: Set<Int64>] = [:], deliveries: [StoredDelivery] = [], outbox: [OutboxEntry] = [],
-        listedAt: [String: Double] = [:], isRunning: Bool = false
+        cursors: [ChannelKey: Int64] = [:], newest: [ChannelKey: Double] = [:], logs: [ChannelKey: StoredLog] = [:],
+        wakeups: [ChannelKey: Set<Int64>] = [:], taken: [ChannelKey: Set<Int64>] = [:],
+        deliveries: [StoredDelivery] = [], outbox: [OutboxEntry] = [], listedAt: [String: Double] = [:],
+        isRunning: Bool = false
     ) {
         self.cursors = cursors
+        self.newest = newest
+        self.logs = logs
         self.wakeups = wakeups
         self.taken = taken
         self.deliveries = deliveries

@@ -20,8 +20,12 @@ struct AccountChanges {
 
     private mutating func add(_ change: StoreChange) {
         switch change {
-        case .cursor(let key, let sequence): channels[key, default: ChannelChanges()].move(to: sequence)
-        case .forgetChannel(let key): channels[key] = ChannelChanges(forgets: true)
+        case .cursor(let key, let sequence, let newest):
+            channels[key, default: ChannelChanges()].move(to: sequence, newest)
+        case .log(let key, let log): channels[key, default: ChannelChanges()].log = log
+        case .forgetChannel(let key):
+            let log = channels[key]?.log
+            channels[key] = ChannelChanges(forgets: true, log: log.map { StoredLog(era: $0.era) })
         case .wakeup(let key, let sequence): channels[key, default: ChannelChanges()].wakeups.insert(sequence)
         case .taken(let key, let sequence): channels[key, default: ChannelChanges()].taken.insert(sequence)
         case .delivery(let delivery): deliveries.put(delivery, id: delivery.id)
@@ -53,14 +57,18 @@ struct AccountChanges {
 /// The net effect of changes to one channel's cursor and what is marked above it.
 private struct ChannelChanges {
     var forgets = false
+    /// How the log stands at the end; nil: as before, but for what the forgetting does to it.
+    var log: StoredLog?
     var cursor: Int64?
+    var newest: Double?
     /// The farthest the cursor was: marks kept before are dropped up to there.
     var farthest: Int64?
     var wakeups: Set<Int64> = []
     var taken: Set<Int64> = []
 
-    mutating func move(to sequence: Int64) {
+    mutating func move(to sequence: Int64, _ newest: Double?) {
         cursor = sequence
+        self.newest = newest
         farthest = max(farthest ?? sequence, sequence)
         if !wakeups.isEmpty { wakeups = wakeups.filter { $0 > sequence } }
         if !taken.isEmpty { taken = taken.filter { $0 > sequence } }
@@ -68,9 +76,10 @@ private struct ChannelChanges {
 
     func append(to changes: inout [StoreChange], key: ChannelKey) {
         if forgets { changes.append(.forgetChannel(key)) }
+        if let log { changes.append(.log(key, log)) }
         if let cursor {
             if let farthest, farthest > cursor { changes.append(.cursor(key, sequence: farthest)) }
-            changes.append(.cursor(key, sequence: cursor))
+            changes.append(.cursor(key, sequence: cursor, newest: newest))
         }
         for sequence in wakeups { changes.append(.wakeup(key, sequence: sequence)) }
         for sequence in taken { changes.append(.taken(key, sequence: sequence)) }

@@ -26,7 +26,7 @@ final class AccountIndex {
 final class ChannelIndex {
     enum Cursor {
         case unchanged
-        case set(Int64)
+        case set(Int64, newest: Double?)
         case gone
     }
 

@@ -9,7 +9,7 @@ final class AccountReader {
         guilds = try connection.prepare("SELECT row, name, listed FROM guild WHERE account = ?1")
         channels = try connection.prepare(
             """
-            SELECT channel.row, channel.name, cursor.sequence FROM channel
+            SELECT channel.row, channel.name, cursor.sequence, cursor.newest, channel.era, channel.not_before FROM channel
             LEFT JOIN cursor ON cursor.channel = channel.row WHERE channel.guild = ?1
             """)
         marks = try connection.prepare("SELECT channel, sequence, kind FROM mark WHERE account = ?1")
@@ -58,6 +58,10 @@ final class AccountReader {
                 let key = ChannelKey(guild: guild, channel: channels.string(1))
                 keys[channels.int64(0)] = key
                 if let sequence = channels.optionalInt64(2) { stored.cursors[key] = sequence }
+                if !channels.isNull(3) { stored.newest[key] = channels.double(3) }
+                let log = StoredLog(
+                    era: Int(clamping: channels.int64(4)), notBefore: channels.isNull(5) ? nil : channels.double(5))
+                if log != StoredLog() { stored.logs[key] = log }
             }
         }
         try marks.bind(1, row)

@@ -57,13 +57,20 @@ final class BatchWriter {
 
     private func write(_ change: StoreChange, in index: AccountIndex) throws(SQLiteFailure) {
         switch change {
-        case .cursor(let key, let sequence):
+        case .cursor(let key, let sequence, let newest):
             let channel = try channel(key, in: index)
-            move(channel, .set(sequence))
+            move(channel, .set(sequence, newest: newest))
             if channel.mayHaveMarks { try dropMarks(of: channel, upTo: sequence, in: index) }
+        case .log(let key, let log):
+            try statements.setLog.bind(1, try channel(key, in: index).row)
+            try statements.setLog.bind(2, Int64(log.era))
+            try statements.setLog.bind(3, log.notBefore)
+            try statements.setLog.run()
         case .forgetChannel(let key):
             let channel = try channel(key, in: index)
             move(channel, .gone)
+            try statements.endSearch.bind(1, channel.row)
+            try statements.endSearch.run()
             if channel.mayHaveMarks { try dropMarks(of: channel, upTo: nil, in: index) }
             if !index.needsSweep { toSweep.append(index) }
             index.needsSweep = true
@@ -105,9 +112,10 @@ final class BatchWriter {
         for channel in moved {
             switch channel.cursor {
             case .unchanged: continue
-            case .set(let sequence):
+            case .set(let sequence, let newest):
                 try statements.setCursor.bind(1, channel.row)
                 try statements.setCursor.bind(2, sequence)
+                try statements.setCursor.bind(3, newest)
                 try statements.setCursor.run()
             case .gone:
                 try statements.dropCursor.bind(1, channel.row)

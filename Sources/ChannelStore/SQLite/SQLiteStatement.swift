@@ -38,6 +38,10 @@ final class SQLiteStatement {
         try check(sqlite3_bind_double(handle, index, value))
     }
 
+    func bind(_ index: Int32, _ value: Double?) throws(SQLiteFailure) {
+        if let value { try bind(index, value) } else { try check(sqlite3_bind_null(handle, index)) }
+    }
+
     func bind(_ index: Int32, _ value: String) throws(SQLiteFailure) {
         var value = value
         try check(

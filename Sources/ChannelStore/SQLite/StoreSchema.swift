@@ -12,7 +12,7 @@ struct StoreSchema: Sendable {
     /// What each version adds to the one before it. Only ever appended to.
     var steps: [String]
 
-    static let current = StoreSchema(steps: [version1])
+    static let current = StoreSchema(steps: [version1, version2])
 
     // Integer keys wherever a message passes: a row found by its number costs half of one found by text. Cursors have a
     // table of their own, so that the cursors of an account lie side by side and changing one rewrites nothing else.
@@ -42,6 +42,13 @@ struct StoreSchema: Sendable {
         CREATE TABLE media (
             outbox INTEGER NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL, name TEXT NOT NULL,
             media_type TEXT NOT NULL, uploaded BLOB, PRIMARY KEY (outbox, number)) WITHOUT ROWID;
+        """
+
+    // The time of the newest message and the state of a log that went back: see `StoredAccount`.
+    private static let version2 = """
+        ALTER TABLE cursor ADD COLUMN newest REAL;
+        ALTER TABLE channel ADD COLUMN era INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE channel ADD COLUMN not_before REAL;
         """
 
     /// Refuses what is not ours or of a later version, without having changed anything.

@@ -3,7 +3,7 @@ struct WriteStatements {
     let begin, commit, dataVersion: SQLiteStatement
     let findAccount, addAccount, claim, isOurs, setRunning: SQLiteStatement
     let findGuild, addGuild, setListed, findChannel, addChannel, sweepChannels: SQLiteStatement
-    let setCursor, dropCursor: SQLiteStatement
+    let setCursor, dropCursor, setLog, endSearch: SQLiteStatement
     let addMark, hasMarks, dropMarks, channelsWithMarks: SQLiteStatement
     let deliveries, addDelivery, changeDelivery, dropDelivery: SQLiteStatement
     let outbox, addOutbox, changeOutbox, dropOutbox, addMedia, dropMedia: SQLiteStatement
@@ -28,14 +28,18 @@ struct WriteStatements {
         sweepChannels = try connection.prepare(
             """
             DELETE FROM channel WHERE guild IN (SELECT row FROM guild WHERE account = ?1)
+            AND era = 0 AND not_before IS NULL
             AND NOT EXISTS (SELECT 1 FROM cursor WHERE cursor.channel = channel.row)
             AND row NOT IN (SELECT channel FROM mark WHERE account = ?1)
             AND row NOT IN (SELECT channel FROM delivery WHERE account = ?1)
             AND row NOT IN (SELECT channel FROM outbox WHERE account = ?1)
             """)
 
-        setCursor = try connection.prepare("REPLACE INTO cursor (channel, sequence) VALUES (?1, ?2)")
+        setCursor = try connection.prepare("REPLACE INTO cursor (channel, sequence, newest) VALUES (?1, ?2, ?3)")
         dropCursor = try connection.prepare("DELETE FROM cursor WHERE channel = ?1")
+        setLog = try connection.prepare("UPDATE channel SET era = ?2, not_before = ?3 WHERE row = ?1")
+        endSearch = try connection.prepare(
+            "UPDATE channel SET not_before = NULL WHERE row = ?1 AND not_before IS NOT NULL")
         addMark = try connection.prepare(
             "INSERT OR IGNORE INTO mark (account, channel, sequence, kind) VALUES (?1, ?2, ?3, ?4)")
         hasMarks = try connection.prepare("SELECT 1 FROM mark WHERE account = ?1 AND channel = ?2 LIMIT 1")

@@ -70,6 +70,10 @@ struct ChannelPosition: Sendable {
     private var promised = Int64.min
     /// Where the read begins if something is skipped for it: only a row proves that there is anything to skip.
     private var skipsTo: Int64?
+    /// The head that the guild's list named last: only what lies below it is history that may be skipped.
+    var listed: Int64?
+    /// Where the intake went without the message there having been seen.
+    private var unseen: Int64?
     var limits: Limits
 
     init(intake: Int64?, wakeups: Set<Int64> = [], ahead: Set<Int64> = [], limits: Limits = Limits()) {
@@ -85,6 +89,9 @@ struct ChannelPosition: Sendable {
     /// The highest position known from the socket or from history.
     var brought: Int64 { max(intake ?? Self.valid.lowerBound, liveHigh) }
 
+    /// The message at the intake was taken in, and not passed over.
+    var isSeen: Bool { intake != unseen }
+
     /// The positions above the intake that were taken in.
     var takenAhead: Set<Int64> { Set(ahead.keys) }
 
@@ -93,12 +100,18 @@ struct ChannelPosition: Sendable {
         if intake == nil { intake = min(max(sequence, Self.valid.lowerBound), Self.valid.upperBound) }
     }
 
-    /// The guild's log went back (restored from a backup): positions above `sequence` are used again.
+    /// The guild's log went back (restored from a backup): positions above `sequence` are used again. What the socket
+    /// brought and is not taken in yet stays, as far as it can be told from the messages that were there before.
     mutating func rewind(to sequence: Int64) {
-        let kept = skipped
+        let (kept, waiting) = (skipped, held.filter { $0.value.mark != 0 && $0.key > sequence })
+        let head = listed
         self = ChannelPosition(intake: sequence, limits: limits)
+        listed = head
         liveHigh = intake ?? .min
         skipped = kept
+        held = waiting
+        wakeups = Set(waiting.filter(\.value.wake).keys)
+        postponedFrom = waiting.keys.min()
     }
 
     // MARK: Live
@@ -164,22 +177,24 @@ struct ChannelPosition: Sendable {
     }
 
     /// Leaves a live message in the guild, to be read from history when there is room for it.
-    mutating func postpone(_ sequence: Int64, wake: Bool) {
+    mutating func postpone(_ sequence: Int64, wake: Bool, mark: UInt64 = 0) {
         guard sequence > intake ?? Self.valid.lowerBound, ahead[sequence] == nil else { return }
         liveHigh = max(liveHigh, sequence)
         wanted(sequence)
         guard held.count < limits.held * 4, held[sequence] == nil else { return }
-        held[sequence] = Held(message: nil, wake: wake)
+        held[sequence] = Held(message: nil, wake: wake, mark: mark)
         if wake { wakeups.insert(sequence) }
     }
 
-    private mutating func wanted(_ sequence: Int64) {
+    /// The socket brought a message at this position: from there on nothing is skipped.
+    mutating func wanted(_ sequence: Int64) {
         postponedFrom = min(postponedFrom ?? sequence, sequence)
     }
 
     /// Takes note of a position that needs no delivery (the account's own post).
     mutating func passOver(_ sequence: Int64) {
         guard reading == nil, let intake, sequence == intake + 1 else { return }
+        unseen = sequence
         advance(to: sequence)
         liveHigh = max(liveHigh, sequence)
     }
@@ -212,12 +227,14 @@ struct ChannelPosition: Sendable {
     private mutating func read(upTo end: Int64) -> ClosedRange<Int64>? {
         guard let intake, end > intake else { return nil }
         var start = intake + 1
-        let bound = max(end - max(0, limits.catchUp) + 1, start)
+        // A position that an event claims must not make history of what lies before it.
+        let bound = max(min(end, listed ?? end) - max(0, limits.catchUp) + 1, start)
         skipsTo = nil
         if start > promised, bound > start {
             let first = min(bound, postponedFrom.map { max($0, start) } ?? bound)
             if first > end {
                 skipped += end - intake
+                unseen = end
                 advance(to: end)
                 return nil
             }
@@ -249,7 +266,7 @@ struct ChannelPosition: Sendable {
         advance(to: sequence)
         if let known, known == mark || known == 0 || mark == 0 { return .duplicate }
         // History is right about what stands there; another message only claimed to.
-        if let live, live.message != nil, live.mark != mark, live.mark != 0, mark != 0 { return .accept(held: nil) }
+        if let live, live.mark != mark, live.mark != 0, mark != 0 { return .accept(held: nil) }
         return .accept(held: live)
     }
 
@@ -310,6 +327,7 @@ struct ChannelPosition: Sendable {
         var ready = takeHeld { $0 <= range.upperBound }
         let shown = Set(ready.map(\.sequence))
         addHoles(intake + 1, range.upperBound) { !shown.contains($0) }
+        if !shown.contains(range.upperBound) { unseen = range.upperBound }
         advance(to: range.upperBound)
         guard case .complete(let more, let next) = complete() else { return .complete(ready, next: nil) }
         ready += more

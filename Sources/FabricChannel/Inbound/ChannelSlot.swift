@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 
 /// A row of the guild's channel list, as far as it matters here.
@@ -14,8 +15,17 @@ struct ListedChannel: Equatable, Sendable {
 /// What is kept of a channel between two runs.
 struct RestoredChannel: Equatable, Sendable {
     var cursor: Int64?
+    var newest: Double?
+    var notBefore: Double?
     var wakeups: Set<Int64> = []
     var taken: Set<Int64> = []
+}
+
+/// A message at a position that was used before, newer than all others: the guild's log went back.
+struct ReusedPosition: Sendable {
+    var position: Int64
+    /// The wake flags of the messages that came at such positions.
+    var wakeups: [Int64: UInt64] = [:]
 }
 
 /// One channel of a guild, as an agent is in it.
@@ -27,7 +37,9 @@ struct ChannelSlot: Sendable {
     var name: String?
     var type: FabricChannelType
     var closed: Bool
-    var head: Int64?
+    var head: Int64? {
+        didSet { position.listed = head }
+    }
     /// The list at hand said it: a head of an earlier one proves nothing about the present.
     var isHeadNew = false
     var joined = false
@@ -65,12 +77,14 @@ struct ChannelSlot: Sendable {
     var wasListed = false
     /// Where we were when a list first had a head below our position.
     var behindAt: Int64?
-    /// A message came that is newer than all before, at a position that was used before: which, and where we were.
-    var reuse: (position: Int64, intake: Int64)?
+    /// A message came that is newer than all before, at a position that was used before.
+    var reuse: ReusedPosition?
     /// Counts how often the log went back: positions, and so delivery ids, are used again after that.
-    var era = 0
-    /// The creation time of the newest message taken in, by the guild's clock.
+    var era: Int
+    /// The creation time of the newest message taken in by this run, by the guild's clock.
     var newest = TimeMark()
+    /// The same of the runs before, or, of a channel that began at its head, when that was.
+    var newestBefore: Double?
     /// Of what the position skipped, how much was said.
     var saidSkipped: Int64 = 0
     /// Reads in a row that failed, or that did not show what they should.
@@ -90,8 +104,8 @@ struct ChannelSlot: Sendable {
     /// The cursor, and what was taken in above it, as the store has it.
     var storedCursor: Int64?
     var storedTaken: Set<Int64> = []
-    /// An earlier run was in the channel.
-    let storedBefore: Bool
+    var storedNewest: Double?
+    var storedLog: StoredLog
     /// Caught-up messages older than the configured age, of the read under way.
     var tooOld: Int64 = 0
     /// After a run that ended badly: up to here, what is for the record may have been delivered before.
@@ -101,7 +115,7 @@ struct ChannelSlot: Sendable {
     /// How agents that answer each other are held.
     var chatter = AgentChatter()
 
-    init(_ channel: ListedChannel, restored: RestoredChannel?, limits: ChannelPosition.Limits) {
+    init(_ channel: ListedChannel, restored: RestoredChannel?, era: Int, limits: ChannelPosition.Limits) {
         id = channel.id
         name = channel.name
         type = channel.type
@@ -110,10 +124,29 @@ struct ChannelSlot: Sendable {
         isHeadNew = head != nil
         position = ChannelPosition(
             intake: restored?.cursor, wakeups: restored?.wakeups ?? [], ahead: restored?.taken ?? [], limits: limits)
+        position.listed = channel.lastSeq
+        self.era = era
+        newestBefore = restored?.newest
+        notBefore = restored?.notBefore
+        startsInside = restored?.notBefore != nil
         storedCursor = restored?.cursor
-        storedBefore = restored?.cursor != nil
         storedTaken = restored?.taken ?? []
+        storedNewest = restored?.newest
+        storedLog = StoredLog(era: era, notBefore: restored?.notBefore)
     }
+
+    /// When the newest message was created that is known to have been taken in, by the guild's clock; nil: not known.
+    var newestKnown: Double? {
+        let seen = newest.seconds.flatMap { $0.isFinite ? $0 : nil }
+        guard let before = newestBefore else { return seen }
+        return max(seen ?? before, before)
+    }
+
+    /// What is kept of it: nothing where newer messages were passed over, which it would not tell from those of another log.
+    var newestKept: Double? { position.isSeen ? newestKnown : nil }
+
+    /// The log as it is kept.
+    var log: StoredLog { StoredLog(era: era, notBefore: notBefore) }
 
     mutating func update(from channel: ListedChannel) {
         if let name = channel.name { self.name = name }

@@ -9,12 +9,19 @@ extension GuildFeed {
     static let failedReads = 5
 
     mutating func readUpTo(_ head: Int64, slot: Int) -> [Action] {
-        guard takesIn, slots[slot].lane.waitingCount < ChannelSlot.laneLimit, slots[slot].retryAt == nil else {
-            return []
-        }
+        guard takesIn, slots[slot].lane.waitingCount < ChannelSlot.laneLimit, slots[slot].retryAt == nil,
+            slots[slot].reuse == nil
+        else { return [] }
         slots[slot].overflown = false
-        guard let range = slots[slot].position.catchUp(to: head) else { return skips(slot) }
-        return reading(range, slot: slot)
+        let before = slots[slot].position.intake
+        if let range = slots[slot].position.catchUp(to: head) { return reading(range, slot: slot) }
+        let actions = skips(slot)
+        if slots[slot].position.intake != before {
+            // All of it is skipped: what comes from here on is news.
+            slots[slot].notBefore = nil
+            slots[slot].startsInside = false
+        }
+        return actions
     }
 
     /// A gap is to be read: what to do, and what was skipped for it.

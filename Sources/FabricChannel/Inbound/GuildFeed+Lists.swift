@@ -91,7 +91,11 @@ extension GuildFeed {
                 // Without a head nothing tells old messages from new ones: the next list that has it, or the next
                 // message, begins the channel.
                 slots[slot].awaitsHead = channel.lastSeq == nil
-                if let head = channel.lastSeq { slots[slot].position.begin(at: head) }
+                if let head = channel.lastSeq {
+                    slots[slot].position.begin(at: head)
+                    // The guild's time, in whole seconds: all that the head passes is from before it.
+                    if knowsClock { slots[slot].newestBefore = guildTime(wall) + 1 }
+                }
             } else {
                 let isNew = newestBefore > -.infinity && channel.createdAt.map { $0 > newestBefore } ?? false
                 // Both are the guild's times; the margin covers the whole seconds that HTTP has and a list on its way, or,
@@ -105,7 +109,6 @@ extension GuildFeed {
         let removed = removeUnlisted(listedNow, &actions)
         guard !isListDoubted else { return actions }
         listedAt = guildTime(wall)
-        if !slots.contains(where: { $0.isPresent && $0.notBefore != nil }) { keptListedAt = listedAt }
         restored = [:]
         hasListed = true
         if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
@@ -165,7 +168,7 @@ extension GuildFeed {
 
     mutating func insert(_ channel: ListedChannel) -> Int {
         let kept = restored[channel.id]
-        var slot = ChannelSlot(channel, restored: kept, limits: settings.limits)
+        var slot = ChannelSlot(channel, restored: kept, era: eras[channel.id] ?? 0, limits: settings.limits)
         slot.isUncertain = isUncertain && (kept != nil || !hasListed)
         if let free = freeSlots.popLast() {
             slot.generation = slots[free].generation + 1
@@ -235,6 +238,12 @@ extension GuildFeed {
     /// Compares the guild's head of a channel with what the socket brought.
     private mutating func compare(_ slot: Int, purpose: ListPurpose) -> [Action] {
         guard let intake = slots[slot].position.intake else { return [] }
+        if let reuse = slots[slot].reuse {
+            let head = slots[slot].isHeadNew ? slots[slot].head : nil
+            slots[slot].reuse = nil
+            // A list that does not say how far the log goes leaves the socket's word.
+            if head ?? .max >= reuse.position { return wentBack(slot, to: head ?? reuse.position, reuse: reuse) }
+        }
         // This list does not say how far it goes; the socket did.
         guard slots[slot].isHeadNew, let head = slots[slot].head else {
             return readUpTo(slots[slot].position.brought, slot: slot)
@@ -243,7 +252,6 @@ extension GuildFeed {
         slots[slot].position.believe(head: head)
         if head < intake { return behind(slot, head: head, intake: intake, purpose: purpose) }
         slots[slot].behindAt = nil
-        slots[slot].reuse = nil
         guard head > slots[slot].position.brought else {
             slots[slot].missedHead = nil
             // The socket brought it, but an overflow or a failed read left it for later.
@@ -260,36 +268,52 @@ extension GuildFeed {
     }
 
     /// The head is below our position. A list may lag behind the socket, so it is believed when it is still below where
-    /// we were a period ago, or when a newer message came at a position that was used before: the guild was restored from
-    /// a backup. What is newer than all that was taken in before is then read again.
+    /// we were a period ago.
     private mutating func behind(_ slot: Int, head: Int64, intake: Int64, purpose: ListPurpose) -> [Action] {
-        let isReused = slots[slot].reuse.map { head >= $0.position && head < $0.intake } ?? false
-        let isBelieved = isReused || (purpose == .sync && slots[slot].behindAt.map { head < $0 } ?? false)
-        guard isBelieved else {
-            if purpose == .sync, slots[slot].behindAt == nil { slots[slot].behindAt = intake }
-            return []
+        if purpose == .sync {
+            if let before = slots[slot].behindAt, head < before { return wentBack(slot, to: head, reuse: nil) }
+            if slots[slot].behindAt == nil { slots[slot].behindAt = intake }
         }
+        return slots[slot].overflown ? readUpTo(slots[slot].position.brought, slot: slot) : []
+    }
+
+    /// The guild's log went back: it was restored from a backup, and may have grown since. What is newer than all that was
+    /// taken in is read; were it the same log after all, that is nothing.
+    mutating func wentBack(_ slot: Int, to head: Int64, reuse: ReusedPosition?) -> [Action] {
+        guard let intake = slots[slot].position.intake else { return [] }
         slots[slot].behindAt = nil
         slots[slot].reuse = nil
         slots[slot].missedHead = nil
-        slots[slot].era += 1
+        slots[slot].read = 0
+        slots[slot].retryAt = nil
+        slots[slot].era = min(slots[slot].era, .max - 1) + 1
+        eras[slots[slot].id] = slots[slot].era
         // What is kept is of another log.
         slots[slot].storedCursor = nil
+        slots[slot].storedNewest = nil
         slots[slot].storedTaken = []
+        slots[slot].storedLog.notBefore = nil
+        // What the run before delivered of the new log is not known.
+        if isUncertain { slots[slot].uncertainThrough = head }
         var actions: [Action] = [
             .forget(channel: slots[slot].id), .report(.rewound(channel: slots[slot].id, from: intake, to: head)),
         ]
-        if let newest = newest(slot) {
-            // The times of the same guild: no clock of ours is in it.
-            slots[slot].notBefore = newest.nextUp
-            slots[slot].startsInside = true
-            slots[slot].position.rewind(to: ChannelPosition.valid.lowerBound)
-            markDirty(slot)
-            actions += readUpTo(head, slot: slot)
-        } else {
+        markDirty(slot)
+        // The times of the same guild: no clock of ours is in it.
+        guard let newest = slots[slot].newestKnown.map(\.nextUp) ?? slots[slot].notBefore else {
             slots[slot].position.rewind(to: head)
-            markDirty(slot)
+            return actions
         }
+        slots[slot].notBefore = newest
+        slots[slot].startsInside = true
+        slots[slot].position.rewind(to: ChannelPosition.valid.lowerBound)
+        if let reuse {
+            slots[slot].position.wanted(reuse.position)
+            for (sequence, mark) in reuse.wakeups {
+                slots[slot].position.postpone(sequence, wake: true, mark: mark)
+            }
+        }
+        actions += readUpTo(max(head, slots[slot].position.brought), slot: slot)
         return actions
     }
 }

@@ -87,15 +87,13 @@ struct GuildFeed: Sendable {
     var restored: [String: RestoredChannel]
     /// The run before did not end in good order.
     let isUncertain: Bool
-    /// When the run before last saw a complete list, by the guild's clock: about the age of the newest it can have heard.
-    let listedBefore: Double?
+    /// How often the logs of channels went back, also of those that the agent is not in now.
+    var eras: [String: Int]
     /// Seconds since 1970 of the last complete list, by the guild's clock.
     var listedAt: Double?
     /// By how much the guild's clock is ahead of this machine's, in seconds. Nothing that the guild dates is compared with our
     /// own time without it.
     var clockOffset: Double = 0
-    /// The same as it is kept: not while the beginning of a channel is looked for, which is the time of the list before.
-    var keptListedAt: Double?
     var knowsClock = false
     /// The newest creation time among the channels listed so far, by the guild's clock.
     var newestChannel = -Double.infinity
@@ -120,14 +118,13 @@ struct GuildFeed: Sendable {
     var random: SplitMix64
 
     init(
-        settings: Settings, restored: [String: RestoredChannel], listedAt: Double?, isUncertain: Bool = false,
-        seed: UInt64
+        settings: Settings, restored: [String: RestoredChannel], eras: [String: Int] = [:], listedAt: Double?,
+        isUncertain: Bool = false, seed: UInt64
     ) {
         self.settings = settings
         self.restored = restored
+        self.eras = eras
         self.listedAt = listedAt
-        keptListedAt = listedAt
-        listedBefore = listedAt
         self.isUncertain = isUncertain
         self.random = SplitMix64(state: seed)
     }
@@ -140,12 +137,6 @@ struct GuildFeed: Sendable {
         if isShorter, retryPurpose == nil, let due = nextTick {
             nextTick = min(due, now.advanced(by: settings.syncPeriod))
         }
-    }
-
-    /// The creation time of the newest message that is known to have been taken in, by the guild's clock.
-    func newest(_ slot: Int) -> Double? {
-        // A backup is older than the last list that was seen; only the guild's own clock can say so.
-        slots[slot].newest.seconds ?? (slots[slot].storedBefore && knowsClock ? listedBefore : nil)
     }
 
     /// The guild's time, when this machine's is `wall`.
@@ -222,10 +213,14 @@ struct GuildFeed: Sendable {
         return waiting ? [] : enter(.ready)
     }
 
+    /// Asks for the range, and for the message before it if that is known: it tells whether the log still is the same.
     mutating func read(_ slot: Int, _ range: ClosedRange<Int64>) -> Action {
         reads += 1
         slots[slot].read = reads
-        return .read(slot: slot, number: reads, range: range)
+        guard let intake = slots[slot].position.intake, intake >= 0, intake == range.lowerBound - 1,
+            slots[slot].position.isSeen, slots[slot].newestKnown != nil
+        else { return .read(slot: slot, number: reads, range: range) }
+        return .read(slot: slot, number: reads, range: intake...range.upperBound)
     }
 
     /// The slot has something that the store has not.

@@ -25,10 +25,11 @@ extension Inbox {
     }
 
     mutating func addGuild(
-        _ name: String, restored: [String: RestoredChannel] = [:], listedAt: Double? = nil, isUncertain: Bool = false
+        _ name: String, restored: [String: RestoredChannel] = [:], eras: [String: Int] = [:],
+        listedAt: Double? = nil, isUncertain: Bool = false
     ) -> Int {
         let feed = GuildFeed(
-            settings: settings.feed, restored: restored, listedAt: listedAt, isUncertain: isUncertain,
+            settings: settings.feed, restored: restored, eras: eras, listedAt: listedAt, isUncertain: isUncertain,
             seed: random.next())
         guilds.append(GuildInbox(nodeID: name, feed: feed))
         numbers[name] = guilds.count - 1
@@ -41,11 +42,11 @@ extension Inbox {
     ) {
         guard guilds[guild].isOpen else { return }
         guilds[guild].namesChanged()
-        let before = guilds[guild].feed.keptListedAt
+        let before = guilds[guild].feed.listedAt
         feed(guild, &actions) {
             $0.listed(channels, purpose: purpose, epoch: epoch, date: date, now: now.instant, wall: now.wall)
         }
-        if let at = guilds[guild].feed.keptListedAt, at != before {
+        if let at = guilds[guild].feed.listedAt, at != before {
             pending.append(.listed(guild: guilds[guild].nodeID, at: at))
             flushSoon(&actions)
         }
@@ -93,7 +94,12 @@ extension Inbox {
             case .replaceConnection(let reason): actions.append(.replaceConnection(guild, reason: reason))
             case .forget(let channel):
                 guilds[guild].namesChanged()
-                pending.append(.forgetChannel(ChannelKey(guild: guilds[guild].nodeID, channel: channel)))
+                let key = ChannelKey(guild: guilds[guild].nodeID, channel: channel)
+                pending.append(.forgetChannel(key))
+                guard let slot = guilds[guild].feed.slot(of: channel) else { continue }
+                for sequence in guilds[guild].feed.slots[slot].position.wakeups.sorted() {
+                    pending.append(.wakeup(key, sequence: sequence))
+                }
             case .phaseChanged: actions.append(.phaseChanged(guild))
             case .report(let report):
                 if case .skipped(_, let count) = report { guilds[guild].skipped += count }

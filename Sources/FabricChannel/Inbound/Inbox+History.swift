@@ -12,6 +12,11 @@ extension Inbox {
     ) {
         guard isRead(guild, slot, number), let range = guilds[guild].feed.remainingGap(slot) else { return }
         var last = range.lowerBound - 1
+        if isOtherLog(rows, before: range.lowerBound, guild, slot) {
+            let head = max(guilds[guild].feed.slots[slot].head ?? .min, range.upperBound)
+            feed(guild, &actions) { $0.wentBack(slot, to: head, reuse: nil) }
+            return
+        }
         for row in rows {
             guard let sequence = row.seq, range.contains(sequence), sequence > last else { continue }
             last = sequence
@@ -27,6 +32,18 @@ extension Inbox {
             // No progress: the guild has no more of the range.
             rowsEnded(guild, slot, now: now, &actions)
         }
+    }
+
+    /// Whether the message before a gap is newer than all that were taken in: then the log went back, and has grown beyond
+    /// where we were. Our own says nothing: the answer to its post has passed its position.
+    private func isOtherLog(_ rows: [FabricHistory.Row], before start: Int64, _ guild: Int, _ slot: Int) -> Bool {
+        guard guilds[guild].feed.slots[slot].position.isSeen,
+            let newest = guilds[guild].feed.slots[slot].newestKnown, let row = rows.first(where: { $0.seq == start - 1 })
+        else { return false }
+        return row.withMessage { view in
+            guard !isOwn(view), let created = view.createdAt.flatMap({ FabricTime.seconds($0) }) else { return false }
+            return created > newest
+        } ?? false
     }
 
     mutating func pageFailed(

@@ -14,17 +14,28 @@ extension Inbox {
     }
 
     private func keep(_ guild: GuildInbox, _ number: Int, in kept: inout StoredAccount) {
-        kept.listedAt[guild.nodeID] = guild.feed.keptListedAt
+        kept.listedAt[guild.nodeID] = guild.feed.listedAt
+        for (channel, era) in guild.feed.eras where era != 0 {
+            kept.logs[ChannelKey(guild: guild.nodeID, channel: channel)] = StoredLog(era: era)
+        }
         for (channel, restored) in guild.feed.restored {
             let key = ChannelKey(guild: guild.nodeID, channel: channel)
             kept.cursors[key] = restored.cursor
+            kept.newest[key] = restored.newest
+            if restored.notBefore != nil {
+                kept.logs[key] = StoredLog(era: guild.feed.eras[channel] ?? 0, notBefore: restored.notBefore)
+            }
             if !restored.wakeups.isEmpty { kept.wakeups[key] = restored.wakeups }
             if !restored.taken.isEmpty { kept.taken[key] = restored.taken }
         }
         for slot in guild.feed.slots {
             let key = ChannelKey(guild: guild.nodeID, channel: slot.id)
             if slot.isPresent {
-                if slot.notBefore == nil, let intake = slot.position.intake { kept.cursors[key] = intake }
+                if let intake = slot.position.intake {
+                    kept.cursors[key] = intake
+                    kept.newest[key] = slot.newestKept
+                }
+                if slot.log != StoredLog() { kept.logs[key] = slot.log }
                 kept.wakeups[key] = slot.position.wakeups.isEmpty ? nil : slot.position.wakeups
                 kept.taken[key] = slot.position.takenAhead.isEmpty ? nil : slot.position.takenAhead
             }
@@ -89,15 +100,18 @@ extension Inbox {
             }
         }
         guilds[number].feed.slots[slot].storedTaken = taken
-        // Until the first news of the channel is found its position says less than having none.
-        guard guilds[number].feed.slots[slot].notBefore == nil else { return }
-        if let stored = guilds[number].feed.slots[slot].storedCursor, intake < stored {
-            // The log went back: what was kept of positions above is of another log.
-            pending.append(.forgetChannel(key))
+        let log = guilds[number].feed.slots[slot].log
+        if log != guilds[number].feed.slots[slot].storedLog {
+            guilds[number].feed.slots[slot].storedLog = log
+            pending.append(.log(key, log))
         }
-        if intake != guilds[number].feed.slots[slot].storedCursor {
+        let newest = guilds[number].feed.slots[slot].newestKept
+        if intake != guilds[number].feed.slots[slot].storedCursor
+            || newest != guilds[number].feed.slots[slot].storedNewest
+        {
             guilds[number].feed.slots[slot].storedCursor = intake
-            pending.append(.cursor(key, sequence: intake))
+            guilds[number].feed.slots[slot].storedNewest = newest
+            pending.append(.cursor(key, sequence: intake, newest: newest))
         }
     }
 

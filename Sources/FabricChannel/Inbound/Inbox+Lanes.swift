@@ -79,6 +79,13 @@ extension Inbox {
         var channels: [String: [String: RestoredChannel]] = [:]
         for (key, sequence) in stored.cursors {
             channels[key.guild, default: [:]][key.channel, default: RestoredChannel()].cursor = sequence
+            channels[key.guild]?[key.channel]?.newest = stored.newest[key]
+        }
+        var eras: [String: [String: Int]] = [:]
+        for (key, log) in stored.logs {
+            eras[key.guild, default: [:]][key.channel] = log.era
+            guard let time = log.notBefore else { continue }
+            channels[key.guild, default: [:]][key.channel, default: RestoredChannel()].notBefore = time
         }
         for (key, sequences) in stored.wakeups {
             channels[key.guild, default: [:]][key.channel, default: RestoredChannel()].wakeups = sequences
@@ -86,10 +93,12 @@ extension Inbox {
         for (key, sequences) in stored.taken {
             channels[key.guild, default: [:]][key.channel, default: RestoredChannel()].taken = sequences
         }
-        let names = Set(channels.keys).union(stored.listedAt.keys).union(stored.deliveries.map(\.key.guild))
+        let names = Set(channels.keys).union(eras.keys).union(stored.listedAt.keys)
+            .union(stored.deliveries.map(\.key.guild))
         for name in names.sorted() {
             _ = addGuild(
-                name, restored: channels[name] ?? [:], listedAt: stored.listedAt[name], isUncertain: isUncertain)
+                name, restored: channels[name] ?? [:], eras: eras[name] ?? [:], listedAt: stored.listedAt[name],
+                isUncertain: isUncertain)
         }
     }
 

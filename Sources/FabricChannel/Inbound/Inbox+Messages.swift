@@ -107,6 +107,8 @@ extension Inbox {
             postpone(view, sequence, guild, slot, &actions)
         case .hold(let range):
             let wake = view.wakeup ?? false
+            // History does not say it, and may come before the list does.
+            _ = typeOf(view, guild, slot)
             trace(.waitsForGap, sequence, guild, slot, &actions)
             guilds[guild].feed.slots[slot].position.hold(
                 sequence, message: Array(json.rawBytes), wake: wake, mark: byteHash(view.id.rawBytes))
@@ -119,19 +121,25 @@ extension Inbox {
     }
 
     /// A message that is newer than every other of its channel, at a position that was used before: the guild's log was
-    /// cut off and goes on from there. The next list is asked for at once, and believed. Our own message says nothing: the
-    /// answer to its post has passed its position before it came.
+    /// cut off and goes on from there. A list is asked for at once; until it is here everything stays in the guild. Our own
+    /// message says nothing: the answer to its post has passed its position before it came.
     private mutating func positionUsedAgain(
         _ view: FabricMessageView, _ sequence: Int64, _ guild: Int, _ slot: Int, now: Moment,
         _ actions: inout [Action]
     ) {
-        guard guilds[guild].feed.slots[slot].reuse == nil, !isOwn(view),
+        guard !isOwn(view),
             let intake = guilds[guild].feed.slots[slot].position.intake, sequence <= intake,
-            let newest = guilds[guild].feed.newest(slot),
+            guilds[guild].feed.slots[slot].position.isSeen,
+            let newest = guilds[guild].feed.slots[slot].newestKnown,
             let created = view.createdAt.flatMap({ FabricTime.seconds($0) }), created > newest
         else { return }
-        guilds[guild].feed.slots[slot].reuse = (sequence, intake)
-        feed(guild, &actions) { $0.wantList(now: now.instant) }
+        let isNews = guilds[guild].feed.slots[slot].reuse == nil
+        var reuse = guilds[guild].feed.slots[slot].reuse ?? ReusedPosition(position: sequence)
+        reuse.position = min(reuse.position, sequence)
+        if view.wakeup ?? false, reuse.wakeups.count < 256 { reuse.wakeups[sequence] = byteHash(view.id.rawBytes) }
+        guilds[guild].feed.slots[slot].reuse = reuse
+        guard isNews else { return }
+        feed(guild, &actions) { $0.pauseReading(slot) + $0.wantList(now: now.instant) }
     }
 
     /// Leaves a message in the guild until there is room for it, or until it can be kept.
@@ -140,10 +148,11 @@ extension Inbox {
         _ view: FabricMessageView, _ sequence: Int64, _ guild: Int, _ slot: Int, _ actions: inout [Action]
     ) {
         let wake = view.wakeup ?? false
+        _ = typeOf(view, guild, slot)
         trace(.postponed, sequence, guild, slot, &actions)
         guilds[guild].feed.slots[slot].overflown = true
         let isNews = sequence > guilds[guild].feed.slots[slot].position.intake ?? .min
-        guilds[guild].feed.slots[slot].position.postpone(sequence, wake: wake)
+        guilds[guild].feed.slots[slot].position.postpone(sequence, wake: wake, mark: byteHash(view.id.rawBytes))
         guard wake, isNews else { return }
         pending.append(.wakeup(key(guild, slot), sequence: sequence))
         flushSoon(&actions)

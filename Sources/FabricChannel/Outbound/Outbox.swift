@@ -194,14 +194,18 @@ struct Outbox: Sendable {
         guard let key = items[id]?.entry.key else { return [] }
         var actions: [Action] = []
         if let sequence { lastPosted[key] = sequence }
-        // What is looked for when the next one's answer gets lost must not be this one, should they say the same.
-        if let sequence, let next = lanes[key]?.queue.dropFirst().first, let floor = items[next]?.entry.floor,
-            floor < sequence
-        {
-            items[next]?.entry.floor = sequence
-            if let item = items[next], item.isKept { actions.append(.store(.outbox(item.entry))) }
-        }
+        if let sequence { actions += lookBehind(sequence, after: id, in: key) }
         return actions + settle(id, .sent(messageId: messageId, sequence: sequence), now: now)
+    }
+
+    /// What is looked for when the answer to the next message gets lost must not be one before it, should they say the same.
+    private mutating func lookBehind(_ sequence: Int64, after id: String, in key: ChannelKey) -> [Action] {
+        guard lanes[key]?.queue.first == id, let next = lanes[key]?.queue.dropFirst().first,
+            let floor = items[next]?.entry.floor, floor < sequence
+        else { return [] }
+        items[next]?.entry.floor = sequence
+        guard let item = items[next], item.isKept else { return [] }
+        return [.store(.outbox(item.entry))]
     }
 
     /// History does not show the message in doubt: it is sent again, with the same key.
@@ -246,6 +250,8 @@ struct Outbox: Sendable {
         case .sent:
             actions.append(.store(.outboxRemoved(id: id)))
         case .dead(let reason):
+            // What lies before its place was not its own, and is not the next one's either.
+            if let floor = entry.floor { actions += lookBehind(floor, after: id, in: entry.key) }
             entry.deadReason = reason
             dead[id] = entry
             actions.append(.store(.outbox(entry)))

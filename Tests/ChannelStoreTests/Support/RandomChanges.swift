@@ -38,6 +38,8 @@ struct RandomChanges {
         chance(5) ? [.min, .max, 0, -1][number(0...3)] : Int64(number(1...12))
     }
 
+    private mutating func time() -> Double? { [nil, 0, 1_774_000_000.125, -.infinity][number(0...3)] }
+
     private mutating func optionalText() -> String? { [nil, "", "text \u{0} ü", "why"][number(0...3)] }
 
     private mutating func bytes() -> [UInt8] {
@@ -47,7 +49,9 @@ struct RandomChanges {
 
     mutating func change() -> StoreChange {
         switch number(0...99) {
-        case 0..<20: return .cursor(key(), sequence: sequence())
+        case 0..<16: return .cursor(key(), sequence: sequence(), newest: time())
+        case 16..<20:
+            return .log(key(), StoredLog(era: chance(5) ? .max : number(0...2), notBefore: time()))
         case 20..<24: return .forgetChannel(key())
         case 24..<31: return .wakeup(key(), sequence: sequence())
         case 31..<36: return .taken(key(), sequence: sequence())

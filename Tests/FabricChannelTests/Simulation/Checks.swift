@@ -39,6 +39,7 @@ final class Checks {
     private var skipped: [ChannelKey: Int64] = [:]
     private var hadGapTrouble: Set<ChannelKey> = []
     private var wasLeft: Set<ChannelKey> = []
+    private var wentBack: Set<ChannelKey> = []
     private var claimed: [ChannelKey: Set<Int64>] = [:]
     private var wasJoined: Set<ChannelKey> = []
     /// Outbox entries that the store has had, and whether they could be looked for.
@@ -108,7 +109,7 @@ final class Checks {
 
     func applied(_ change: StoreChange) {
         switch change {
-        case .cursor(let key, _):
+        case .cursor(let key, _, _):
             if dueFrom[key] == nil { dueFrom[key] = world.schedule.now }
         case .outbox: accepted(change)
         case .delivery(let delivery):
@@ -140,7 +141,8 @@ final class Checks {
         switch report {
         case .skipped(let channel, let count):
             skipped[ChannelKey(guild: name, channel: channel), default: 0] += count
-        case .historyFailing(let channel, _), .historyShort(let channel, _), .rewound(let channel, _, _):
+        case .rewound(let channel, _, _): wentBack.insert(ChannelKey(guild: name, channel: channel))
+        case .historyFailing(let channel, _), .historyShort(let channel, _):
             hadGapTrouble.insert(ChannelKey(guild: name, channel: channel))
         default: break
         }
@@ -178,7 +180,7 @@ final class Checks {
         defer { lastDelivered[delivery.place] = max(sequence, lastDelivered[delivery.place] ?? .min) }
         let isUnordered =
             delivery.redelivered && !delivery.wake || hadGapTrouble.contains(delivery.place)
-            || wasLeft.contains(delivery.place) || claimed[delivery.place] != nil
+            || wasLeft.contains(delivery.place) || wentBack.contains(delivery.place) || claimed[delivery.place] != nil
         guard let last = lastDelivered[delivery.place], sequence < last, channel.cutBelow == nil, !isUnordered
         else { return }
         world.fail("\(delivery.id) was delivered after \(last)")
@@ -281,7 +283,8 @@ final class Checks {
         var lost: [ChannelKey: [String]] = [:]
         for message in missing { lost[key(message), default: []].append("\(message.id) #\(message.sequence)") }
         for (key, ids) in lost {
-            let isUnsaid = world.powerWasCut || claimed[key] != nil || wasJoined.contains(key)
+            let isUnsaid =
+                world.powerWasCut || claimed[key] != nil || wasJoined.contains(key) || wentBack.contains(key)
             let isBounded = world.plan.has(.smallCatchUp)
             if !isBounded || (!isUnsaid && Int64(ids.count) > skipped[key] ?? 0) {
                 world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)")

@@ -3,7 +3,7 @@ import FabricAPI
 @testable import FabricChannel
 
 /// What a guild answers that is not true: empty and partial lists, heads that no log has, history that fails or is empty.
-/// A lie is not told more than three times in a row, or the truth could not be known; and no list has a head that is too low,
+/// A lie is not told more than three times before the truth is heard, or it could not be known; and no list has a head that is too low,
 /// which two lists in a row, one of them merely late, make a restore from a backup.
 struct Liar {
     unowned let world: World
@@ -38,20 +38,22 @@ struct Liar {
         return channels
     }
 
+    /// The account has heard what history really is.
+    mutating func wasHeard(_ guild: SimGuild, _ channel: String) { historyLies[guild.id + "/" + channel] = 0 }
+
     mutating func history(
         _ guild: SimGuild, _ channel: String, _ range: ClosedRange<Int64>
-    ) -> Result<[FabricHistory.Row], SimTrouble> {
-        if world.schedule.now < historyFailsUntil { return .failure(.passing("503")) }
+    ) -> (isTrue: Bool, answer: Result<[FabricHistory.Row], SimTrouble>) {
+        if world.schedule.now < historyFailsUntil { return (false, .failure(.passing("503"))) }
         let key = guild.id + "/" + channel
         if world.isHit(.lyingHistory, 0.3), historyLies[key, default: 0] < 3 {
             historyLies[key, default: 0] += 1
             world.trace("history lies")
-            return world.schedule.random.chance(0.5) ? .success([]) : .failure(.final(404))
+            return (false, world.schedule.random.chance(0.5) ? .success([]) : .failure(.final(404)))
         }
-        historyLies[key] = 0
         guard let rows = guild.history(channel, range.lowerBound, range.upperBound, Inbox.page) else {
-            return .failure(.final(403))
+            return (true, .failure(.final(403)))
         }
-        return .success(rows)
+        return (true, .success(rows))
     }
 }

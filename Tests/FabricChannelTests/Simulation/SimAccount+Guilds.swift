@@ -179,8 +179,9 @@ extension SimAccount {
         }
         ask(link.guild) {
             self.world.liar.history(link.guild, channel, range)
-        } _: { [self] (answer: Result<Result<[FabricHistory.Row], SimTrouble>, SimTrouble>) in
-            switch answer.flatMap({ $0 }) {
+        } _: { [self] (told: Result<(isTrue: Bool, answer: Result<[FabricHistory.Row], SimTrouble>), SimTrouble>) in
+            if case .success((true, _)) = told { world.liar.wasHeard(link.guild, channel) }
+            switch told.flatMap(\.answer) {
             case .success(var rows):
                 world.trace("page \(channel) \(range): \(rows.map { $0.seq ?? -9 })")
                 if world.mutant == .overflowLost, rows.count == Inbox.page { rows.removeSubrange(50..<100) }

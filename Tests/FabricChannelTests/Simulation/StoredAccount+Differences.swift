@@ -7,6 +7,12 @@ extension StoredAccount {
         for key in Set(cursors.keys).union(other.cursors.keys) where cursors[key] != other.cursors[key] {
             found.append("cursor of \(key.channel): \(text(cursors[key])), not \(text(other.cursors[key]))")
         }
+        for key in Set(newest.keys).union(other.newest.keys) where newest[key] != other.newest[key] {
+            found.append("newest of \(key.channel): \(newest[key] ?? -1), not \(other.newest[key] ?? -1)")
+        }
+        for key in Set(logs.keys).union(other.logs.keys) where logs[key] != other.logs[key] {
+            found.append("log of \(key.channel): \(logs[key] ?? .init()), not \(other.logs[key] ?? .init())")
+        }
         for key in Set(wakeups.keys).union(other.wakeups.keys) where wakeups[key] != other.wakeups[key] {
             found.append("wakeups of \(key.channel): \(wakeups[key] ?? []), not \(other.wakeups[key] ?? [])")
         }
