@@ -15,9 +15,10 @@ actor Tokens {
     defer { loop.shutdown() }
     let tokens = Tokens()
 
-    let quick: (inout SocketIOClient.Configuration) -> Void = { $0.backoff.initial = .milliseconds(50) }
-    let socket = try SocketIOSocket(url, loop: loop, configure: quick) { attempt in
+    let socket = try SocketIOSocket(url, loop: loop) { attempt in
         ["token": .string(try await tokens.fresh()), "attempt": .int(Int64(attempt))]
+    } configure: {
+        $0.backoff.initial = .milliseconds(50)
     }
     let states = socket.states()
     socket.connect()

@@ -1,11 +1,21 @@
-import Glibc
 import JSONBytes
 
-/// What a client does, on the loop: carries out what the session decides, and feeds it what happens.
+/// What a client of one namespace does, on the loop: carries out what the session decides, and feeds it what happens.
+///
+/// Only code on the loop touches it, and no access calls out while it lasts; what every message reads is therefore marked
+/// `@exclusivity(unchecked)`, here and where else it stands (the checks were a fifteenth of the cost of a message).
 ///
 /// Timers hold it strongly and are cancelled when it finishes: a weak reference would give it a side table, and
 /// every later retain and release on the way of a message would take the slow path (measured: a tenth of the cost).
 final class ClientCore {
+    /// What the server knows of us on the present connection.
+    enum Standing {
+        case stranger
+        /// CONNECT was sent, and not answered yet.
+        case asked
+        case accepted
+    }
+
     let configuration: SocketIOClient.Configuration
     let loop: RealtimeLoop
     let encoder: PacketEncoder
@@ -13,21 +23,20 @@ final class ClientCore {
     let namespace: [UInt8]
     private let auth: SocketIOClient.Auth
     /// Both until the client is finished.
-    var delegate: (any SocketIODelegate)?
-    var client: SocketIOClient?
+    @exclusivity(unchecked) var delegate: (any SocketIODelegate)?
+    @exclusivity(unchecked) var client: SocketIOClient?
 
+    let connection: EngineConnection
+    // Asked for every message; of the session itself Swift would make a copy.
+    @exclusivity(unchecked) private(set) var isConnected = false
+    @exclusivity(unchecked) private(set) var recoversOffsets = false
     var session: SocketSession
-    var decoder: PacketDecoder
-    var transport: (any WebSocketTransport)?
-    var lastActivity: ContinuousClock.Instant?
-    /// Counts transports, so that an answer cannot go out on a later connection.
+    private(set) var standing = Standing.stranger
+    /// Counts connections, so that an answer cannot go out on a later one.
     var connectionNumber: UInt64 = 0
     var acknowledgements = AcknowledgementBook()
     /// Events that came before the namespace's acceptance, which some servers send.
     var early = EarlyPackets()
-    /// Bounds the server's pings on this connection.
-    var pings = FloodGate()
-    var attachmentTimer: UInt64?
     private var authTask: Task<Void, Never>?
     private var random = SystemRandomNumberGenerator()
     private var timer: (id: UInt64, deadline: ContinuousClock.Instant)?
@@ -35,16 +44,16 @@ final class ClientCore {
     private var isActing = false
 
     init(
-        configuration: SocketIOClient.Configuration, loop: RealtimeLoop, auth: @escaping SocketIOClient.Auth,
-        delegate: any SocketIODelegate
+        configuration: SocketIOClient.Configuration, connection: EngineConnection,
+        auth: @escaping SocketIOClient.Auth, delegate: any SocketIODelegate
     ) {
         self.configuration = configuration
-        self.loop = loop
+        self.connection = connection
+        loop = connection.loop
         self.auth = auth
         self.delegate = delegate
         encoder = PacketEncoder(namespace: configuration.namespace)
         namespace = configuration.namespace == "/" ? [] : Array(configuration.namespace.utf8)
-        decoder = PacketDecoder(limits: configuration.limits)
         var session = SocketSession.Configuration()
         session.backoff = configuration.backoff
         session.reconnects = configuration.reconnects
@@ -62,6 +71,7 @@ final class ClientCore {
         guard let state = loop.confined else { return handle(.loopShutDown) }
         if isNew {
             state.closers[ObjectIdentifier(self)] = { self.handle(.loopShutDown) }
+            connection.register(self)
         }
         handle(.connect)
     }
@@ -70,6 +80,8 @@ final class ClientCore {
 
     func handle(_ event: SocketSession.Event) {
         actions += session.handle(event, now: .now, random: &random)
+        isConnected = session.isConnected
+        recoversOffsets = session.recovery.isOffered
         guard !isActing else { return }
         isActing = true
         var next = 0
@@ -89,13 +101,12 @@ final class ClientCore {
         case .cancelAuthentication:
             authTask?.cancel()
             authTask = nil
-        case .openTransport: openTransport()
-        case .dropTransport(let gracefully): dropTransport(gracefully: gracefully)
-        case .closeTransport:
-            _ = transport?.send(encoder.disconnect(), isBinary: false)
-            transport?.close(code: 1000, reason: "")
+        case .openTransport: join()
+        case .dropTransport(let gracefully, let reason): connection.leave(self, gracefully: gracefully, reason)
+        case .closeTransport: connection.close(self)
         case .sendConnect(let payload):
-            _ = transport?.send(encoder.connect(payload: payload), isBinary: false)
+            standing = .asked
+            _ = connection.transport?.send(encoder.connect(payload: payload), isBinary: false)
         case .report(let state): report(state)
         case .finish: finish()
         }
@@ -126,71 +137,26 @@ final class ClientCore {
         handle(.authenticated(attempt: attempt, payload: Array(object)))
     }
 
-    private func openTransport() {
+    private func join() {
         authTask = nil
-        decoder.reset()
         early = EarlyPackets()
-        pings = FloodGate()
+        standing = .stranger
         connectionNumber += 1
-        var request = WebSocketRequest(
-            host: configuration.host, port: configuration.port, isSecure: configuration.isSecure, path: requestPath)
-        request.headers = configuration.extraHeaders
-        request.certificateAuthorityFile = configuration.certificateAuthorityFile
-        request.maximumMessageBytes = configuration.limits.maximumFrameBytes
-        request.maximumQueuedBytes = configuration.maximumQueuedBytes
-        request.deadlines.resolve = configuration.timeouts.resolve
-        request.deadlines.connect = configuration.timeouts.connect
-        request.deadlines.tls = configuration.timeouts.tls
-        request.deadlines.upgrade = configuration.timeouts.upgrade
-        request.deadlines.close = configuration.timeouts.close
-        if let words = impediment(request) {
-            return handle(.transportEnded(.transportFailed(words, status: nil)))
-        }
-        let socket = loop.makeWebSocket(request, handler: self)
-        transport = socket
-        socket.open()
-    }
-
-    private var requestPath: String {
-        var path = configuration.path.hasPrefix("/") ? configuration.path : "/" + configuration.path
-        path += "?EIO=4&transport=websocket"
-        for pair in configuration.query { path += "&\(pair.name)=\(pair.value)" }
-        return path
-    }
-
-    /// What makes it pointless to try; says what to do.
-    private func impediment(_ request: WebSocketRequest) -> String? {
-        let lines = request.headers.flatMap { [$0.name, $0.value] } + [request.path]
-        guard lines.allSatisfy({ $0.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }), !request.path.contains(" ") else {
-            return "a request header or the path contains a control character or a space; correct the settings"
-        }
-        guard let file = request.certificateAuthorityFile, request.isSecure else { return nil }
-        guard access(file, R_OK) == 0 else {
-            let words = String(cString: strerror(errno))
-            return "the certificate authority file \(file) cannot be read (\(words)); correct its path or permissions"
-        }
-        return nil
-    }
-
-    private func dropTransport(gracefully: Bool) {
-        cancelAttachmentTimer()
-        transport?.abandon(code: gracefully ? 1000 : nil)
-        transport = nil
+        connection.join(self)
     }
 
     private func report(_ state: SocketIOState) {
-        if case .disconnected(let reason, _) = state {
-            transport = nil
-            failAcknowledgements(.disconnected(reason))
+        switch state {
+        case .connected: standing = .accepted
+        case .disconnected(let reason, _): failAcknowledgements(.disconnected(reason))
+        case .idle, .connecting: break
         }
         if let client { delegate?.socketIO(client, changed: state) }
         if case .connected = state { replayEarly() }
     }
 
     private func finish() {
-        cancelAttachmentTimer()
-        transport?.abandon(code: nil)
-        transport = nil
+        connection.unregister(self)
         failAcknowledgements(.notConnected)
         loop.confined?.closers[ObjectIdentifier(self)] = nil
         delegate = nil
@@ -209,24 +175,7 @@ final class ClientCore {
         loop.addTimer(id, at: deadline) {
             guard self.timer?.id == id else { return }
             self.timer = nil
-            self.handle(.deadline(lastActivity: self.lastActivity))
+            self.handle(.deadline(lastActivity: self.connection.lastActivity))
         }
-    }
-
-    func armAttachmentTimer() {
-        cancelAttachmentTimer()
-        let id = loop.newIdentifier()
-        attachmentTimer = id
-        loop.addTimer(id, at: .now.advanced(by: configuration.timeouts.attachments)) {
-            guard self.attachmentTimer == id else { return }
-            self.attachmentTimer = nil
-            self.handle(.lost(.timedOut(.attachments)))
-        }
-    }
-
-    func cancelAttachmentTimer() {
-        guard let attachmentTimer else { return }
-        loop.confined?.timers.cancel(attachmentTimer)
-        self.attachmentTimer = nil
     }
 }

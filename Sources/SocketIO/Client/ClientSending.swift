@@ -22,7 +22,7 @@ extension ClientCore {
         _ event: String, _ arguments: [SocketIOArgument],
         acknowledged: (id: UInt64, timeout: Duration, completion: AcknowledgementCompletion)?
     ) throws(SocketIOError) {
-        guard session.isConnected else { throw .notConnected }
+        guard isConnected else { throw .notConnected }
         try send(try encoder.event(event, arguments, id: acknowledged?.id))
         guard let (id, timeout, completion) = acknowledged else { return }
         let timer = loop.newIdentifier()
@@ -33,14 +33,14 @@ extension ClientCore {
     }
 
     func acknowledge(_ id: UInt64, _ arguments: [SocketIOArgument]) throws(SocketIOError) {
-        guard session.isConnected else { throw .notConnected }
+        guard isConnected else { throw .notConnected }
         try send(try encoder.acknowledgement(arguments, id: id))
     }
 
     private func send(_ packet: EncodedPacket) throws(SocketIOError) {
-        guard let transport else { throw .notConnected }
+        guard let transport = connection.transport else { throw .notConnected }
         let total = packet.attachments.reduce(packet.text.count) { $0 + $1.count }
-        let limit = configuration.maximumQueuedBytes
+        let limit = connection.configuration.maximumQueuedBytes
         guard packet.attachments.count <= configuration.limits.maximumAttachments else {
             throw .invalidArgument("more than \(configuration.limits.maximumAttachments) attachments in one packet")
         }

@@ -1,4 +1,5 @@
-/// A Socket.IO client: one namespace over one WebSocket, reconnecting by itself.
+/// A Socket.IO client of one namespace, reconnecting by itself; over a WebSocket of its own, or one that it shares with
+/// clients of other namespaces (``SocketIOConnection``).
 ///
 /// The client runs on a ``RealtimeLoop``; inside the loop's callbacks its methods can be called directly with
 /// `assumeIsolated`. From ``connect()`` until it is finished (``disconnect()``, or the loop's shutdown) it keeps
@@ -11,6 +12,8 @@ public actor SocketIOClient {
 
     public nonisolated let configuration: Configuration
     public nonisolated let loop: RealtimeLoop
+    /// The connection, for clients of other namespaces to share.
+    public nonisolated let connection: SocketIOConnection
     let core: ClientCore
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -19,19 +22,46 @@ public actor SocketIOClient {
         configuration: Configuration, loop: RealtimeLoop, auth: @escaping Auth = { _ in nil },
         delegate: any SocketIODelegate
     ) {
+        let connection = SocketIOConnection(configuration: configuration, loop: loop)
+        self.init(configuration, connection, auth, delegate)
+    }
+
+    /// A client of another namespace over a connection that is shared.
+    /// - Parameters:
+    ///   - namespace: `/` or `/name`; a connection can have one client of each.
+    ///   - auth: the payload of this namespace's CONNECT.
+    ///   - configure: changes what is this client's own: backoff, whether it reconnects, and the deadlines of
+    ///     authentication and namespace. The rest is the connection's.
+    public init(
+        namespace: String, over connection: SocketIOConnection, auth: @escaping Auth = { _ in nil },
+        configure: (inout Configuration) -> Void = { _ in }, delegate: any SocketIODelegate
+    ) {
+        var configuration = connection.configuration
+        configure(&configuration)
+        configuration.namespace = namespace
+        self.init(configuration, connection, auth, delegate)
+    }
+
+    private init(
+        _ configuration: Configuration, _ connection: SocketIOConnection, _ auth: @escaping Auth,
+        _ delegate: any SocketIODelegate
+    ) {
         self.configuration = configuration
-        self.loop = loop
-        core = ClientCore(configuration: configuration, loop: loop, auth: auth, delegate: delegate)
+        self.connection = connection
+        loop = connection.loop
+        core = ClientCore(
+            configuration: configuration, connection: connection.engine, auth: auth, delegate: delegate)
     }
 
     /// Starts, or, while waiting for the next attempt, makes it now. Otherwise does nothing.
     public func connect() { core.connect(as: self) }
 
-    /// Ends the client: DISCONNECT and a close frame if there is a connection, at most for the `close` timeout.
+    /// Ends the client: DISCONNECT and, unless others share the connection, a close frame, at most for the `close` timeout.
     /// The delegate then hears `.disconnected(.clientRequested, retryIn: nil)`, its last call.
     public func disconnect() { core.handle(.disconnect) }
 
-    /// Drops the present connection or attempt, and connects anew after the backoff's delay; auth is asked again.
+    /// Drops the present connection or attempt, and connects anew after the backoff's delay; auth is asked again. A
+    /// connection that others share stays; only this namespace is left and joined anew.
     /// While waiting for the next attempt it does nothing.
     public func reconnect(reason: String) { core.handle(.reconnect(reason: reason)) }
 
@@ -81,7 +111,7 @@ public actor SocketIOClient {
     public var state: SocketIOState { core.session.state }
 
     /// When a whole message of the server was last received; nil before the first.
-    public var lastTransportActivity: ContinuousClock.Instant? { core.lastActivity }
+    public var lastTransportActivity: ContinuousClock.Instant? { core.connection.lastActivity }
 
     /// The server's id of this connection, while connected.
     public var socketID: String? {
@@ -92,7 +122,7 @@ public actor SocketIOClient {
     public var reconnectAttempts: Int { core.session.backoff.failures }
 
     /// Bytes waiting to be written.
-    public var queuedBytes: Int { core.transport?.queuedBytes ?? 0 }
+    public var queuedBytes: Int { core.connection.transport?.queuedBytes ?? 0 }
 
     func authenticated(_ attempt: UInt64, _ payload: [UInt8]?) { core.authenticated(attempt, payload) }
 

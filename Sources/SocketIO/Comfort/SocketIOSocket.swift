@@ -36,9 +36,14 @@ public actor SocketIOSocket {
 
     public nonisolated let configuration: SocketIOClient.Configuration
     public nonisolated let loop: RealtimeLoop
+    /// The connection, for sockets of other namespaces to share.
+    public nonisolated let connection: SocketIOConnection
     public nonisolated let offline: Offline
     private let auth: Auth
     private var client: SocketIOClient?
+    private var isStopping = false
+    /// ``connect()`` was called while the last connection was still being closed.
+    private var startsAgain = false
     var listeners = ListenerBook()
     private var waiting: [Waiting] = []
     private var waitingNumber: UInt64 = 0
@@ -49,17 +54,42 @@ public actor SocketIOSocket {
     /// - Parameters:
     ///   - url: scheme, host and perhaps a port; `https` and `wss` mean TLS, verified.
     ///   - loop: the thread it runs on; any number of sockets share one.
-    ///   - configure: changes what is not as it should be, for instance the namespace.
     ///   - auth: the payload of every CONNECT.
+    ///   - configure: changes what is not as it should be, for instance the namespace.
     /// - Throws: ``SocketIOError/invalidArgument(_:)`` that says what is wrong with the URL.
     public init(
         _ url: String, loop: RealtimeLoop, offline: Offline = .refuse,
-        configure: (inout SocketIOClient.Configuration) -> Void = { _ in }, auth: @escaping Auth = { _ in nil }
+        auth: @escaping Auth = { _ in nil }, configure: (inout SocketIOClient.Configuration) -> Void = { _ in }
     ) throws(SocketIOError) {
         var configuration = try SocketIOClient.Configuration(url: url)
         configure(&configuration)
         self.configuration = configuration
         self.loop = loop
+        self.connection = SocketIOConnection(configuration: configuration, loop: loop)
+        self.offline = offline
+        self.auth = auth
+    }
+
+    /// A socket of another namespace over a connection that is shared.
+    ///
+    /// ```swift
+    /// let room = SocketIOSocket(namespace: "/room", over: socket.connection)
+    /// ```
+    /// - Parameters:
+    ///   - namespace: `/` or `/name`; a connection can have one socket of each.
+    ///   - auth: the payload of this namespace's CONNECT.
+    ///   - configure: changes what is this socket's own: backoff, whether it reconnects, and the deadlines of
+    ///     authentication and namespace. The rest is the connection's.
+    public init(
+        namespace: String, over connection: SocketIOConnection, offline: Offline = .refuse,
+        auth: @escaping Auth = { _ in nil }, configure: (inout SocketIOClient.Configuration) -> Void = { _ in }
+    ) {
+        var configuration = connection.configuration
+        configure(&configuration)
+        configuration.namespace = namespace
+        self.configuration = configuration
+        loop = connection.loop
+        self.connection = connection
         self.offline = offline
         self.auth = auth
     }
@@ -82,14 +112,19 @@ public actor SocketIOSocket {
     }
 
     private func start() {
-        if let client { return client.assumeIsolated { $0.connect() } }
+        if let client {
+            startsAgain = isStopping
+            return client.assumeIsolated { $0.connect() }
+        }
         let auth = self.auth
+        let configuration = self.configuration
         let client = SocketIOClient(
-            configuration: configuration, loop: loop,
+            namespace: configuration.namespace, over: connection,
             auth: { attempt in
                 guard let value = try await auth(attempt) else { return nil }
                 return try value.connectPayload()
             },
+            configure: { $0 = configuration },
             delegate: SocketRelay(self))
         self.client = client
         client.assumeIsolated { $0.connect() }
@@ -97,6 +132,8 @@ public actor SocketIOSocket {
 
     private func stop() {
         giveUpWaiting(.cancelled)
+        startsAgain = false
+        isStopping = client != nil
         client?.assumeIsolated { $0.disconnect() }
     }
 
@@ -142,7 +179,7 @@ public actor SocketIOSocket {
         _ event: String, _ arguments: [SocketIOArgument],
         _ acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
     ) throws(SocketIOError) {
-        if let client, case .connected = current {
+        if let client, !isStopping, case .connected = current {
             return try client.sendNow(event, arguments, acknowledged)
         }
         guard case .keep(let limit) = offline else { throw .notConnected }
@@ -197,10 +234,15 @@ public actor SocketIOSocket {
         var isOver = false
         if case .disconnected(let reason, retryIn: nil) = state {
             client = nil
+            isStopping = false
             if reason != .clientRequested { giveUpWaiting(.disconnected(reason)) }
             isOver = reason == .loopShutDown
         }
         for hear in listeners.stateHearers { hear(state) }
+        if startsAgain, client == nil {
+            startsAgain = false
+            start()
+        }
         guard isOver else { return }
         for end in listeners.end() { end() }
     }
@@ -208,55 +250,5 @@ public actor SocketIOSocket {
     /// Runs `body` on the loop, in the order of the calls.
     nonisolated func onLoop(_ body: @escaping @Sendable (isolated SocketIOSocket) -> Void) {
         loop.execute { self.assumeIsolated { body($0) } }
-    }
-}
-
-/// Hears the client on behalf of a socket.
-private final class SocketRelay: SocketIODelegate {
-    private let socket: SocketIOSocket
-
-    init(_ socket: SocketIOSocket) { self.socket = socket }
-
-    func socketIO(_ client: SocketIOClient, received event: borrowing SocketIOEvent) {
-        let owned = SocketIOOwnedEvent(event)
-        socket.assumeIsolated { $0.received(owned) }
-    }
-
-    func socketIO(_ client: SocketIOClient, changed state: SocketIOState) {
-        socket.assumeIsolated { $0.changed(state) }
-    }
-}
-
-extension SocketIOClient {
-    /// For code on the loop.
-    fileprivate nonisolated func sendNow(
-        _ event: String, _ arguments: [SocketIOArgument],
-        _ acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
-    ) throws(SocketIOError) {
-        let outcome = assumeIsolated { client -> Result<Void, SocketIOError> in
-            do throws(SocketIOError) {
-                if let (timeout, completion) = acknowledged {
-                    try client.emit(event, arguments, ackTimeout: timeout, completion: completion)
-                } else {
-                    try client.emit(event, arguments)
-                }
-                return .success(())
-            } catch {
-                return .failure(error)
-            }
-        }
-        try outcome.get()
-    }
-}
-
-extension SocketIOValue {
-    /// The JSON text of an object without bytes in it.
-    func connectPayload() throws(SocketIOError) -> [UInt8] {
-        guard object != nil else { throw .invalidArgument("the auth callback must give an object") }
-        var writer = JSONWriter(capacity: 256)
-        var attachments: [[UInt8]] = []
-        write(to: &writer, &attachments)
-        guard attachments.isEmpty else { throw .invalidArgument("the auth callback's object cannot hold bytes") }
-        return writer.bytes
     }
 }

@@ -21,7 +21,7 @@ final class LoopState {
     let resolver: Resolver
     private var plainHost: OpaquePointer?
     private var secureHosts: [String: OpaquePointer] = [:]
-    private var turnTime: ContinuousClock.Instant?
+    @exclusivity(unchecked) private var turnTime: ContinuousClock.Instant?
     private var masks: [UInt32] = []
     private var random = SystemRandomNumberGenerator()
 

@@ -35,7 +35,7 @@ struct SocketSession {
         case cancelAuthentication
         case openTransport
         /// Let go of the transport; it hears no more of us. `gracefully`: the peer is probably there.
-        case dropTransport(gracefully: Bool)
+        case dropTransport(gracefully: Bool, SocketIODisconnect)
         /// Send DISCONNECT and close; `transportEnded` will follow.
         case closeTransport
         case sendConnect(payload: [UInt8]?)
@@ -79,6 +79,11 @@ struct SocketSession {
     }
     var isJoining: Bool { stage == .joining }
     var isFinished: Bool { stage == .finished }
+    /// Whether the next attempt waits because of the connection, which others may open anew meanwhile.
+    var waitsForTransport: Bool {
+        guard stage == .waiting, case .disconnected(let reason, _) = state else { return false }
+        return reason.concernsConnection
+    }
 
     /// Notes the offset of an event, for connection state recovery.
     mutating func noteOffset(_ bytes: UnsafeRawBufferPointer) { recovery.note(bytes) }
@@ -227,7 +232,7 @@ struct SocketSession {
         _ random: inout some RandomNumberGenerator
     ) -> [Action] {
         guard configuration.reconnects else { return finish(reason, gracefully: gracefully) }
-        let cleanup = release(gracefully: gracefully)
+        let cleanup = release(reason, gracefully: gracefully)
         if case .connected(let since) = stage, since.advanced(by: configuration.backoff.usefulAfter) <= now {
             backoff.reset()
         }
@@ -239,17 +244,17 @@ struct SocketSession {
     }
 
     private mutating func finish(_ reason: SocketIODisconnect, gracefully: Bool = false) -> [Action] {
-        let cleanup = release(gracefully: gracefully)
+        let cleanup = release(reason, gracefully: gracefully)
         stage = .finished
         deadline = nil
         state = .disconnected(reason, retryIn: nil)
         return cleanup + [.report(state), .finish]
     }
 
-    private func release(gracefully: Bool) -> [Action] {
+    private func release(_ reason: SocketIODisconnect, gracefully: Bool) -> [Action] {
         switch stage {
         case .authenticating: [.cancelAuthentication]
-        case .opening, .awaitingOpen, .joining, .connected, .closing: [.dropTransport(gracefully: gracefully)]
+        case .opening, .awaitingOpen, .joining, .connected, .closing: [.dropTransport(gracefully: gracefully, reason)]
         case .idle, .waiting, .finished: []
         }
     }

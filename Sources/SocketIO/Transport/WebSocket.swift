@@ -18,12 +18,12 @@ final class WebSocket: WebSocketTransport {
     let loop: RealtimeLoop
     /// Names it among the loop's sockets.
     let number: UInt64
-    var handler: (any WebSocketHandler)?
-    var stage = Stage.idle
+    @exclusivity(unchecked) var handler: (any WebSocketHandler)?
+    @exclusivity(unchecked) var stage = Stage.idle
     /// The connection on its way; the library's.
     var attempt: OpaquePointer?
     /// The connection that stands; ours.
-    var link: OpaquePointer?
+    @exclusivity(unchecked) var link: OpaquePointer?
     var addresses: [NumericAddress] = []
     var connectUntil: ContinuousClock.Instant?
     var attemptFailed = false
@@ -31,7 +31,7 @@ final class WebSocket: WebSocketTransport {
     var distrust: String?
     var lookup: UInt64?
     var exchange: UpgradeExchange?
-    var framing: WebSocketFraming
+    @exclusivity(unchecked) var framing: WebSocketFraming
     var flood = FloodGate()
     var outgoing = OutgoingFrames()
     var isWaitingToWrite = false

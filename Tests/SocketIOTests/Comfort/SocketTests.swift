@@ -27,7 +27,7 @@ struct SocketTests {
             $0.backoff.maximum = .milliseconds(200)
         }
         let socket = try SocketIOSocket(
-            "http://127.0.0.1:\(server.port)", loop: loop, offline: offline, configure: configure, auth: auth)
+            "http://127.0.0.1:\(server.port)", loop: loop, offline: offline, auth: auth, configure: configure)
         try await body(socket, server)
     }
 

@@ -2,7 +2,7 @@
 
 Prints its port as the first line. Ends when its standard input closes.
 Commands come on standard input, one per line: `drop` (disconnect every client of every namespace),
-`quiet` (send no more pings). Answers and what happens are printed, one line each.
+`connections` (how many WebSockets there are), `cut` (close them all). Answers and what happens are printed, one line each.
 
 usage: conformance.py [--ping SECONDS] [--timeout SECONDS] [--port N] [--cert FILE --key FILE]
 """
@@ -90,6 +90,11 @@ async def commands():
         elif line == "drop":
             for sid, namespace in list(connected):
                 await server.disconnect(sid, namespace=namespace)
+        elif line == "connections":
+            say("connections", len(server.eio.sockets))
+        elif line == "cut":
+            for socket in list(server.eio.sockets.values()):
+                await socket.close(wait=False)
 
 
 async def main():

@@ -22,6 +22,7 @@ usage: raw.py BEHAVIOUR
   behind      the upgrade's answer and an open packet, then an event of 300,000 bytes, in pieces of 5,000 bytes
   pings       as open, then Engine.IO pings without end, and never reads what comes back
   controls    as open, then pings of WebSocket without end, and never reads what comes back
+  late        as open; answers the CONNECT of /late when the main namespace sends `now`, again when it comes again
 with --tls CERTIFICATE KEY at the end: over TLS
 """
 import asyncio
@@ -176,6 +177,16 @@ async def behave(reader, writer):
         writer.write(frame('42["m",3,"off-3"]'))
         return await swallow(reader)
     await accept(reader, writer, *((300, 200) if behaviour == "open" else (25000, 20000)))
+    if behaviour == "late":
+        asked = given = 0
+        while True:
+            text = await next_text(reader)
+            say("text", text)
+            if text.startswith("40/late"):
+                asked += 1
+            elif text == '42["now"]' and asked > given:
+                given += 1
+                writer.write(frame('40/late,' + json.dumps({"sid": "late %d" % given})))
     if behaviour == "attachment":
         writer.write(frame('451-["b",{"_placeholder":true,"num":0}]'))
         while True:

@@ -68,7 +68,7 @@ struct SessionTests {
         let end = SocketIOState.disconnected(.clientRequested, retryIn: nil)
         #expect(
             send(.transportEnded(.transportClosed(code: 1000, reason: "")))
-                == [.dropTransport(gracefully: false), .report(end), .finish])
+                == [.dropTransport(gracefully: false, .clientRequested), .report(end), .finish])
         #expect(send(.connect) == [])
         #expect(send(.disconnect) == [])
         #expect(send(.loopShutDown) == [])
@@ -84,7 +84,7 @@ struct SessionTests {
     @Test mutating func everyAttemptAsksAnew() throws {
         #expect(try connect([1]) == [1])
         let lost = send(.lost(.serverDisconnected))
-        #expect(lost.first == .dropTransport(gracefully: true))
+        #expect(lost.first == .dropTransport(gracefully: true, .serverDisconnected))
         guard case .report(.disconnected(.serverDisconnected, let retry?))? = lost.last else { throw NothingCame() }
         #expect(retry > .zero)
         #expect(try connect([2]) == [2])
@@ -136,7 +136,7 @@ struct SessionTests {
         #expect(session.deadline == heardAt.advanced(by: .seconds(45)))
         now = heardAt.advanced(by: .seconds(45))
         let actions = send(.deadline(lastActivity: heardAt))
-        #expect(actions.first == .dropTransport(gracefully: false))
+        #expect(actions.first == .dropTransport(gracefully: false, .pingTimeout))
         guard case .report(.disconnected(.pingTimeout, _))? = actions.last else { throw NothingCame() }
     }
 
