@@ -22,6 +22,7 @@ struct feed {
     char *login, *channels;
     uint8_t *bytes;
     size_t size;
+    int64_t count, window;
     pthread_mutex_t lock;
     pthread_cond_t ready;
     client *sockets[4096];
@@ -265,6 +266,7 @@ void feed_prepare(feed *f, const char *prefix, const char *suffix, int64_t first
     size_t one = strlen(prefix) + strlen(suffix) + 40;
     free(f->bytes);
     f->bytes = malloc(one * (size_t)count);
+    f->count = count;
     f->size = 0;
     char number[24];
     for (int64_t i = 0; i < count; i++) {
@@ -283,13 +285,24 @@ void feed_prepare(feed *f, const char *prefix, const char *suffix, int64_t first
     pthread_mutex_unlock(&f->lock);
 }
 
+void feed_set_window(feed *f, int64_t messages) { f->window = messages; }
+
+/* Waits until not more than the window would be on their way. */
+static void wait_for_room(const feed *f, size_t sent, size_t block) {
+    if (!f->window) return;
+    double each = (double)f->size / (double)f->count;
+    while ((double)(sent + block) / each > (double)(count_so_far() + f->window)) usleep(100);
+}
+
 void feed_go(feed *f) {
     pthread_mutex_lock(&f->lock);
     while (f->socket_count == 0) pthread_cond_wait(&f->ready, &f->lock);
     client *c = f->sockets[f->socket_count - 1];
     pthread_mutex_unlock(&f->lock);
     for (size_t at = 0; at < f->size;) {
-        size_t block = f->size - at < 65536 ? f->size - at : 65536;
+        size_t most = f->window ? (size_t)((double)f->size / (double)f->count * (double)f->window / 4) + 1 : 65536;
+        size_t block = f->size - at < most ? f->size - at : most;
+        wait_for_room(f, at, block);
         if (write_all(c, f->bytes + at, block)) return;
         at += block;
     }

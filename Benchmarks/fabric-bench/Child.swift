@@ -15,6 +15,8 @@ final class Child {
         try process.run()
     }
 
+    var processIdentifier: Int32 { process.processIdentifier }
+
     /// Its next line.
     func line() throws -> String {
         var bytes: [UInt8] = []

@@ -7,10 +7,10 @@ struct FabricBench: ParsableCommand {
         commandName: "fabric-bench",
         abstract: "Measures the plugin against named references taken in the same run.",
         subcommands: [
-            Inbound.self, Tokens.self, Idle.self, Attachments.self, Durable.self, Reloads.self, All.self,
+            Inbound.self, Turn.self, Tokens.self, Idle.self, Attachments.self, Durable.self, Reloads.self, All.self,
             ServeFeed.self,
             IdleBare.self,
-            IdleAgents.self, ServeFiles.self, TransferFile.self,
+            IdleAgents.self, EchoBare.self, ServeFiles.self, TransferFile.self,
         ],
         defaultSubcommand: All.self)
 
@@ -18,6 +18,8 @@ struct FabricBench: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Every benchmark, with its defaults.")
         func run() throws {
             try Inbound.parse([]).run()
+            try Inbound.parse(["--wake"]).run()
+            try Turn.parse([]).run()
             try Tokens.parse([]).run()
             try Idle.parse([]).run()
             try Attachments.parse([]).run()

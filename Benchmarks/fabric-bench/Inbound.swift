@@ -19,14 +19,19 @@ struct Inbound: ParsableCommand {
     var tls = false
     @Flag(help: "Without the module: only the reference and the Socket.IO client.")
     var clientOnly = false
+    @Flag(help: "Messages that wake the agent: through their lane and the store.")
+    var wake = false
+    @Option(help: "With --wake: messages on their way at a time, at most 1500.")
+    var window: Int64 = 1000
 
     func run() throws {
         let certificate = tls ? try Certificate() : nil
         for size in size {
-            let count = Int64(max(2000, min(300_000, 150_000_000 / size)))
+            let count = Int64(max(2000, min(wake ? 50_000 : 300_000, 150_000_000 / size)))
             var bare = Double.infinity
             var client = Double.infinity
             var ours = Double.infinity
+            var store = Double.infinity
             for _ in 0..<rounds {
                 var run = try Run(Stream(size: size), count: count, certificate)
                 let seconds = bare_client_run(Int32(run.stream.port), count, run.feed, tls ? 1 : 0)
@@ -37,25 +42,29 @@ struct Inbound: ParsableCommand {
                 client = min(client, try SocketRun.measure(run))
                 feed_stop(run.feed)
                 guard !clientOnly else { continue }
-                run = try Run(Stream(size: size), count: count, certificate)
-                ours = min(ours, try measureModule(run))
+                run = try Run(Stream(size: size, wake: wake), count: count, certificate)
+                if wake { feed_set_window(run.feed, max(1, min(window, 1500))) }
+                let before = storeSeconds()
+                ours = min(ours, try measureModule(run) { store = min(store, storeSeconds() - before) })
                 feed_stop(run.feed)
             }
             func microseconds(_ seconds: Double) -> String { rounded(seconds / Double(count) * 1e6) }
             var fields = [
-                ("bench", text("inbound")), ("tls", "\(tls)"), ("bytes", "\(size)"), ("messages", "\(count)"),
+                ("bench", text("inbound")), ("wake", "\(wake)"), ("tls", "\(tls)"), ("bytes", "\(size)"),
+                ("messages", "\(count)"),
                 ("client_microseconds", microseconds(client)),
                 ("reference", text("bare C client, own reader")), ("reference_microseconds", microseconds(bare)),
             ]
             if !clientOnly {
-                fields.insert(("microseconds", microseconds(ours)), at: 4)
+                fields.insert(("microseconds", microseconds(ours)), at: 5)
+                if wake { fields.insert(("store_microseconds", microseconds(store)), at: 6) }
                 fields.append(("above_reference_microseconds", microseconds(ours - bare)))
             }
             report(fields)
         }
     }
 
-    private func measureModule(_ run: Run) throws -> Double {
+    private func measureModule(_ run: Run, atEnd: () -> Void) throws -> Double {
         let host = try ModuleHost(path: module ?? ModuleHost.beside)
         defer { host.shutdown() }
         try host.configure(
@@ -64,7 +73,21 @@ struct Inbound: ParsableCommand {
         count_reset(run.count)
         try host.start("bench")
         try host.waitUntilConnected("bench")
-        return try run.feedAndWait()
+        let seconds = try run.feedAndWait()
+        atEnd()
+        return seconds
+    }
+
+    /// CPU of the store's threads of this process.
+    private func storeSeconds() -> Double {
+        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+        return tasks.reduce(0) { sum, task in
+            let name = try? String(contentsOfFile: "/proc/self/task/\(task)/comm", encoding: .utf8)
+            guard name?.hasPrefix("store") == true,
+                let times = try? String(contentsOfFile: "/proc/self/task/\(task)/schedstat", encoding: .utf8)
+            else { return sum }
+            return sum + (times.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
+        }
     }
 }
 
@@ -109,11 +132,11 @@ struct Stream {
     let suffix: String
     private let channel = "7d1f0a52-9d0c-4a53-8f8e-2f7f3f6b1c11"
 
-    init(size: Int) {
+    init(size: Int, wake: Bool = false) {
         if size < 400 {
             prefix = "42/realtime,[\"message.created\",{\"id\":\"m\",\"channelId\":\"\(channel)\",\"seq\":"
             let rest = ",\"userId\":\"u\",\"content\":\""
-            let end = "\"}]"
+            let end = "\"\(wake ? ",\"wakeup\":true" : "")}]"
             let padding = max(1, size - prefix.utf8.count - rest.utf8.count - end.utf8.count - 5)
             suffix = rest + String(repeating: "x", count: padding) + end
             return
@@ -123,7 +146,7 @@ struct Stream {
             + "\"channelId\":\"\(channel)\",\"seq\":"
         let rest = ",\"authorUserId\":\"5c2b9c6e-30f4-4a53-a6a7-0f9a9f1f4d21\",\"content\":\""
         let end =
-            "\",\"attachments\":[],\"createdAt\":\"2026-06-01T10:30:51.123Z\",\"xType\":\"general\",\"wakeup\":false}]"
+            "\",\"attachments\":[],\"createdAt\":\"2026-06-01T10:30:51.123Z\",\"xType\":\"general\",\"wakeup\":\(wake)}]"
         let padding = max(1, size - prefix.utf8.count - rest.utf8.count - end.utf8.count - 5)
         let words = "The quick brown fox jumps over the lazy dog. "
         var content = ""

@@ -53,28 +53,44 @@ struct Reloads: ParsableCommand {
 
 /// A simulator in this process and a gateway in another.
 final class ReloadScene: Sendable {
-    private let sim: FabricSimulator
+    let sim: FabricSimulator
+    /// The keys of the agents, and the channel of each.
+    let keys: [String]
+    let rooms: [String]
+    /// Somebody who is in all channels, if asked for.
+    let person: String?
     private let directory: String
     private let gateway: Box<Process?> = Box(nil)
     private let agents: [String]
     private let builds = Box(0)
     private var module: String { directory + "/libFabricModule.so" }
 
-    init(agents count: Int) async throws {
+    var center: String { sim.centerBase }
+    var gatewayProcess: Int32 { gateway.value.withLock { $0?.processIdentifier ?? 0 } }
+
+    init(agents count: Int, withPerson: Bool = false) async throws {
         sim = try await FabricSimulator.start(.init(guilds: ["g"]))
         directory = NSTemporaryDirectory() + "fabric-bench-\(getpid())"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         var accounts: [String: JSONValue] = [:]
         var answering: [String: JSONValue] = [:]
         var ids: [String] = []
+        var keys: [String] = []
+        var rooms: [String] = []
+        let person = withPerson ? try await sim.createUser(name: "person").id : nil
         for number in 0..<count {
             let user = try await sim.createUser(name: "agent-\(number)")
-            _ = try await sim.createChannel(name: "room-\(number)", members: [user.id])
+            let members = [user.id] + (person.map { [$0] } ?? [])
+            rooms.append(try await sim.createChannel(name: "room-\(number)", members: members).id)
+            keys.append(user.apiKey)
             accounts[user.name] = ["fabricApiKey": .string(user.apiKey)]
             answering[user.name] = ["builtin": "echo"]
             ids.append(user.id)
         }
         agents = ids
+        self.keys = keys
+        self.rooms = rooms
+        self.person = person
         let configuration: JSONValue = [
             "stateDirectory": "./state", "plugins": ["fabric": ["manifest": "./plugin.json"]],
             "channels": ["fabric": ["centerApiBase": .string(sim.centerBase), "accounts": .object(accounts)]],
@@ -141,7 +157,7 @@ final class ReloadScene: Sendable {
 
     /// Anonymous memory (heap, and pages of libraries that were written to), open files and threads of the gateway.
     func footprint() throws -> (kilobytes: Double, descriptors: Int, threads: Int) {
-        let pid = gateway.value.withLock { $0?.processIdentifier ?? 0 }
+        let pid = gatewayProcess
         let rollup = try String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
         let line = rollup.split(separator: "\n").first { $0.hasPrefix("Anonymous:") }
         let kilobytes = line?.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0

@@ -20,6 +20,8 @@ int feed_port(const feed *f);
 void feed_set_login(feed *f, const char *login);
 /* Makes the bytes to send: count text frames, each prefix + the number (from first) + suffix. */
 void feed_prepare(feed *f, const char *prefix, const char *suffix, int64_t first, int64_t count);
+/* How many messages may be on their way beyond those that were counted; 0: any number. */
+void feed_set_window(feed *f, int64_t messages);
 /* Sends the prepared bytes on every WebSocket that joined a channel (or, bare, connected), in blocks. */
 void feed_go(feed *f);
 void feed_stop(feed *f);
