@@ -51,11 +51,12 @@ let package = Package(
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking", "Timing", deque]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking", "Threads", "Timing"]),
+        .target(name: "FabricTools", dependencies: ["Settings", "JSONBytes"]),
         .target(
             name: "FabricChannel",
             dependencies: [
                 "JSONBytes", "SocketIO", "HTTPTransfer", "FabricAPI", "Sessions", "ChannelStore", "FabricAccounts",
-                "Settings", "Locking", "Threads", "Timing", deque, log,
+                "FabricTools", "Settings", "Locking", "Threads", "Timing", deque, log,
             ]),
         .target(
             name: "FabricModule",
@@ -147,6 +148,7 @@ let package = Package(
             dependencies: [
                 "FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "Settings", "JSONBytes", "Locking",
             ]),
+        .testTarget(name: "FabricToolsTests", dependencies: ["FabricTools", "JSONBytes"]),
         .target(name: "HTTPTestServer", dependencies: ["Locking"], path: "Tests/HTTPTestServer"),
         .testTarget(name: "HTTPTransferTests", dependencies: ["HTTPTransfer", "HTTPTestServer", "Locking"]),
         // What an operator does, with the built commands and the module beside the tests.
@@ -187,7 +189,8 @@ let package = Package(
 if Context.environment["FABRIC_SIMULATE"] != nil {
     let needed: Set = [
         "Locking", "JSONBytes", "Settings", "GatewayABI", "FabricAccounts", "CLibWebSockets", "CLibWebSocketsShims",
-        "SocketIO", "CLibCurl", "HTTPTransfer", "FabricAPI", "Sessions", "CSQLite", "ChannelStore", "FabricChannel",
+        "SocketIO", "CLibCurl", "HTTPTransfer", "FabricAPI", "Sessions", "CSQLite", "ChannelStore", "FabricTools",
+        "FabricChannel",
         "CGatewaySystem", "GatewayControl", "GatewayHost", "FabricChannelTests",
     ]
     package.products = []

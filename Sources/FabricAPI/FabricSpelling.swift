@@ -109,6 +109,8 @@ enum FabricSpelling {
     static let errorStatus = ["statusCode", "status"]
     /// In lower case; one of them in an error's words says that it is about the key.
     static let credentialWords = ["api key", "apikey", "api_key", "credential", "access token"]
+    /// In lower case; one of them in a refusal's words says that the user is no member.
+    static let membershipWords = ["participant", "member"]
 
     // MARK: - Messages, the hot path
 

@@ -48,6 +48,12 @@ public struct FabricError: Error, Sendable, Equatable, CustomStringConvertible {
         self.remedy = remedy
     }
 
+    /// A refusal that says that the user is not a member of the channel.
+    public var speaksOfMembership: Bool {
+        guard case .refused = kind, let words = serverWords?.lowercased() else { return false }
+        return FabricSpelling.membershipWords.contains(where: words.contains)
+    }
+
     public var description: String {
         let words = serverWords.map { ": \($0)" } ?? ""
         return "\(operation) failed at \(place)\(reason)\(words). \(remedy)"

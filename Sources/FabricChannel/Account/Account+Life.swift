@@ -158,8 +158,10 @@ extension Account {
     // MARK: Tasks
 
     /// Runs `body` as part of the account: stopped with it.
-    func run(_ body: @escaping @Sendable (isolated Account) async -> Void) {
-        guard !ending.hasBegun else { return }
+    /// - Returns: its number, for ``cancelTask(_:)``; 0 if the account has ended.
+    @discardableResult
+    func run(_ body: @escaping @Sendable (isolated Account) async -> Void) -> UInt64 {
+        guard !ending.hasBegun else { return 0 }
         tasks.next += 1
         let number = tasks.next
         tasks.running[number] = Task { [weak self] in
@@ -167,7 +169,10 @@ extension Account {
             await self.carryOut(body)
             await self.taskEnded(number)
         }
+        return number
     }
+
+    func cancelTask(_ number: UInt64) { tasks.running[number]?.cancel() }
 
     /// A task that gets its turn only after the account was stopped does nothing: its session is gone, and asking for a
     /// token would log in for nobody.
@@ -212,6 +217,7 @@ extension Account {
         for task in running { task.cancel() }
         for task in running { await task.value }
         tasks = AccountTasks()
+        for directory in downloads.endAll() { removeMedia(directory) }
         // With the subscription the session goes. Not before the tasks are over: one that is on its way to ask for a token
         // would log in again, for nobody.
         let session = environment.sessions.export(id)
@@ -234,7 +240,7 @@ extension Account {
         timer.cancel()
     }
 
-    private var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet }
+    private var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet && toolCalls.isEmpty }
 
     func checkDrained() {
         if !ending.drainWaiters.isEmpty, isDrained { ending.letDrainWaitersGo() }

@@ -7,7 +7,10 @@ import Logging
 /// Sending: taking requests, and carrying out what the outbox decides.
 extension Account {
     /// Takes a message to send; `completion` hears how it ended.
-    func send(_ request: SendRequest, completion: @escaping @Sendable (RequestResult) -> Void) {
+    /// - Parameter entry: its id in the outbox, unless it belongs to a turn.
+    func send(
+        _ request: SendRequest, entry: String? = nil, completion: @escaping @Sendable (RequestResult) -> Void
+    ) {
         guard !ending.hasBegun, life.running else {
             completion(
                 RequestProblem(
@@ -19,7 +22,7 @@ extension Account {
         if let problem = mistake(in: request) { return completion(problem.result) }
         let number = answers.add(completion)
         if let guild = request.to.guild ?? inbox.guild(listing: request.to.channel) {
-            accept(request, ChannelKey(guild: guild, channel: request.to.channel), number)
+            accept(request, ChannelKey(guild: guild, channel: request.to.channel), number, entry: entry)
             return
         }
         run { account in await account.sendWhenKnown(request, number) }
@@ -43,11 +46,11 @@ extension Account {
         return nil
     }
 
-    private func accept(_ request: SendRequest, _ key: ChannelKey, _ number: UInt64) {
+    private func accept(_ request: SendRequest, _ key: ChannelKey, _ number: UInt64, entry: String? = nil) {
         handle(
             .send(
                 request, request: number, key: key, isTurn: request.delivery.map(inbox.isTurn) ?? false,
-                entry: "\(id)/send/\(UUID().uuidString.lowercased())", floor: inbox.highest(key)))
+                entry: entry ?? "\(id)/send/\(UUID().uuidString.lowercased())", floor: inbox.highest(key)))
     }
 
     /// A bare channel id, and no list has shown it: the guilds are asked.

@@ -40,6 +40,9 @@ actor Account {
     var timer = AccountTimer()
     var tasks = AccountTasks()
     var ending = AccountEnding()
+    var toolCalls = ToolCalls()
+    var toolPosts = ToolPosts()
+    var downloads = ToolDownloads()
     var lastInboundAt: Double?
     var lastOutboundAt: Double?
     var lastStatus = ""
@@ -148,6 +151,7 @@ actor Account {
             handle(.posted(guild: key.guild, channel: key.channel, sequence: sequence))
         case .answer(let requests, let answer): self.answer(requests, answer)
         case .failed(let entry, let reason):
+            toolPosts.take(entry)?(.failure(ToolPosts.Delayed(reason: reason)))
             logger.warning(
                 "a message could not be sent yet; trying again",
                 metadata: ["entry": "\(entry)", "reason": "\(reason)"])
@@ -159,6 +163,7 @@ actor Account {
     private func endTurn(_ turn: Inbox.EndedTurn) {
         let floor = inbox.highest(ChannelKey(guild: turn.guild, channel: turn.channel))
         media.forget(turn.id)
+        for directory in downloads.end(turn.id) { removeMedia(directory) }
         turnEnded(turn)
         handle(.turnEnded(turn, floor: floor))
     }

@@ -36,6 +36,8 @@ struct InstanceSetup: Sendable {
     let isTrial: Bool
     /// The host shows what is logged at `debug`: then every message is accounted for.
     let traces: Bool
+    /// What the host says it understands beyond the first version of the contract; none for a host that says nothing.
+    let hostCapabilities: Set<String>
     /// The authorities to trust instead of the system's, as the file is now.
     let authorities: CertificateAuthorities?
     /// Each account's key and Center as they are now, to notice a key that changed behind the same variable or file. An
@@ -64,6 +66,7 @@ struct InstanceSetup: Sendable {
         stateDirectory = value["stateDirectory"]?.string ?? directory
         isTrial = value["trial"]?.bool ?? false
         traces = ["debug", "trace"].contains(value["logLevel"]?.string ?? "")
+        hostCapabilities = Set((value["capabilities"]?.array ?? []).compactMap(\.string))
         let findings = SettingsFindings()
         guard
             let node = Self.section(
@@ -136,6 +139,9 @@ struct InstanceSetup: Sendable {
         return node
     }
 
+    /// What this module can do beyond the first version of the contract (`gateway_channel.h`, 5).
+    static let capabilities = ["tools"]
+
     /// The answer to `configure`.
     func report(_ changes: Changes) -> JSONValue {
         let inspection = accounts.inspection
@@ -146,6 +152,7 @@ struct InstanceSetup: Sendable {
             "changed": .array(changes.changed.map { .string($0) }),
             "removed": .array(changes.removed.map { .string($0) }),
             "adopted": .array(changes.adopted.map { .string($0) }),
+            "capabilities": .array(Self.capabilities.map { .string($0) }),
         ]
     }
 

@@ -173,10 +173,14 @@ extension PluginInstance {
                 let (id, _) = try accountID(in: json)
                 resources.unblock(id)
                 completion(RequestResult(.ok, Array("{}".utf8)))
+            case "tools.list": completion(listTools())
+            case "tools.call": callTool(try ToolRequest(value), completion)
+            case "tools.cancel": completion(try cancelTool(value))
             default:
                 throw RequestProblem(
                     .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
-                    remedy: "known: deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock")
+                    remedy: "known: deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
+                        + "tools.list, tools.call, tools.cancel")
             }
         } catch {
             completion(error.result)

@@ -3,6 +3,11 @@ struct OutboundTarget: Equatable, Sendable {
     var guild: String?
     var channel: String
 
+    init(guild: String?, channel: String) {
+        self.guild = guild
+        self.channel = channel
+    }
+
     /// Reads the grammar; nil when it is neither form. A guild's id may contain `/`, a channel's may not.
     init?(_ text: String) {
         guard text.hasPrefix("fabric:") else { return nil }

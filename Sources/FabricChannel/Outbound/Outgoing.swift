@@ -16,6 +16,8 @@ struct Outgoing {
         /// it will lie behind.
         case send(SendRequest, request: UInt64, key: ChannelKey, isTurn: Bool, entry: String, floor: Int64?)
         case turnEnded(Inbox.EndedTurn, floor: Int64?)
+        /// The agent posted in the turn's conversation by other means: silence at its end is not a pass.
+        case spoke(String)
         /// The files of a message were kept (with their new paths), or cannot be read.
         case filesKept(String, [StoredMedia])
         case filesLost(String, reason: String)
@@ -72,6 +74,8 @@ struct Outgoing {
     private var replies = TurnReplies()
     /// Messages sent so far within a turn, when they are not coalesced.
     private var segments: [String: Int] = [:]
+    /// Turns that are not over, in whose conversation a tool posted.
+    private var spoken: Set<String> = []
     /// Turns that another instance began: how many messages it sent of them is not known, so theirs are numbered apart.
     private var takenOver: [String: String] = [:]
     private var acceptances: [Acceptance] = []
@@ -102,6 +106,7 @@ struct Outgoing {
         case .send(let send, let request, let key, let isTurn, let entry, let floor):
             self.send(send, request, key, isTurn: isTurn, entry: entry, floor: floor, now, &actions)
         case .turnEnded(let turn, let floor): turnEnded(turn, floor: floor, now, &actions)
+        case .spoke(let turn): spoken.insert(turn)
         case .filesKept(let entry, let media):
             outbox.filesKept(entry, media)
             filesReady(entry, now, &actions)
@@ -173,18 +178,19 @@ struct Outgoing {
     ) {
         let said = segments.removeValue(forKey: turn.id) ?? 0
         takenOver[turn.id] = nil
-        var spoken = replies.end(turn.id)
+        let hasSpoken = spoken.remove(turn.id) != nil || said > 0
+        var answers = replies.end(turn.id)
         if turn.outcome == .failed {
             // Half an answer is none: whoever failed did not finish what it was saying.
-            let waiting = spoken.flatMap(\.requests)
+            let waiting = answers.flatMap(\.requests)
             if !waiting.isEmpty { actions.append(.answer(waiting, .turnFailed)) }
-            spoken = []
+            answers = []
         }
-        if spoken.isEmpty, said == 0, turn.mustAnswer {
-            spoken = [.noReply(to: ChannelKey(guild: turn.guild, channel: turn.channel))]
+        if answers.isEmpty, !hasSpoken, turn.mustAnswer {
+            answers = [.noReply(to: ChannelKey(guild: turn.guild, channel: turn.channel))]
         }
         accept(
-            spoken.enumerated().map { ("\(turn.id)#\($0)", $1) }, floor: floor,
+            answers.enumerated().map { ("\(turn.id)#\($0)", $1) }, floor: floor,
             changes: [.settled(delivery: turn.id)], mediaDirectory: turn.mediaDirectory, now, &actions)
     }
 

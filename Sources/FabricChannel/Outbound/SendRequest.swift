@@ -41,17 +41,27 @@ struct SendRequest: Sendable, Equatable {
                     "\"\(path.prefix(120))\" is not an absolute path", key: "media[\(index)].path",
                     remedy: "give an absolute path")
             }
-            let last = path.split(separator: "/").last.map(String.init)
-            let name = AttachmentName.safe(item["name"]?.string ?? last)
-            media.append(
-                StoredMedia(
-                    path: path, name: name,
-                    mediaType: item["mediaType"]?.string ?? MediaTypeGuess.byExtension(name)))
+            media.append(SendRequest.media(path, name: item["name"]?.string, mediaType: item["mediaType"]?.string))
         }
         if text.isEmpty && media.isEmpty {
             throw SendRequest.problem(
                 "the message has neither text nor files", key: "text", remedy: "give one of them")
         }
+    }
+
+    /// A message that the module itself has to send.
+    init(account: String, to: OutboundTarget, text: String, media: [StoredMedia], replyTo: String?) {
+        self.account = account
+        self.to = to
+        self.text = text
+        self.media = media
+        self.replyTo = replyTo
+    }
+
+    /// A file as the guild's readers are to see it.
+    static func media(_ path: String, name: String?, mediaType: String?) -> StoredMedia {
+        let name = AttachmentName.safe(name ?? path.split(separator: "/").last.map(String.init))
+        return StoredMedia(path: path, name: name, mediaType: mediaType ?? MediaTypeGuess.byExtension(name))
     }
 
     private static func required(_ key: String, _ value: JSONValue) throws(RequestProblem) -> String {

@@ -104,6 +104,35 @@
  *   An accepted message survives a stop, a hand-over and a crash, and is posted when its account runs again. Its send
  *   then completes with GATEWAY_UNAVAILABLE or GATEWAY_SHUT_DOWN and "retryable": false: do not send it again. What
  *   can be sent again says "retryable": true. What the chat system refuses for good is kept as a dead letter.
+ *
+ * 5. What came later: capabilities, and tools
+ *
+ *   Both sides say in `configure` what they can do beyond the above, as "capabilities": [word...], the host in the
+ *   request, the module in the result. Who says nothing can nothing of it. Unknown words are ignored.
+ *
+ *   "tools" (module): what an agent can do in its guilds besides answering. All of it are `command`s:
+ *
+ *     tools.list {"account"?}   gives {"tools": [{"name", "title", "description", "inputSchema": JSON Schema of the
+ *       arguments, "readOnly": it changes nothing, "destructive": it replaces or removes something}]}
+ *     tools.call {"account", "tool": name, "arguments": object, "callId": any text, one call at a time under it,
+ *       "delivery": the turn in which the agent calls, optional, "scope": "conversation", optional,
+ *       "timeoutSeconds": optional, 60, at most 600}
+ *       gives {"ok": true, "result": any JSON}
+ *       or    {"ok": false, "error": {"code", "message": what failed, where, and what helps,
+ *              "argument": the one that is wrong, absent if it is none, "retryable": whether the same call may
+ *              succeed if it is made again, "done": what was done before it failed, absent if nothing}}
+ *       Both are GATEWAY_OK: they are for the agent to read. GATEWAY_INVALID is a request without account, tool or callId.
+ *     tools.cancel {"account", "callId"}   gives {"cancelled": whether such a call was under way}; the call is answered
+ *       with the code "cancelled".
+ *
+ *   A tool acts as the account it is called for, and as no other; there is no argument for it. Names of arguments are
+ *   in camel case (guildNodeId); snake case (guild_node_id) is taken as well. With "delivery" the conversation of that
+ *   turn stands for an argument "channelId" that is left out, what is fetched goes with the turn, a message posted
+ *   there counts as the turn's answer, and after the turn has ended every call is refused ("turn_over"). With "scope":
+ *   "conversation" what others wrote may be read in the turn's own conversation only ("other_conversation").
+ *   Codes: unknown_tool, invalid_argument, not_member, not_found, channel_closed, refused, not_configured, turn_over,
+ *   other_conversation, unavailable, busy, half_done, unknown_outcome, timeout, cancelled, failed.
+ *   stop_account lets calls that are under way finish within its drainSeconds; what is left is answered "unavailable".
  */
 #ifndef GATEWAY_CHANNEL_H
 #define GATEWAY_CHANNEL_H
@@ -189,11 +218,13 @@ typedef struct gateway_channel {
      *        accounted for with a record, never with its text,
      *    "stateDirectory": absolute path of a private directory (mode 0700) that is this gateway's alone: what must
      *    survive a restart lies there, and the files of turns,
+     *    "capabilities": what the host can do, see 5, optional,
      *    "settings": the channel's section}
      * Result: {"configured": whether any account is, "reason": why not, "accounts": [{"accountId", "enabled",
      *    "configured", "credential": "available" | "unavailable" | "missing", "source": where it stands, "reason"}],
      *    "added": [id...], "changed": [id...] (to be restarted), "adopted": [id...] (took up their change; may be
-     *    absent), "removed": [id...]}   compared with the configuration before
+     *    absent), "removed": [id...],   compared with the configuration before
+     *    "capabilities": what the module can do, see 5; absent in old ones}
      * GATEWAY_INVALID: nothing changed; "errors": [{"file", "keyPath", "problem", "remedy"}...] beside "error"
      * lists every finding. A finding about one account only is not an error: that account is reported configured: false with the
      * reason. */
@@ -241,7 +272,8 @@ typedef struct gateway_channel {
      * {"deadLetters": [{"id", "accountId", "kind": "message" (never sent) | "delivery" (never answered: each time it was
      * delivered the process ended), "to", "text": its beginning, "files": number, "reason"}]},
      * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, "account.unblock" {accountId}, or {"all": true}, which gives
-     * {"accounts": [id...]}: these know the accounts that run in this instance. Unknown: GATEWAY_INVALID. */
+     * {"accounts": [id...]}: these know the accounts that run in this instance. Further ones: see 5. Unknown:
+     * GATEWAY_INVALID. */
     void (*command)(void *instance, uint64_t request, gateway_bytes command);
 
     /* Stops everything and frees the instance. Blocks, at most 5 s; afterwards no callback runs, no thread of

@@ -1,0 +1,152 @@
+import FabricAPI
+import FabricTools
+import Foundation
+import JSONBytes
+
+/// Tools that post, and that fetch files.
+extension Account {
+    func sendMessage(_ call: ToolCall) async throws -> JSONValue {
+        let content = call.arguments.text("content") ?? ""
+        let files = call.arguments.files("files")
+        guard !content.isEmpty || !files.isEmpty else {
+            throw ToolFailure(
+                .invalidArgument, "fabric-send-message: give \"content\", \"files\" or both", argument: "content")
+        }
+        let place = try await place(of: call)
+        let posted = try await say(
+            content, files: files, replyTo: call.arguments.text("replyTo"), in: place, turn: call.turn)
+        return posted.with(["guildNodeId": .string(place.guild.nodeId), "channelId": .string(place.channel)])
+    }
+
+    /// Posts as every message of the account is posted: kept first, in the order of its channel, once.
+    /// - Returns: `messageId` and `seq`.
+    func say(
+        _ text: String, files: [ToolArguments.File] = [], replyTo: String? = nil, in place: ToolPlace,
+        turn: ToolCall.Conversation? = nil
+    ) async throws -> JSONValue {
+        for file in files where !FileManager.default.isReadableFile(atPath: file.path) {
+            throw ToolFailure(
+                .invalidArgument, "the file \(file.path) does not exist or cannot be read", argument: "files")
+        }
+        let key = (guild: place.guild.nodeId, channel: place.channel)
+        let request = SendRequest(
+            account: id, to: OutboundTarget(guild: key.guild, channel: key.channel), text: text,
+            media: files.map { SendRequest.media($0.path, name: $0.name, mediaType: $0.mediaType) }, replyTo: replyTo)
+        let entry = "\(id)/tool/\(UUID().uuidString.lowercased())"
+        let outcome = await withCheckedContinuation {
+            (done: CheckedContinuation<Result<RequestResult, ToolPosts.Delayed>, Never>) in
+            toolPosts.add(entry) { done.resume(returning: $0) }
+            send(request, entry: entry) { [weak self] result in
+                // Called on the loop, as everything that ends a send is.
+                self?.assumeIsolated { _ = $0.toolPosts.take(entry)?(.success(result)) }
+            }
+        }
+        let result: RequestResult
+        switch outcome {
+        case .success(let answered): result = answered
+        case .failure(let delayed):
+            throw ToolFailure(
+                .unavailable,
+                "the message is kept and is posted as soon as the guild takes it; do not send it again "
+                    + "(\(delayed.reason))", done: ["kept": true])
+        }
+        let json = (try? JSONValue(parsing: result.json)) ?? .null
+        guard result.code == .ok else {
+            // Whoever called is told; nobody has to look after it.
+            _ = dropDeadLetter(entry)
+            throw ToolFailure(send: json, of: result.code)
+        }
+        if let turn, turn.channel == key.channel, turn.guild == key.guild {
+            handle(Outgoing.Event.spoke(turn.delivery))
+        }
+        return json
+    }
+
+    // MARK: Files
+
+    func downloadFile(_ call: ToolCall) async throws -> JSONValue {
+        let guild = try await guild(of: call)
+        let wanted = call.arguments.need("fileId")
+        let url = wanted.contains("/") ? wanted : FabricAttachment.place(ofFile: wanted)
+        let last = wanted.prefix { $0 != "?" && $0 != "#" }.split(separator: "/").last.map(String.init)
+        let name = AttachmentName.safe(call.arguments.text("name") ?? last)
+        let directory = downloads.directory(below: environment.mediaDirectory, turn: call.turn?.delivery)
+        for old in directory.outdated { removeMedia(old) }
+        try MediaDirectory.make(directory.path)
+        let path = directory.path + "/" + name
+        let limit = settings.attachmentBytes
+        let file = try await withGuildToken(guild.nodeId) { token in
+            try await guild.guild.download(url: url, to: path, maximumBytes: limit, token: token)
+        }
+        return [
+            "path": .string(path), "name": .string(name), "bytes": .int(file.bytes),
+            "mediaType": .string(try MediaDirectory.mediaType(of: path, claimed: nil)),
+        ]
+    }
+}
+
+/// Messages of tools that are on their way. A tool answers when its message is posted, refused, or delayed.
+struct ToolPosts {
+    /// The first try failed for a reason that may pass.
+    struct Delayed: Error, Sendable {
+        var reason: String
+    }
+
+    private var open: [String: @Sendable (Result<RequestResult, Delayed>) -> Void] = [:]
+
+    mutating func add(_ entry: String, _ completion: @escaping @Sendable (Result<RequestResult, Delayed>) -> Void) {
+        open[entry] = completion
+    }
+
+    mutating func take(_ entry: String) -> (@Sendable (Result<RequestResult, Delayed>) -> Void)? {
+        open.removeValue(forKey: entry)
+    }
+}
+
+/// Files that tools fetched: those of a turn until it is over, the others as long as few came after them.
+struct ToolDownloads {
+    /// How many downloads outside of turns are kept; ours.
+    static let kept = 32
+
+    private var ofTurns: [String: [String]] = [:]
+    private var others: [String] = []
+
+    /// A new directory, and those whose files go for it.
+    mutating func directory(below root: String, turn: String?) -> (path: String, outdated: [String]) {
+        let path = "\(root)/download-\(UUID().uuidString.lowercased())"
+        if let turn {
+            ofTurns[turn, default: []].append(path)
+            return (path, [])
+        }
+        others.append(path)
+        guard others.count > Self.kept else { return (path, []) }
+        return (path, [others.removeFirst()])
+    }
+
+    /// The turn is over: its directories.
+    mutating func end(_ turn: String) -> [String] { ofTurns.removeValue(forKey: turn) ?? [] }
+
+    /// The account has stopped: all of them.
+    mutating func endAll() -> [String] {
+        defer { self = ToolDownloads() }
+        return ofTurns.values.flatMap(\.self) + others
+    }
+}
+
+extension ToolFailure {
+    /// What a send that failed means to the one who called a tool.
+    init(send json: JSONValue, of code: RequestResult.Code) {
+        let reason = [json["error"]?.string, json["remedy"]?.string].compactMap(\.self).joined(separator: "; ")
+        let retryable = json["retryable"]?.bool ?? false
+        switch code {
+        case .invalid: self.init(.invalidArgument, reason)
+        case .unavailable, .shutDown: self.init(.unavailable, reason, isRetryable: retryable)
+        case .ok, .failed:
+            if reason.contains("channel_closed") {
+                self.init(.channelClosed, reason)
+            } else {
+                self.init(.refused, reason)
+            }
+        }
+    }
+}
