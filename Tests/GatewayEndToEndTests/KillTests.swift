@@ -77,6 +77,64 @@ extension GatewayEndToEnd {
             }
         }
 
+        /// Messages that come while the guild is down, and their channels; ten thousand in fifty before a release:
+        /// FABRIC_AWAY=10000 FABRIC_AWAY_CHANNELS=50 ./setup test --filter Kills
+        static let away = number("FABRIC_AWAY") ?? 600
+        static let awayChannels = number("FABRIC_AWAY_CHANNELS") ?? 6
+
+        /// The bound is above what comes, or below it: then the newest are heard, and the rest is counted.
+        @Test(.timeLimit(.minutes(10)), arguments: [false, true])
+        func whatComesWhileTheGuildIsDownIsHeardAfterARestart(isBounded: Bool) async throws {
+            try await Stage.play { stage in
+                let room = try await Room("echo", on: stage)
+                let each = Self.away / Self.awayChannels
+                let bound = isBounded ? each / 2 : each
+                try stage.configure(
+                    accounts: ["echo": room.key],
+                    settings: ["catchUp": ["maximumMessages": .int(Int64(bound))]],
+                    agents: ["echo": ["builtin": "echo"]])
+                var channels = [room.channel]
+                while channels.count < Self.awayChannels {
+                    channels.append(
+                        try await stage.sim.createChannel(
+                            guild: Stage.guild, name: "room \(channels.count)", type: .general,
+                            members: [room.agent.id, room.human.id]))
+                }
+                var gateway = try await stage.startGateway()
+                try await room.connected()
+                for channel in channels {
+                    try await stage.sim.post(as: room.human.id, in: channel.id, content: "before")
+                    let agent = room.agent.id
+                    try await stage.sim.waitForMessage(in: channel.id) { $0.author == agent }
+                }
+                try await stage.sim.stopGuild(Stage.guild)
+                for number in 0..<each {
+                    for channel in channels {
+                        try await stage.sim.post(as: room.human.id, in: channel.id, content: "away \(number)")
+                    }
+                    guard number == each / 2 else { continue }
+                    #expect(try await stage.stop(gateway).code == 0)
+                    gateway = try await stage.startGateway()
+                }
+                try await stage.sim.startGuild(Stage.guild)
+
+                for channel in channels {
+                    try await stage.sim.waitForMessage(in: channel.id, timeout: .seconds(300)) {
+                        $0.content == "echo: away \(each - 1)"
+                    }
+                }
+                for channel in channels {
+                    let answers = await stage.sim.history(channel.id).filter { $0.author == room.agent.id }
+                    #expect(
+                        answers.map(\.content)
+                            == ["echo: before"] + (each - bound..<each).map { "echo: away \($0)" })
+                }
+                let guilds = try await stage.status()["accounts"]?.array?.first?["guilds"]?.array
+                #expect(guilds?.first?["skipped"]?.int == Int64((each - bound) * channels.count))
+                #expect(try await stage.stop(gateway).code == 0)
+            }
+        }
+
         /// The moment of the next end is random; this is no waiting for something.
         private func pause(milliseconds: Int) async throws {
             try await ContinuousClock().sleep(for: .milliseconds(milliseconds))
