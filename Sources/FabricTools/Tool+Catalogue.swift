@@ -1,7 +1,10 @@
 extension Tool {
     /// All tools, in the order in which they are listed.
     public static let all: [Tool] =
-        [.guildList, .channelList, .channel, .messageHistory, .sendMessage, .join, .leave, .fileDownload]
+        [.register, .guildList, .channelList, .channel, .messageHistory, .sendMessage, .sendSystemMessage]
+        + [.createChat, .createWork, .createReport, .createDiscussion, .discussionComplete]
+        + [.canvas, .setPurpose]
+        + [.join, .leave, .bypass, .editMessage, .deleteMessage, .fileDownload, .presence]
 
     /// The tool of that name.
     public static func named(_ name: String) -> Tool? { byName[name] }

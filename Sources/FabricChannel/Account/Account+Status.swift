@@ -89,6 +89,7 @@ struct AccountFacts: Sendable, Equatable {
     var enabled: Bool
     var configured: Bool
     var credential: String
+    var keyPlace: KeyPlace?
 }
 
 extension Duration {

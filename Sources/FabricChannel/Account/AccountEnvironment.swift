@@ -4,6 +4,7 @@ import HTTPTransfer
 import JSONBytes
 import Logging
 import Sessions
+import Settings
 import SocketIO
 
 /// What an account is given: everything outside its own decisions.
@@ -44,6 +45,8 @@ struct AccountSettings: Sendable, Equatable {
     /// How often a delivery whose turn died with the process is delivered again.
     var redeliveries = 3
     var agentChatter = AgentChatter.Limits()
+    /// Where the guilds' key for system messages and slash commands is.
+    var commandsSyncKey: SecretSource?
     /// Only a new account takes up another one.
     var certificateAuthorityFile: String?
 

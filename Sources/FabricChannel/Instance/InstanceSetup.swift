@@ -200,7 +200,12 @@ struct InstanceSetup: Sendable {
                 remedy: "run setup inspect")
         }
         let facts = AccountFacts(
-            enabled: account.enabled, configured: account.configured, credential: account.credential.rawValue)
+            enabled: account.enabled, configured: account.configured, credential: account.credential.rawValue,
+            keyPlace: configuration.centerApiBase.map { center in
+                KeyPlace(
+                    center: center, identityFile: configuration.identityFile, source: account.source,
+                    isInIdentityFile: configuration.accounts.allSatisfy { $0.accountId != id || $0.apiKey == nil })
+            })
         return (settings, facts)
     }
 
@@ -217,6 +222,7 @@ struct InstanceSetup: Sendable {
         settings.redeliveries = configuration.redeliveries
         settings.agentChatter = AgentChatter.Limits(
             messages: configuration.agentTalkMessages, window: .seconds(configuration.agentTalkSeconds))
+        settings.commandsSyncKey = configuration.commandsSyncKey
         settings.turnTimeout = .seconds(configuration.turnTimeoutSeconds)
         settings.certificateAuthorityFile = authoritiesPath
         return settings

@@ -106,6 +106,9 @@ struct Outbox: Sendable {
         }.min { $0.since < $1.since }
     }
 
+    /// Why the first message of a channel, and so each behind it, could not be sent yet.
+    func problem(of key: ChannelKey) -> String? { lanes[key]?.problem?.reason }
+
     /// An answer that takes this long is a problem; ours.
     static let slow: Duration = .seconds(5)
 

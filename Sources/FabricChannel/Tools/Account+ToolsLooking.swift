@@ -97,6 +97,24 @@ extension Account {
         ]
     }
 
+    func showPresence(_ call: ToolCall) async throws -> JSONValue {
+        let guild = try await guild(of: call)
+        let users = call.arguments.ids("userIds")
+        guard users.count <= 50 else {
+            throw ToolFailure(
+                .invalidArgument, "fabric-presence: \"userIds\" holds \(users.count) users; ask for at most 50 at once",
+                argument: "userIds")
+        }
+        var rows: [JSONValue] = []
+        for user in users {
+            let answer = try await withGuildToken(guild.nodeId) {
+                try await guild.guild.presence(of: user, token: $0)
+            }
+            rows.append(answer.with(["userId": .string(user), "status": answer["status"] ?? "unknown"]))
+        }
+        return ["guildNodeId": .string(guild.nodeId), "presence": .array(rows)]
+    }
+
     // MARK: Rows
 
     /// A channel with the names this module uses, and all else that the guild said.

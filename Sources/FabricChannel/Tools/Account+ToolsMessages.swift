@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 import FabricTools
 import Foundation
@@ -15,7 +16,7 @@ extension Account {
         let place = try await place(of: call)
         let posted = try await say(
             content, files: files, replyTo: call.arguments.text("replyTo"), in: place, turn: call.turn)
-        return posted.with(["guildNodeId": .string(place.guild.nodeId), "channelId": .string(place.channel)])
+        return place.json.with(posted.object ?? [:])
     }
 
     /// Posts as every message of the account is posted: kept first, in the order of its channel, once.
@@ -33,14 +34,23 @@ extension Account {
             account: id, to: OutboundTarget(guild: key.guild, channel: key.channel), text: text,
             media: files.map { SendRequest.media($0.path, name: $0.name, mediaType: $0.mediaType) }, replyTo: replyTo)
         let entry = "\(id)/tool/\(UUID().uuidString.lowercased())"
+        let alarm = loop.schedule(after: ToolPosts.patience) { [weak self] in
+            self?.assumeIsolated {
+                $0.toolPosts.take(entry)?(.failure(.init(reason: "the guild has not answered for 10 s")))
+            }
+        }
         let outcome = await withCheckedContinuation {
             (done: CheckedContinuation<Result<RequestResult, ToolPosts.Delayed>, Never>) in
             toolPosts.add(entry) { done.resume(returning: $0) }
             send(request, entry: entry) { [weak self] result in
                 // Called on the loop, as everything that ends a send is.
-                self?.assumeIsolated { _ = $0.toolPosts.take(entry)?(.success(result)) }
+                self?.assumeIsolated { $0.toolPosts.take(entry)?(.success(result)) }
+            }
+            if let reason = outgoing.outbox.problem(of: ChannelKey(guild: key.guild, channel: key.channel)) {
+                toolPosts.take(entry)?(.failure(.init(reason: "the one before it waits: \(reason)")))
             }
         }
+        alarm.cancel()
         let result: RequestResult
         switch outcome {
         case .success(let answered): result = answered
@@ -60,6 +70,69 @@ extension Account {
             handle(Outgoing.Event.spoke(turn.delivery))
         }
         return json
+    }
+
+    func sendSystemMessage(_ call: ToolCall) async throws -> JSONValue {
+        let place = try await place(of: call)
+        let posted = try await saySystem(
+            call.arguments.need("content"), wakes: call.arguments.text("wakeupUserId"), in: place, tool: call.tool.name)
+        return place.json.with(posted.object ?? [:])
+    }
+
+    /// Posts as the system. Not kept: who called is told if it failed, and the guild recognises a repeat of the same try.
+    func saySystem(_ text: String, wakes: String?, in place: ToolPlace, tool: String) async throws -> JSONValue {
+        let key = try systemKey(for: tool)
+        let idempotency = IdempotencyKey.of("\(id)/system/\(UUID().uuidString.lowercased())")
+        var posted: Result<FabricPosted, FabricError>
+        var tries = 0
+        repeat {
+            tries += 1
+            do throws(FabricError) {
+                posted = .success(
+                    try await place.guild.guild.postAsSystem(
+                        channel: place.channel, content: text, wakes: wakes, key: key, idempotencyKey: idempotency))
+            } catch {
+                posted = .failure(error)
+            }
+            // Under the same key: the guild gives the first one's answer, if there was one.
+        } while posted.isUnknown && tries < 3
+        let answer = try posted.get()
+        var result: [String: JSONValue] = [:]
+        result["messageId"] = answer.messageId.map { .string($0) }
+        result["seq"] = answer.seq.map { .int($0) }
+        return .object(result)
+    }
+
+    func systemKey(for tool: String) throws(ToolFailure) -> String {
+        guard let source = settings.commandsSyncKey else {
+            throw ToolFailure(
+                .notConfigured,
+                "\(tool) needs the guild's key: set channels.fabric.commandsSyncKey in the configuration")
+        }
+        do {
+            return try source.fetch().reveal()
+        } catch {
+            throw ToolFailure(
+                .notConfigured, "channels.fabric.commandsSyncKey is not at hand (\(source.name)): \(error)")
+        }
+    }
+
+    func editMessage(_ call: ToolCall) async throws -> JSONValue {
+        let place = try await place(of: call)
+        let (message, content) = (call.arguments.need("messageId"), call.arguments.need("content"))
+        let answer = try await withGuildToken(place.guild.nodeId) {
+            try await place.guild.guild.edit(message: message, content: content, channel: place.channel, token: $0)
+        }
+        return place.json.with(["messageId": .string(message), "message": answer])
+    }
+
+    func deleteMessage(_ call: ToolCall) async throws -> JSONValue {
+        let place = try await place(of: call)
+        let message = call.arguments.need("messageId")
+        try await withGuildToken(place.guild.nodeId) {
+            try await place.guild.guild.delete(message: message, channel: place.channel, token: $0)
+        }
+        return place.json.with(["messageId": .string(message), "deleted": true])
     }
 
     // MARK: Files
@@ -85,12 +158,22 @@ extension Account {
     }
 }
 
+extension Result where Failure == FabricError {
+    fileprivate var isUnknown: Bool {
+        guard case .failure(let error) = self else { return false }
+        return error.kind == .unknownOutcome
+    }
+}
+
 /// Messages of tools that are on their way. A tool answers when its message is posted, refused, or delayed.
 struct ToolPosts {
     /// The first try failed for a reason that may pass.
     struct Delayed: Error, Sendable {
         var reason: String
     }
+
+    /// How long a call waits for its post; ours. The message goes on without it.
+    static let patience: Duration = .seconds(10)
 
     private var open: [String: @Sendable (Result<RequestResult, Delayed>) -> Void] = [:]
 

@@ -28,10 +28,17 @@ extension FabricSimulator {
                     rooms[channel.id]?.remove(id)
                 }
                 membership("channel.left", user: user, channel: channel)
-            case .canvas(let event, let channel, let guild, let body):
+            case .room(let event, let channel, let guild, let body):
                 guard !activeFaults.deaf.contains(guild) else { continue }
                 let frame = ByteBuffer(string: "42/realtime,[\"\(event)\",") + body
                 for id in rooms[channel] ?? [] where sockets[id]?.info.deaf == false { push(frame, to: id) }
+            case .guild(let event, let guild, let body):
+                guard !activeFaults.deaf.contains(guild) else { continue }
+                let frame = ByteBuffer(string: "42/realtime,[\"\(event)\",") + body
+                for socket in sockets.values
+                where socket.info.guild == guild && socket.info.user != nil && !socket.info.deaf {
+                    push(frame, to: socket.info.engineID)
+                }
             }
         }
         changed()

@@ -18,6 +18,11 @@ extension FabricSimulator {
                 return list(shown.map(world.wire), request)
             case ("POST", 1, "channels"):
                 return try createChannel(request, guild, user)
+            case ("PATCH", 2, "messages"), ("PUT", 2, "messages"), ("DELETE", 2, "messages"):
+                guard switches.messageRoutes == .flat, let channel = channel(holding: route[1]) else {
+                    return .noRoute(request)
+                }
+                return try change(route[1], in: channel, request, user)
             case (_, 2..., "channels"):
                 return try channelRoute(request, guild, user, id: route[1], rest: Array(route.dropFirst(2)))
             case ("GET", 1, "commands"):
@@ -26,7 +31,7 @@ extension FabricSimulator {
                 let status = world.guilds[guild]?.presence[route[1]] ?? "unknown"
                 return .json(["userId": route[1], "status": status])
             case ("PUT", 3, "agents") where route[2] == "presence":
-                return try setPresence(request, guild, user: route[1])
+                return try setPresence(request, guild, caller: user, user: route[1])
             default:
                 return .noRoute(request)
             }
@@ -49,8 +54,16 @@ extension FabricSimulator {
             // The header's real name is not known; each likely one is accepted.
             let keys = ["x-fabric-system-key", "x-commands-sync-key", "x-fabric-commands-sync-key", "x-api-key"]
             let given = keys.compactMap { request.headers.first(name: $0) } + [request.bearer].compactMap { $0 }
-            guard given.contains(systemKey) else { throw World.Refusal(403, "bad commands sync key") }
+            let wanted = switches.syncKeyHeader
+            let isGood =
+                wanted.isEmpty ? given.contains(systemKey) : request.headers.first(name: wanted) == systemKey
+            guard isGood else { throw World.Refusal(403, "bad commands sync key") }
+            let isArray = request.body.first { $0 > 0x20 } == UInt8(ascii: "[")
+            guard switches.commandsEnvelope == .either || (switches.commandsEnvelope == .array) == isArray else {
+                throw World.Refusal(400, "the catalogue must be \(switches.commandsEnvelope)")
+            }
             world.guilds[guild]?.commands = request.body
+            changed()
             return .text(request.body)
         default: return nil
         }
@@ -97,6 +110,11 @@ extension FabricSimulator {
         func list(_ key: String) -> [String] {
             (body[key] as? [String]) ?? (body[key] as? String).map { [$0] } ?? []
         }
+        if let onDuty = body["onDuty"], switches.onDutyForm != .either {
+            guard (switches.onDutyForm == .single) == (onDuty is String) else {
+                throw World.Refusal(400, "onDuty must be \(switches.onDutyForm)")
+            }
+        }
         let (channel, emissions) = try world.addChannel(
             World.NewChannel(
                 guild: guild, name: name, type: type, creator: user, members: list("memberUserIds"),
@@ -107,97 +125,7 @@ extension FabricSimulator {
         return .json(world.wire(channel), status: switches.postStatus)
     }
 
-    private func channelRoute(
-        _ request: Request, _ guild: String, _ user: String, id: String, rest: [String]
-    ) throws(World.Refusal) -> Response {
-        let channel = try world.channel(id, in: guild)
-        let reads = world.mayRead(channel.info, user: user)
-        switch (request.method, rest) {
-        case ("POST", ["join"]):
-            // Joining a private channel needs an invitation; only members may repeat it.
-            guard reads else { throw .notParticipant }
-            emit(world.join(id, user: user))
-            return .json(["ok": true, "channelId": id], status: switches.postStatus)
-        case ("POST", ["leave"]):
-            emit(world.leave(id, user: user))
-            return .json(["ok": true, "channelId": id], status: switches.postStatus)
-        default: break
-        }
-        guard reads else { throw .notParticipant }
-        switch (request.method, rest) {
-        case ("GET", []): return .json(world.wire(channel.info))
-        case ("PATCH", []):
-            guard let purpose = request.object["purpose"] as? String else {
-                throw World.Refusal(400, "purpose must be a string")
-            }
-            world.channels[id]?.info.purpose = purpose.isEmpty ? nil : purpose
-            return .json(world.channels[id].map { world.wire($0.info) } ?? [:])
-        case ("POST", ["close"]):
-            world.channels[id]?.info.closed = true
-            changed()
-            return .json(world.channels[id].map { world.wire($0.info) } ?? [:], status: switches.postStatus)
-        case ("GET", ["members"]):
-            let bypass = channel.turns.bypass
-            return .json(channel.info.members.map { ["userId": $0, "bypass": bypass.contains($0)] as [String: Any] })
-        case ("POST", ["bypass"]):
-            guard let member = request.object["userId"] as? String else {
-                throw World.Refusal(400, "userId must be a string")
-            }
-            world.channels[id]?.turns.moveToBypass(member)
-            return .json(["ok": true], status: switches.postStatus)
-        case ("GET", ["messages"]): return history(request, channel)
-        case ("POST", ["messages"]): return try post(request, guild, user: user, channel: id, system: nil)
-        case (_, ["canvas"]): return try canvas(request, guild, user, channel)
-        default: return .noRoute(request)
-        }
-    }
-
-    private func setPresence(_ request: Request, _ guild: String, user: String) throws(World.Refusal) -> Response {
-        let known = ["idle", "on_call", "busy", "exhausted", "offline", "unknown"]
-        guard let status = request.object["status"] as? String, known.contains(status) else {
-            throw World.Refusal(400, "status must be one of \(known)")
-        }
-        world.guilds[guild]?.presence[user] = status
-        changed()
-        return .json(["userId": user, "status": status])
-    }
-
-    private func canvas(
-        _ request: Request, _ guild: String, _ user: String, _ channel: World.Channel
-    ) throws(World.Refusal) -> Response {
-        let id = channel.info.id
-        let body = request.object
-        let event: String
-        switch request.method {
-        case "GET":
-            // A channel without one answers 200 with nothing in it.
-            return channel.canvas.map { .json(world.wire($0)) } ?? Response(status: 200)
-        case "PUT":
-            guard let content = body["content"] as? String, let format = body["format"] as? String,
-                ["md", "html", "text"].contains(format)
-            else { throw World.Refusal(400, "content and format (md, html, text) are required") }
-            world.channels[id]?.canvas = World.Canvas(
-                sharer: user, title: body["title"] as? String, format: format, content: content, version: 1)
-            event = "canvas.updated"
-        case "PATCH", "DELETE":
-            guard var canvas = channel.canvas else { throw World.Refusal(404, "no canvas") }
-            guard canvas.sharer == user else { throw World.Refusal(403, "only the sharer may do this") }
-            if request.method == "DELETE" {
-                world.channels[id]?.canvas = nil
-                event = "canvas.removed"
-            } else {
-                canvas.title = body["title"] as? String ?? canvas.title
-                canvas.content = body["content"] as? String ?? canvas.content
-                canvas.version += 1
-                world.channels[id]?.canvas = canvas
-                event = "canvas.updated"
-            }
-        default: return .noRoute(request)
-        }
-        var object: [String: any Sendable] = ["channelId": id]
-        if let canvas = world.channels[id]?.canvas { object["canvas"] = world.wire(canvas) }
-        emit([.canvas(event: event, channel: id, guild: guild, body: JSONText.bytes(object))])
-        guard let canvas = world.channels[id]?.canvas else { return Response(status: 200) }
-        return .json(world.wire(canvas))
+    private func channel(holding message: String) -> String? {
+        world.channels.first { $0.value.messages.contains { $0.id == message } }?.key
     }
 }

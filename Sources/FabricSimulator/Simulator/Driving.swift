@@ -83,10 +83,72 @@ extension FabricSimulator {
     public func leave(_ channel: String, user: String) { emit(world.leave(channel, user: user)) }
 
     /// Closes a channel: posting gives 409 from now on.
-    public func close(channel: String) { world.channels[channel]?.info.closed = true }
+    public func close(channel: String) {
+        world.channels[channel]?.info.closed = true
+        changed()
+    }
 
     public func setPresence(guild: String, user: String, status: String) {
         world.guilds[guild]?.presence[user] = status
+        changed()
+        guard switches.emitsPresence else { return }
+        emit([
+            .guild(
+                event: switches.presenceEvent, guild: guild,
+                body: JSONText.bytes(["userId": user, "status": status]))
+        ])
+    }
+
+    /// The presence of a user, as the guild has it.
+    public func presence(guild: String, user: String) -> String? { world.guilds[guild]?.presence[user] }
+
+    /// The slash commands as they were synced last; JSON text.
+    public func commands(guild: String) -> [UInt8]? { world.guilds[guild]?.commands }
+
+    /// The text of a channel's canvas.
+    public func canvas(_ channel: String) -> String? { world.channels[channel]?.canvas?.content }
+
+    /// A user begins to write, or ends.
+    public func type(as user: String, in channel: String, isTyping: Bool = true) {
+        guard let guild = world.channels[channel]?.info.guild else { return }
+        let body: [String: any Sendable] = ["channelId": channel, "userId": user, "isTyping": isTyping]
+        emit([.room(event: switches.typingEvent, channel: channel, guild: guild, body: JSONText.bytes(body))])
+    }
+
+    /// Edits a message as its author.
+    public func edit(_ message: SimulatedMessage, content: String) throws {
+        do {
+            let (_, emission) = try world.edit(
+                message.id, in: message.channel, by: message.author, content: content, now: guildNow)
+            emit([emission])
+        } catch {
+            throw SimulatorError("edit: \(String(decoding: error.body, as: UTF8.self))")
+        }
+    }
+
+    /// Deletes a message as its author.
+    public func delete(_ message: SimulatedMessage) throws {
+        do {
+            let (_, emission) = try world.delete(message.id, in: message.channel, by: message.author, now: guildNow)
+            emit([emission])
+        } catch {
+            throw SimulatorError("delete: \(String(decoding: error.body, as: UTF8.self))")
+        }
+    }
+
+    /// Shares a canvas as a user.
+    public func shareCanvas(as user: String, in channel: String, content: String?) {
+        guard let guild = world.channels[channel]?.info.guild else { return }
+        world.channels[channel]?.canvas = content.map {
+            World.Canvas(sharer: user, title: nil, format: "md", content: $0, version: 1)
+        }
+        var object: [String: any Sendable] = ["channelId": channel, "userId": user]
+        if let canvas = world.channels[channel]?.canvas { object["canvas"] = world.wire(canvas) }
+        emit([
+            .room(
+                event: content == nil ? "canvas.removed" : "canvas.updated", channel: channel, guild: guild,
+                body: JSONText.bytes(object))
+        ])
     }
 
     /// Makes this user the Center's one administrator (an observer of triage channels).

@@ -50,7 +50,7 @@ public struct SimulatedMessage: Sendable, Codable, Equatable {
     public let seq: Int64
     /// A user id, or the all-zero UUID on the system path.
     public let author: String
-    public let content: String
+    public var content: String
     public let mentions: [String]
     public let attachments: [SimulatedAttachment]
     public let replyTo: String?
@@ -60,6 +60,9 @@ public struct SimulatedMessage: Sendable, Codable, Equatable {
     public let idempotencyKey: String?
     /// Members (and others in the room) who were to wake, decided when it was stored.
     public var wakes: [String]
+    /// ISO 8601; nil for one that was not changed.
+    public var editedAt: String?
+    public var deletedAt: String?
 }
 
 /// A file of a guild.

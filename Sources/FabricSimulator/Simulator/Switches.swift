@@ -48,6 +48,52 @@ public struct Switches: Sendable, Codable, Equatable {
     /// `plain` is `url, name, mimeType, size`; `other` is `url, filename, contentType, bytes`.
     public enum AttachmentKeys: String, Sendable, Codable { case plain, other }
 
+    /// Where a message of one's own is edited and deleted.
+    public enum MessageRoutes: String, Sendable, Codable, CaseIterable {
+        /// `/channels/:id/messages/:id`
+        case nested
+        /// `/messages/:id`
+        case flat
+    }
+
+    public enum EditMethod: String, Sendable, Codable, CaseIterable { case patch, put }
+
+    /// How the body of a bypass names the member; the last is a list.
+    public enum BypassKey: String, Sendable, Codable, CaseIterable { case userId, memberUserId, targetUserId, userIds }
+
+    /// How a new channel names who is on duty.
+    public enum OnDutyForm: String, Sendable, Codable, CaseIterable { case either, list, single }
+
+    /// The keys of a canvas: what it is, what it holds.
+    public enum CanvasKeys: String, Sendable, Codable, CaseIterable {
+        case formatContent, typeContent, contentTypeContent, formatBody
+
+        var format: String {
+            switch self {
+            case .formatContent, .formatBody: "format"
+            case .typeContent: "type"
+            case .contentTypeContent: "contentType"
+            }
+        }
+        var content: String { self == .formatBody ? "body" : "content" }
+    }
+
+    /// How the catalogue of slash commands lies in the body: `{"commands":[…]}` or `[…]`.
+    public enum CommandsEnvelope: String, Sendable, Codable, CaseIterable { case either, object, array }
+
+    /// What history shows of a deleted message.
+    public enum DeletedRows: String, Sendable, Codable, CaseIterable { case blank, omitted }
+
+    /// What the events of changed messages carry.
+    public enum ChangeEvents: String, Sendable, Codable, CaseIterable {
+        /// The message's own fields at the top.
+        case flat
+        /// `{"channelId", "message": {…}}`
+        case wrapped
+        /// Only ids.
+        case ids
+    }
+
     /// Seconds a guild token lives; 900 at the real one.
     public var tokenLifetime: Double = 900
     /// Seconds a Center access token lives; the real number is not known.
@@ -99,6 +145,29 @@ public struct Switches: Sendable, Codable, Equatable {
     /// Whether answers have a `Date` header.
     public var sendsDate = true
 
+    public var messageRoutes: MessageRoutes = .nested
+    public var editMethod: EditMethod = .patch
+    /// Seconds within which a message may be edited.
+    public var editWindow: Double = 900
+    public var bypassKey: BypassKey = .userId
+    public var onDutyForm: OnDutyForm = .either
+    public var canvasKeys: CanvasKeys = .formatContent
+    /// The header that PUT /commands wants the key in; empty: each likely one.
+    public var syncKeyHeader = ""
+    public var commandsEnvelope: CommandsEnvelope = .either
+    /// Status for who is not a member of a channel.
+    public var notMemberStatus = 403
+    public var deletedRows: DeletedRows = .blank
+    public var changeEvents: ChangeEvents = .flat
+    /// Whether a changed presence is told to the sockets of the guild, and under which name.
+    public var emitsPresence = false
+    public var presenceEvent = "presence.updated"
+    public var typingEvent = "typing"
+    /// Whether `replyTo` of a message is an object with an `id`.
+    public var replyAsObject = false
+    /// Fields nobody knows, in channels, members, messages and canvases.
+    public var unknownFields = false
+
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -108,5 +177,8 @@ public struct Switches: Sendable, Codable, Equatable {
         case historyDescending, idKey, authorKey, attachmentKeys, postStatus, firstSeq, acknowledgesJoin,
             emitsMembership, uploadLimit, keepsUploadsUpTo
         case pingInterval, pingTimeout, guildClock, sendsDate
+        case messageRoutes, editMethod, editWindow, bypassKey, onDutyForm, canvasKeys, syncKeyHeader, commandsEnvelope
+        case notMemberStatus, deletedRows, changeEvents, emitsPresence, presenceEvent, typingEvent, replyAsObject
+        case unknownFields
     }
 }

@@ -57,4 +57,12 @@ enum JSONText {
         Date(timeIntervalSince1970: seconds).formatted(
             .iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(separator: .omitted))
     }
+
+    /// The time of ``time(_:)``.
+    static func seconds(_ text: String) -> Double? {
+        (try? Date(
+            text,
+            strategy: .iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(
+                separator: .omitted)))?.timeIntervalSince1970
+    }
 }

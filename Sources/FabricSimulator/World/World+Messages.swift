@@ -24,7 +24,7 @@ extension World {
     ) throws(Refusal) -> (PostResult, [Emission]) {
         let channel = try self.channel(new.channel, in: new.guild)
         guard !channel.info.closed else { throw .channelClosed }
-        guard new.system != nil || mayRead(channel.info, user: new.author) else { throw .notParticipant }
+        guard new.system != nil || mayRead(channel.info, user: new.author) else { throw notParticipant }
         let text = Mentions.rewritingNames(in: new.content) { user(named: $0, in: new.guild) }
         if new.system == nil {
             switch text {
@@ -52,7 +52,8 @@ extension World {
         of channel: Channel, from: Int64?, to: Int64?, limit: Int
     ) -> [SimulatedMessage] {
         let limit = max(0, min(limit, switches.historyMaximum))
-        let rows = channel.messages.filter { $0.seq >= (from ?? .min) && $0.seq <= (to ?? .max) }
+        let kept = channel.messages.filter { switches.deletedRows == .blank || $0.deletedAt == nil }
+        let rows = kept.filter { $0.seq >= (from ?? .min) && $0.seq <= (to ?? .max) }
         // With only an upper bound, or none, the newest are wanted; from a lower bound on, the oldest.
         let page = from == nil ? rows.suffix(limit) : rows.prefix(limit)
         return switches.historyDescending ? page.reversed() : Array(page)
@@ -95,5 +96,55 @@ extension World {
         channels[new.channel]?.messages.append(message)
         channels[new.channel]?.info.lastSeq = message.seq
         return (message, .message(message, table, type: table.type))
+    }
+
+    // MARK: Changing
+
+    /// Changes the author's own message, within the window.
+    mutating func edit(
+        _ message: String, in id: String, by user: String, content: String, now: Double
+    ) throws(Refusal) -> (SimulatedMessage, Emission) {
+        let index = try own(message, in: id, by: user)
+        let created = channels[id].flatMap { JSONText.seconds($0.messages[index].createdAt) } ?? now
+        guard now - created <= switches.editWindow else { throw Refusal(403, "the edit window has passed") }
+        channels[id]?.messages[index].content = content
+        channels[id]?.messages[index].editedAt = JSONText.time(now)
+        return try changed("message.updated", index, in: id)
+    }
+
+    /// Deletes the author's own message, softly.
+    mutating func delete(
+        _ message: String, in id: String, by user: String, now: Double
+    ) throws(Refusal) -> (SimulatedMessage, Emission) {
+        let index = try own(message, in: id, by: user)
+        channels[id]?.messages[index].content = ""
+        channels[id]?.messages[index].deletedAt = JSONText.time(now)
+        return try changed("message.deleted", index, in: id)
+    }
+
+    private func own(_ message: String, in id: String, by user: String) throws(Refusal) -> Int {
+        guard let channel = channels[id],
+            let index = channel.messages.firstIndex(where: { $0.id == message && $0.deletedAt == nil })
+        else { throw Refusal(404, "message not found") }
+        guard !channel.info.closed else { throw .channelClosed }
+        guard channel.messages[index].author == user else { throw Refusal(403, "only the author may do this") }
+        return index
+    }
+
+    private func changed(
+        _ event: String, _ index: Int, in id: String
+    ) throws(Refusal) -> (SimulatedMessage, Emission) {
+        guard let channel = channels[id] else { throw .noChannel }
+        let message = channel.messages[index]
+        let body: [String: any Sendable]
+        switch switches.changeEvents {
+        case .flat: body = wire(message)
+        case .wrapped: body = ["channelId": id, "message": wire(message)]
+        case .ids: body = ["channelId": id, "messageId": message.id]
+        }
+        return (
+            message,
+            .room(event: event, channel: id, guild: channel.info.guild, body: JSONText.bytes(body))
+        )
     }
 }

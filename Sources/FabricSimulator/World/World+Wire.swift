@@ -1,11 +1,16 @@
 extension World {
     /// A channel as lists show it.
     func wire(_ channel: SimulatedChannel) -> [String: any Sendable] {
-        [
+        strange([
             "id": channel.id, "guildId": channel.guild, "name": channel.name, "xType": channel.type.rawValue,
             "kind": "text", "purpose": channel.purpose ?? JSONText.null, "isPublic": channel.isPublic,
             "closed": channel.closed, "lastSeq": channel.lastSeq, "createdAt": channel.createdAt,
-        ]
+        ])
+    }
+
+    /// With a field that no client knows, if so switched.
+    func strange(_ object: [String: any Sendable]) -> [String: any Sendable] {
+        switches.unknownFields ? object.merging(["xUnheardOf": 7]) { $1 } : object
     }
 
     /// Message object; key spellings by the switches. History rows have no `xType` and no `wakeup`.
@@ -13,8 +18,10 @@ extension World {
         var object: [String: any Sendable] = [
             "channelId": message.channel, "guildId": message.guild, "seq": message.seq, "content": message.content,
             "createdAt": message.createdAt, "mentions": message.mentions,
-            "attachments": message.attachments.map(wire), "replyTo": message.replyTo ?? JSONText.null,
+            "attachments": message.attachments.map(wire), "replyTo": replyTo(message),
         ]
+        if let time = message.editedAt { object["editedAt"] = time }
+        if let time = message.deletedAt { object["deletedAt"] = time }
         if switches.idKey != .messageId { object["id"] = message.id }
         if switches.idKey != .id { object["messageId"] = message.id }
         if switches.authorKey == .author {
@@ -22,7 +29,12 @@ extension World {
         } else {
             object[switches.authorKey.rawValue] = message.author
         }
-        return object
+        return strange(object)
+    }
+
+    private func replyTo(_ message: SimulatedMessage) -> any Sendable {
+        guard let id = message.replyTo else { return JSONText.null }
+        return switches.replyAsObject ? ["id": id, "content": "what it answers"] : id
     }
 
     func wire(_ attachment: SimulatedAttachment) -> [String: any Sendable] {
@@ -41,10 +53,10 @@ extension World {
     }
 
     func wire(_ canvas: Canvas) -> [String: any Sendable] {
-        [
-            "title": canvas.title ?? JSONText.null, "format": canvas.format, "content": canvas.content,
-            "version": canvas.version, "sharedByUserId": canvas.sharer,
-        ]
+        strange([
+            "title": canvas.title ?? JSONText.null, switches.canvasKeys.format: canvas.format,
+            switches.canvasKeys.content: canvas.content, "version": canvas.version, "sharedByUserId": canvas.sharer,
+        ])
     }
 
     /// The object of `message.created` but for `wakeup`.

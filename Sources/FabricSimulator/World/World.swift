@@ -59,7 +59,10 @@ struct World: Sendable {
         case message(SimulatedMessage, DeliveryTable, type: ChannelType)
         case joined(user: String, channel: SimulatedChannel)
         case left(user: String, channel: SimulatedChannel)
-        case canvas(event: String, channel: String, guild: String, body: [UInt8])
+        /// To everybody in the channel's room.
+        case room(event: String, channel: String, guild: String, body: [UInt8])
+        /// To every socket of the guild.
+        case guild(event: String, guild: String, body: [UInt8])
     }
 
     /// A refusal with the status and body the guild gives.
@@ -78,7 +81,6 @@ struct World: Sendable {
         }
 
         static let channelClosed = Refusal(status: 409, body: Array(#"{"error":"channel_closed"}"#.utf8))
-        static let notParticipant = Refusal(403, "not a participant of this channel")
         static let noChannel = Refusal(404, "channel not found")
     }
 
@@ -99,6 +101,8 @@ struct World: Sendable {
         self.switches = switches
         random = SeededGenerator(seed: seed)
     }
+
+    var notParticipant: Refusal { Refusal(switches.notMemberStatus, "not a participant of this channel") }
 
     static func newID() -> String { UUID().uuidString.lowercased() }
 
