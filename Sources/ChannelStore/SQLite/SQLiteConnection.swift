@@ -19,6 +19,26 @@ final class SQLiteConnection {
         sqlite3_busy_timeout(opened, busyMilliseconds)
     }
 
+    /// Opens a file to read it only.
+    /// - Parameter isAlone: nobody writes to it, and no log belongs to it: then nothing is made beside it.
+    init(reading path: String, isAlone: Bool) throws(SQLiteFailure) {
+        let plain = path.utf8.map { byte -> String in
+            let isSafe = UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 0x20 || "/._-0123456789".utf8.contains(byte)
+            let digits = String(byte, radix: 16)
+            return isSafe ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + digits
+        }.joined()
+        var opened: OpaquePointer?
+        let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_URI
+        let code = sqlite3_open_v2("file:\(plain)\(isAlone ? "?immutable=1" : "")", &opened, flags, nil)
+        guard code == SQLITE_OK, let opened else {
+            let failure = SQLiteFailure(code, doing: "opening", in: opened)
+            sqlite3_close_v2(opened)
+            throw failure
+        }
+        handle = opened
+        sqlite3_busy_timeout(opened, 1000)
+    }
+
     deinit { close() }
 
     private var isOpen = true
@@ -56,6 +76,15 @@ final class SQLiteConnection {
         let statement = try SQLiteStatement(sql, in: handle)
         defer { statement.end() }
         return try statement.step() ? statement.int64(0) : 0
+    }
+
+    /// The first column of every row of a statement that is needed once.
+    func texts(_ sql: String) throws(SQLiteFailure) -> [String] {
+        let statement = try SQLiteStatement(sql, in: handle)
+        defer { statement.end() }
+        var texts: [String] = []
+        while try statement.step() { texts.append(statement.string(0)) }
+        return texts
     }
 
     var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }

@@ -45,6 +45,17 @@ struct StoreFile {
         return lstat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR)
     }
 
+    /// The bytes of the file and its log.
+    var size: Int64 { Self.size(path) &+ logSize }
+
+    /// The bytes of its log; 0 if there is none.
+    var logSize: Int64 { Self.size(path + "-wal") }
+
+    private static func size(_ path: String) -> Int64 {
+        var status = stat()
+        return lstat(path, &status) == 0 ? Int64(status.st_size) : 0
+    }
+
     /// Makes the directory (mode 0700) and the file (0600) where they are missing, and takes others' permissions away.
     func prepare() throws(SQLiteFailure) {
         try makeDirectory(directory)
