@@ -119,6 +119,7 @@ enum FabricSpelling {
         case id, messageId, channelId, guildId, seq, content, createdAt, mentions, attachments, replyTo, xType, wakeup
         /// With its rank: where several are there, the highest counts.
         case author(UInt8)
+        case authorName
         /// A wrapped message.
         case message
     }
@@ -138,7 +139,9 @@ enum FabricSpelling {
         case 10: ten(key)
         case 11: key.equals("attachments") ? .attachments : key.equals("guildNodeId") ? .guildId : nil
         case 12: key.equals("authorUserId") ? .author(6) : key.equals("senderUserId") ? .author(4) : nil
+        case 14: key.equals("authorUsername") || key.equals("senderUsername") ? .authorName : nil
         case 16: key.equals("replyToMessageId") ? .replyTo : nil
+        case 17: key.equals("authorDisplayName") || key.equals("senderDisplayName") ? .authorName : nil
         default: nil
         }
     }
@@ -178,7 +181,8 @@ enum FabricSpelling {
     @inline(__always)
     private static func ten(_ key: JSONView) -> MessageField? {
         if key.equals("created_at") { return .createdAt }
-        return key.equals("channel_id") ? .channelId : nil
+        if key.equals("channel_id") { return .channelId }
+        return key.equals("authorName") || key.equals("senderName") ? .authorName : nil
     }
 
     // MARK: - Attachments
@@ -201,4 +205,8 @@ enum FabricSpelling {
 
     /// Where an object in `mentions` or `author` keeps the user's id.
     static func isUserId(_ key: JSONView) -> Bool { key.equals("id") || key.equals("userId") }
+    /// And what it calls the user.
+    static func isUserName(_ key: JSONView) -> Bool {
+        key.equals("name") || key.equals("displayName") || key.equals("username")
+    }
 }

@@ -50,11 +50,24 @@ import Testing
         }
     }
 
-    @Test func aClosedChannelIsFinalAndADeadLetter() async throws {
+    /// Whoever waits is told, and nothing is kept; the answer of a turn is kept for the operator.
+    @Test func aClosedChannelIsFinalAndTheAnswerOfATurnADeadLetter() async throws {
         try await withWorld { world in
             let scene = try await world.scene()
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "a question")
+            let turn = try await world.gateway.delivery("the question") { $0.wake }
             await world.sim.close(channel: scene.channel.id)
-            let (code, json) = await world.send(message(scene, "too late"))
+            let (direct, told) = await world.send(message(scene, "at once"))
+            #expect(direct == .failed && told["error"]?.string?.contains("channel_closed") == true)
+            #expect(told["remedy"]?.string?.contains("send it again") == true, "\(told)")
+            #expect(try await world.status("agent").first?["deadLetters"]?.int == 0)
+
+            var answer = message(scene, "too late").object ?? [:]
+            answer["delivery"] = .string(turn.id)
+            let request: JSONValue = .object(answer)
+            async let sent = world.send(request)
+            world.plugin.settle(turn.id, .finished)
+            let (code, json) = await sent
             #expect(code == .failed)
             #expect(json["error"]?.string?.contains("channel_closed") == true)
             let listed = await world.ask(nil, { $0.command($1, completion: $2) }, ["command": "deadLetters.list"])

@@ -75,6 +75,14 @@ import Testing
         #expect(OutboundTarget("fabric:g1/c1")?.guild == "g1")
         #expect(OutboundTarget("fabric:g/1/c1")?.guild == "g/1")
         #expect(OutboundTarget("fabric:c1")?.guild == nil)
+        for (text, guild, name) in [
+            ("#general", nil, "general"), ("fabric:#a b/c", nil, "a b/c"), ("fabric:g1/#x", "g1", "x"),
+            ("My guild/#x", "My guild", "x"), ("fabric:g/1/##", "g/1", "#"),
+        ] as [(String, String?, String)] {
+            let target = OutboundTarget(text)
+            #expect(target?.guild == guild && target?.channel == name && target?.isName == true, "\(text)")
+        }
+        for bad in ["#", "fabric:#", "fabric:/#x", "#a\nb", "g/#", "g/c"] { #expect(OutboundTarget(bad) == nil) }
         for bad in ["", "c1", "fabric:", "fabric:/c1", "fabric:g/", "fabric:a b", "fabric:g/c?x", "fabric:g/%2e"] {
             #expect(OutboundTarget(bad) == nil)
         }

@@ -17,6 +17,7 @@ public struct FabricMessageView {
     private var channelPlace = Place()
     private var guildPlace = Place()
     private var authorPlace = Place()
+    private var authorNamePlace = Place()
     private var contentPlace = Place()
     private var createdPlace = Place()
     private var mentionsPlace = Place()
@@ -39,6 +40,8 @@ public struct FabricMessageView {
     public var guildId: JSONView? { optional(guildPlace) }
     /// The author's user id.
     public var author: JSONView? { optional(authorPlace) }
+    /// What the author is called, as a JSON string that is not empty, where the guild says it.
+    public var authorName: JSONView? { optional(authorNamePlace) }
     /// The text, as a JSON string.
     public var content: JSONView? { optional(contentPlace) }
     /// ISO 8601, as a JSON string; see ``FabricTime``.
@@ -105,7 +108,10 @@ public struct FabricMessageView {
                 if rank > authorRank, let user = value.userId {
                     authorPlace = place(user)
                     authorRank = rank
+                    if value.kind == .object, let name = value.userName { authorNamePlace = place(name) }
                 }
+            case .authorName:
+                if value.kind == .string, value.rawBytes.count > 2 { authorNamePlace = place(value) }
             case .content: contentPlace = place(value)
             case .createdAt: createdPlace = place(value)
             case .mentions: mentionsPlace = place(value)
@@ -143,6 +149,17 @@ extension JSONView {
         case .object: userIdOfObject
         default: nil
         }
+    }
+
+    /// What an object that describes a user calls it.
+    var userName: JSONView? {
+        var found: JSONView?
+        forEachMember { key, value in
+            guard FabricSpelling.isUserName(key), value.kind == .string, value.rawBytes.count > 2 else { return true }
+            found = value
+            return false
+        }
+        return found
     }
 
     private var userIdOfObject: JSONView? {

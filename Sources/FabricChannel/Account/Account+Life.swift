@@ -17,6 +17,8 @@ struct AccountEnding {
     var hasBegun = false
     /// Commits that the store has not confirmed.
     var commits = 0
+    /// Requests to send whose messages are in those commits: they are told what becomes of them.
+    var heldAnswers: [UInt64] = []
     var drainWaiters: [CheckedContinuation<Void, Never>] = []
     var storeWaiters: [CheckedContinuation<Void, Never>] = []
 
@@ -132,7 +134,8 @@ extension Account {
             open(number)
         }
         life.guildInfos = Dictionary(session.fabric.guilds.map { ($0.nodeId, $0) }) { first, _ in first }
-        handle(.session(user: session.fabric.user.id, guilds: session.fabric.guilds.map(\.nodeId)))
+        let user = session.fabric.user
+        handle(.session(user: user.id, name: user.name, guilds: session.fabric.guilds.map(\.nodeId)))
         // One that could not be used before may be usable now.
         for info in session.fabric.guilds {
             if let number = inbox.number(of: info.nodeId), links[number] == nil { open(number) }
@@ -144,7 +147,7 @@ extension Account {
         guard life.blocked == nil else { return }
         life.blocked = reason
         logger.error("account blocked", metadata: ["reason": "\(reason)"])
-        handle(.session(user: inbox.user, guilds: []))
+        handle(.session(user: inbox.user, name: inbox.userName, guilds: []))
         statusChanged()
     }
 
@@ -223,8 +226,9 @@ extension Account {
         let session = environment.sessions.export(id)
         subscription?.cancel()
         subscription = nil
-        answers.end(account: id)
         await storeHasEverything(within: .seconds(2))
+        answerHeld()
+        answers.end(account: id)
         statusChanged()
         return Handover(session: session, mediaDirectories: Set(inbox.turns.values.compactMap(\.mediaDirectory)))
     }

@@ -20,11 +20,18 @@ extension Account {
             return
         }
         if let problem = mistake(in: request) { return completion(problem.result) }
-        let number = answers.add(completion)
-        if let guild = request.to.guild ?? inbox.guild(listing: request.to.channel) {
-            accept(request, ChannelKey(guild: guild, channel: request.to.channel), number, entry: entry)
-            return
+        let key: ChannelKey?
+        do throws(RequestProblem) {
+            key = try conversation(for: request.to)
+        } catch {
+            // The answer of a turn is kept for the operator, whatever becomes of it.
+            guard request.delivery != nil, !request.to.isName, let guild = request.to.guild else {
+                return completion(error.result)
+            }
+            key = ChannelKey(guild: guild, channel: request.to.channel)
         }
+        let number = answers.add(completion)
+        if let key { return accept(request, key, number, entry: entry) }
         run { account in await account.sendWhenKnown(request, number) }
     }
 
@@ -37,11 +44,6 @@ extension Account {
                 .invalid, "the file \(missing.path) does not exist or cannot be read",
                 at: "account \(id), send request",
                 remedy: "check the path and its permissions")
-        }
-        if let guild = request.to.guild, life.hasSession, inbox.number(of: guild) == nil, life.blocked == nil {
-            return RequestProblem(
-                .invalid, "the account is not a member of a guild \(guild)", at: "account \(id), send request",
-                remedy: "its guilds: \(life.guildInfos.keys.sorted().joined(separator: ", "))")
         }
         return nil
     }
@@ -182,11 +184,35 @@ extension Account {
     // MARK: Answering
 
     func answer(_ requests: [UInt64], _ answer: Outgoing.Answer) {
-        if case .dead(let entry, let reason) = answer {
-            logger.error("a message can never be sent", metadata: ["entry": "\(entry)", "reason": "\(reason)"])
+        if case .dead(let entry, let reason, let isKept) = answer {
+            logger.log(
+                level: isKept ? .error : .warning, "a message can never be sent",
+                metadata: ["entry": "\(entry)", "reason": "\(reason)"])
         }
         guard !requests.isEmpty else { return }
+        if case .stopped(isKept: true) = answer, ending.commits > 0 {
+            // Whether that is so is known when the store has confirmed what it was given.
+            ending.heldAnswers += requests
+            return
+        }
         let result = result(of: answer)
+        for number in requests { answers.take(number)?(result) }
+    }
+
+    /// The store has had its time: those who were to hear that their message is kept hear whether it is.
+    func answerHeld() {
+        let requests = ending.heldAnswers
+        ending.heldAnswers = []
+        guard !requests.isEmpty else { return }
+        let isKept = ending.commits == 0
+        let result =
+            isKept
+            ? result(of: .stopped(isKept: true))
+            : RequestProblem(
+                .unavailable, "the account was stopped before the message was sent, and it could not be written down",
+                at: "account \(id)", remedy: "look whether it was posted; if not, send it again when the account runs",
+                retryable: true
+            ).result
         for number in requests { answers.take(number)?(result) }
     }
 
@@ -196,7 +222,11 @@ extension Account {
             var json: [String: JSONValue] = ["messageId": .string(messageId)]
             if let sequence { json["seq"] = .int(sequence) }
             return RequestResult(.ok, JSONValue.object(json).serialized)
-        case .dead(let entry, let reason):
+        case .dead(let entry, let reason, false):
+            return RequestProblem(
+                .failed, reason, at: "account \(id), message \(entry)", remedy: "mend the cause and send it again"
+            ).result
+        case .dead(let entry, let reason, true):
             return RequestProblem(
                 .failed, reason, at: "account \(id), message \(entry)",
                 remedy: "it is kept as a dead letter: mend the cause and resubmit it, or drop it"

@@ -29,12 +29,16 @@ struct FailedMedia: Sendable, Equatable {
 struct ConversationText: Sendable {
     /// `{"delivery":"` and what the delivery's id begins with
     let opening: [UInt8]
-    /// `,"account":…,"channel":"fabric"`
+    /// `,"account":…,"channel":"fabric","self":{…}`
     let account: [UInt8]
     /// `,"conversation":{…},"message":{"id":`
     let conversation: [UInt8]
 
-    init(account: String, guild: String, channel: String, name: String?, type: FabricChannelType, idPrefix: String) {
+    /// - Parameter user: who the agent is to the guild; empty while that is not known.
+    init(
+        account: String, user: String, userName: String?, guild: String, channel: String, name: String?,
+        type: FabricChannelType, idPrefix: String
+    ) {
         var writer = JSONWriter()
         writer.string(idPrefix)
         opening = Array("{\"delivery\":".utf8) + writer.bytes.dropLast()
@@ -44,6 +48,17 @@ struct ConversationText: Sendable {
         writer.string(account)
         writer.key("channel")
         writer.string("fabric")
+        if !user.isEmpty {
+            writer.key("self")
+            writer.beginObject()
+            writer.key("userId")
+            writer.string(user)
+            if let userName {
+                writer.key("username")
+                writer.string(userName)
+            }
+            writer.endObject()
+        }
         self.account = [0x2C] + writer.bytes.dropFirst()
         writer.removeAll()
         writer.beginObject()
@@ -127,7 +142,12 @@ enum DeliveryWriter {
         append(string: view.content, to: buffer)
         buffer.append(",\"author\":{\"id\":")
         append(string: view.author, to: buffer)
-        buffer.append(facts.isFromAgent ? ",\"isAgent\":true}" : ",\"isAgent\":false}")
+        buffer.append(facts.isFromAgent ? ",\"isAgent\":true" : ",\"isAgent\":false")
+        if let name = view.authorName {
+            buffer.append(",\"name\":")
+            buffer.append(name.rawBytes)
+        }
+        buffer.append("}")
         if let createdAt = view.createdAt, createdAt.kind == .string {
             buffer.append(",\"createdAt\":")
             buffer.append(createdAt.rawBytes)

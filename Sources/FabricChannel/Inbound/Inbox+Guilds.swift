@@ -3,10 +3,12 @@ import FabricAPI
 
 /// The guilds of the session, and what their feeds want done.
 extension Inbox {
-    mutating func session(_ user: String, _ names: [String], _ actions: inout [Action]) {
-        if self.user != user {
+    mutating func session(_ user: String, _ name: String?, _ names: [String], _ actions: inout [Action]) {
+        if self.user != user || userName != name {
             self.user = user
+            userName = name
             userBytes = Array(user.utf8)
+            for number in guilds.indices { guilds[number].namesChanged() }
         }
         let present = Set(names)
         for name in names {

@@ -62,6 +62,8 @@ struct Inbox {
     /// Deliveries that are not tried any more, until the operator decides.
     var setAside: [StoredDelivery] = []
     var user = ""
+    /// What the agent is called, where Center says it.
+    var userName: String?
     var userBytes: [UInt8] = []
     /// The users known to be agents; shared by the accounts of an instance.
     let agents: AgentDirectory
@@ -114,7 +116,7 @@ struct Inbox {
         guard !isStopped else { return }
         switch event {
         case .message: break
-        case .session(let user, let guilds): session(user, guilds, &actions)
+        case .session(let user, let name, let guilds): session(user, name, guilds, &actions)
         case .askedForToken(let guild): feed(guild, &actions) { $0.askedForToken() }
         case .connecting(let guild): feed(guild, &actions) { $0.connecting() }
         case .connected(let guild): feed(guild, &actions) { $0.connected() }
@@ -166,7 +168,8 @@ struct Inbox {
     func conversation(_ guild: Int, _ slot: Int) -> ConversationText {
         let channel = guilds[guild].feed.slots[slot]
         return ConversationText(
-            account: account, guild: guilds[guild].nodeID, channel: channel.id, name: channel.name, type: channel.type,
+            account: account, user: user, userName: userName, guild: guilds[guild].nodeID, channel: channel.id,
+            name: channel.name, type: channel.type,
             idPrefix: channel.deliveryPrefix(account: account, guild: guilds[guild].nodeID))
     }
 

@@ -6,7 +6,7 @@ extension Inbox {
     /// What happened, as far as it concerns what comes in. Guilds are named by the number the inbox gave them.
     enum Event {
         /// The session says who the agent is and which guilds it is a member of.
-        case session(user: String, guilds: [String])
+        case session(user: String, name: String? = nil, guilds: [String])
 
         // The connection of a guild.
         case askedForToken(Int)

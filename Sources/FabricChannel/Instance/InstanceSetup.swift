@@ -44,6 +44,9 @@ struct InstanceSetup: Sendable {
     /// account whose key is not at hand has none.
     let fingerprints: [String: CredentialFingerprint]
     private let identityFileExists: Bool
+    /// Whether an account that is neither in the configuration nor in the identity file has been unbound: not where the
+    /// identity file may merely be away.
+    var knowsAllAccounts: Bool { identityFileExists }
     /// The Fabric users of the accounts in the identity file, as `bind` recorded them: those of other gateways too.
     let agentUsers: [String]
 
@@ -184,6 +187,8 @@ struct InstanceSetup: Sendable {
     /// Where the authorities are kept for transfers and sockets. Both remember a file by its name, so another content gets
     /// another name; and a file that is being replaced is never read half.
     var authoritiesPath: String? { authorities.map { "\(stateDirectory)/authorities-\($0.contentName).pem" } }
+    /// Where the files of unsent messages are.
+    var outboxDirectory: String { stateDirectory + "/outbox" }
     var sessionSeconds: Double { configuration.sessionSeconds }
 
     /// What an account runs with.
@@ -192,12 +197,12 @@ struct InstanceSetup: Sendable {
         guard let account = accounts[id] else {
             throw RequestProblem(
                 .invalid, "there is no such account", at: "account \(id)",
-                remedy: "bind it: setup bind --agent-id \(id)")
+                remedy: "bind it: `setup bind --agent-id \(id)`")
         }
         guard account.mayStart else {
             throw RequestProblem(
                 .invalid, account.reason.isEmpty ? "the account cannot start" : account.reason, at: "account \(id)",
-                remedy: "run setup inspect")
+                remedy: "run `setup inspect`")
         }
         let facts = AccountFacts(
             enabled: account.enabled, configured: account.configured, credential: account.credential.rawValue,

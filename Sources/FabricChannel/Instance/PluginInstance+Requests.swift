@@ -13,12 +13,14 @@ extension PluginInstance {
             let next = try InstanceSetup(request: json, replacing: setup)
             let changes = next.changes(from: setup)
             if !next.isTrial {
+                let isFirst = setup == nil
                 setup = next
                 openStore(next.stateDirectory)
                 resources.adopt(next)
                 for user in next.agentUsers { agents.insert(user) }
                 for id in changes.adopted { adopt(next, by: id) }
                 for account in accounts.values { account.assumeIsolated { $0.trace(next.traces) } }
+                if isFirst, next.knowsAllAccounts { forgetUnbound() }
             }
             completion(RequestResult(.ok, next.report(changes).serialized))
         } catch {
@@ -103,6 +105,7 @@ extension PluginInstance {
                 }
                 self.stopping[id] = nil
                 self.draining[id] = nil
+                if !wantsHandover { await self.forgetIfUnbound(id) }
                 let result: JSONValue = wantsHandover ? ["handover": handover.json] : [:]
                 completion(RequestResult(.ok, result.serialized))
             }
@@ -116,15 +119,18 @@ extension PluginInstance {
         do throws(RequestProblem) {
             let request = try SendRequest(json)
             guard let account = accounts[request.account] ?? draining[request.account] else {
-                throw RequestProblem(
-                    .unavailable, "the account is not running, or there is none of this name",
-                    at: "account \(request.account)", remedy: "see the accounts and their reasons in the status",
-                    retryable: true)
+                throw Self.notRunning(request.account)
             }
             account.assumeIsolated { $0.send(request, completion: completion) }
         } catch {
             completion(error.result)
         }
+    }
+
+    private static func notRunning(_ account: String) -> RequestProblem {
+        RequestProblem(
+            .unavailable, "the account is not running, or there is none of this name", at: "account \(account)",
+            remedy: "see the accounts and their reasons in `gateway status`", retryable: true)
     }
 
     /// The status of one account or of all.
@@ -158,13 +164,15 @@ extension PluginInstance {
         let value = (try? JSONValue(parsing: json)) ?? .null
         do throws(RequestProblem) {
             switch value["command"]?.string {
-            case "deadLetters.list": completion(deadLetters(of: try value.requestedAccount()))
-            case "deadLetters.resubmit":
-                try changeDeadLetter(value) { $0.resubmit($1) }
-                completion(RequestResult(.ok, Array("{}".utf8)))
-            case "deadLetters.drop":
-                try changeDeadLetter(value) { $0.dropDeadLetter($1) }
-                completion(RequestResult(.ok, Array("{}".utf8)))
+            case "channels.list":
+                let (id, _) = try accountID(in: json)
+                guard let account = accounts[id] ?? draining[id] else { throw Self.notRunning(id) }
+                let rows = account.assumeIsolated { $0.channelRows }
+                completion(RequestResult(.ok, JSONValue.object(["channels": .array(rows)]).serialized))
+            case "deadLetters.list":
+                listDeadLetters(of: try value.requestedAccount(), completion)
+            case "deadLetters.resubmit": try resubmitDeadLetter(value, completion)
+            case "deadLetters.drop": try dropDeadLetters(value, completion)
             case "account.unblock" where value["all"]?.bool == true:
                 let ids = resources.unblockAll()
                 let result: JSONValue = ["accounts": .array(ids.map { .string($0) })]
@@ -179,45 +187,11 @@ extension PluginInstance {
             default:
                 throw RequestProblem(
                     .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
-                    remedy: "known: deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
+                    remedy: "known: channels.list, deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
                         + "tools.list, tools.call, tools.cancel")
             }
         } catch {
             completion(error.result)
         }
-    }
-
-    private func deadLetters(of only: String?) -> RequestResult {
-        var rows: [JSONValue] = []
-        for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
-            let (letters, deliveries) = account.assumeIsolated { ($0.outgoing.outbox.deadLetters, $0.inbox.setAside) }
-            for delivery in deliveries {
-                rows.append([
-                    "id": .string(delivery.id), "accountId": .string(id), "kind": "delivery",
-                    "to": .string("fabric:\(delivery.key.guild)/\(delivery.key.channel)"), "text": "", "files": 0,
-                    "reason": .string(delivery.deadReason ?? ""),
-                ])
-            }
-            for entry in letters {
-                rows.append([
-                    "id": .string(entry.id), "accountId": .string(id), "kind": "message",
-                    "to": .string("fabric:\(entry.key.guild)/\(entry.key.channel)"),
-                    "text": .string(String(entry.text.prefix(200))), "files": .int(Int64(entry.media.count)),
-                    "reason": .string(entry.deadReason ?? ""),
-                ])
-            }
-        }
-        return RequestResult(.ok, JSONValue.object(["deadLetters": .array(rows)]).serialized)
-    }
-
-    private func changeDeadLetter(
-        _ value: JSONValue, _ change: @Sendable (isolated Account, String) -> Bool
-    ) throws(RequestProblem) {
-        guard let entry = value["id"]?.string else {
-            throw RequestProblem(.invalid, "\"id\" is missing", at: "command", remedy: "name the dead letter")
-        }
-        for account in accounts.values where account.assumeIsolated({ change($0, entry) }) { return }
-        throw RequestProblem(
-            .invalid, "there is no dead letter \(entry)", at: "command", remedy: "list them: gateway deadletters list")
     }
 }

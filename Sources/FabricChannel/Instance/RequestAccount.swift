@@ -24,7 +24,9 @@ extension JSONValue {
     /// The same, where a request is about one account.
     func requiredAccount() throws(RequestProblem) -> String {
         guard let id = try requestedAccount() else {
-            throw RequestProblem(.invalid, "\"accountId\" is missing", at: "request", remedy: "name the account")
+            throw RequestProblem(
+                .invalid, "\"accountId\" is missing", at: "request, key accountId (or account)",
+                remedy: "name the account")
         }
         return id
     }

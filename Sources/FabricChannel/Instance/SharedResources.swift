@@ -69,7 +69,7 @@ final class SharedResources: Sendable {
             gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, board: board,
             agents: agents, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
-            outboxDirectory: setup.stateDirectory + "/outbox",
+            outboxDirectory: setup.outboxDirectory,
             wallClock: { SystemClock.wall },
             seed: { UInt64.random(in: .min ... .max) })
     }

@@ -293,6 +293,18 @@ struct Outbox: Sendable {
         return [.store(.outbox(entry))] + advance(entry.key, now: now)
     }
 
+    /// The guild said no for good to a message whose sender waits: it is told, and nothing is kept.
+    mutating func refuse(_ id: String, now: ContinuousClock.Instant) -> [Action] {
+        guard let entry = items.removeValue(forKey: id)?.entry else { return [] }
+        return [.store(.outboxRemoved(id: id))] + leave(id, entry.key, now: now)
+    }
+
+    /// Whether an attempt at the head of a channel failed before.
+    func hasFailed(_ id: String) -> Bool {
+        guard let item = items[id], let lane = lanes[item.entry.key] else { return false }
+        return lane.problem != nil || item.isDoubtful
+    }
+
     /// Forgets a dead letter; nil when there is none with this id.
     mutating func drop(_ id: String) -> [Action]? {
         dead.removeValue(forKey: id) == nil ? nil : [.store(.outboxRemoved(id: id))]

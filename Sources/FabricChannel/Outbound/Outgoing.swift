@@ -53,8 +53,8 @@ struct Outgoing {
     /// What a request is answered.
     enum Answer: Equatable, Sendable {
         case sent(messageId: String, sequence: Int64?)
-        /// It is kept as a dead letter.
-        case dead(entry: String, reason: String)
+        /// It can never be sent; whether it is kept as a dead letter.
+        case dead(entry: String, reason: String, isKept: Bool)
         case turnFailed
         case filesLost(reason: String)
         /// The account stopped; whether the message is kept and sent by the next run.
@@ -80,6 +80,8 @@ struct Outgoing {
     private var takenOver: [String: String] = [:]
     private var acceptances: [Acceptance] = []
     private var requests: [String: [UInt64]] = [:]
+    /// The messages of this run that belong to no turn.
+    private var singles: Set<String> = []
     private var storing: [(ticket: UInt64, entries: [String])] = []
     private var nextTicket: UInt64 = 0
     private var isStopped = false
@@ -112,6 +114,7 @@ struct Outgoing {
             filesReady(entry, now, &actions)
         case .filesLost(let entry, let reason):
             actions.append(.answer(requests.removeValue(forKey: entry) ?? [], .filesLost(reason: reason)))
+            singles.remove(entry)
             actions.append(.dropFiles(entry))
             perform(outbox.withdraw(entry, now: now), &actions)
             for index in acceptances.indices { acceptances[index].entries.removeAll { $0 == entry } }
@@ -125,6 +128,14 @@ struct Outgoing {
             }
             perform(outbox.posted(entry, messageId: messageId, sequence: sequence, now: now), &actions)
         case .notFound(let entry): perform(outbox.notFound(entry, now: now), &actions)
+        case .failed(let entry, .final(let reason), _) where isTold(entry):
+            // Whoever sent it hears it now, and can mend it: a dead letter would be for those who cannot be told.
+            let waiting = requests.removeValue(forKey: entry) ?? []
+            singles.remove(entry)
+            perform(outbox.refuse(entry, now: now), &actions)
+            actions.append(.dropFiles(entry))
+            actions.append(.answer(waiting, .dead(entry: entry, reason: reason, isKept: false)))
+            actions.append(.statusChanged)
         case .failed(let entry, let failure, let posting):
             if case .final = failure {} else { actions.append(.failed(entry, reason: failure.words)) }
             perform(outbox.failed(entry, failure, posting: posting, now: now), &actions)
@@ -149,6 +160,7 @@ struct Outgoing {
         _ now: ContinuousClock.Instant, _ actions: inout [Action]
     ) {
         guard isTurn, let delivery = send.delivery else {
+            singles.insert(entry)
             return accept(entry, send, request, key, floor, now, &actions)
         }
         if settings.coalesces {
@@ -162,6 +174,11 @@ struct Outgoing {
         segments[delivery] = number
         let name = takenOver[delivery].map { "\($0)-\(number)" } ?? "\(number)"
         accept("\(delivery)#s\(name)", send, request, key, floor, now, &actions)
+    }
+
+    /// Whether a message is no turn's, its sender waits for it, and this was the first attempt.
+    private func isTold(_ entry: String) -> Bool {
+        singles.contains(entry) && requests[entry]?.isEmpty == false && !outbox.hasFailed(entry)
     }
 
     private mutating func accept(
@@ -274,12 +291,13 @@ struct Outgoing {
 
     private mutating func complete(_ id: String, _ outcome: Outbox.Outcome, _ actions: inout [Action]) {
         let waiting = requests.removeValue(forKey: id) ?? []
+        singles.remove(id)
         switch outcome {
         case .sent(let messageId, let sequence):
             actions.append(.dropFiles(id))
             actions.append(.answer(waiting, .sent(messageId: messageId, sequence: sequence)))
         case .dead(let reason):
-            actions.append(.answer(waiting, .dead(entry: id, reason: reason)))
+            actions.append(.answer(waiting, .dead(entry: id, reason: reason, isKept: true)))
         }
         actions.append(.statusChanged)
     }

@@ -24,7 +24,8 @@ struct SendRequest: Sendable, Equatable {
         guard let to = OutboundTarget(target) else {
             throw SendRequest.problem(
                 "\"\(target.prefix(120))\" names no channel", key: "to",
-                remedy: "use fabric:<guild>/<channel> or fabric:<channel>")
+                remedy:
+                    "use fabric:<guild>/<channel>, fabric:<channel> or #<name>; a guild may be given by its name too")
         }
         self.to = to
         text = value["text"]?.string ?? ""

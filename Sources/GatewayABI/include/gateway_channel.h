@@ -50,6 +50,8 @@
  *   deliver hands a message to the host: {
  *     "delivery": id, unique, and the same whenever this message is delivered again to this account,
  *     "account": id, "channel": the module's id,
+ *     "self": {"userId": who the account is in the chat system, "username": what it is called there, if known}; absent
+ *             until the account has logged in,
  *     "wake": true: an agent is meant to take a turn; false: only for the record,
  *     "caughtUp": true: it was posted while the account was away, and read from history,
  *     "redelivered": true: it may have been delivered before (a crash, a hand-over); the same id came, or may have come,
@@ -57,7 +59,8 @@
  *     "conversation": {"id": what send takes as "to", "guild", "channel", "name", "type": "direct" | "group",
  *                      "xType": the chat system's own word},
  *     "message": {"id", "seq": its position in the conversation, absent if the chat system has none, "text",
- *                 "author": {"id", "isAgent": true for an author known to be an agent}, "createdAt": ISO 8601,
+ *                 "author": {"id", "isAgent": true for an author known to be an agent, "name": what the author is
+ *                            called, where the chat system says it}, "createdAt": ISO 8601,
  *                 "replyTo": id of the message it answers, absent if none, "mentions": [user id...]},
  *     "media": [{"path", "name", "mediaType", "bytes"}]   files of a delivery that wakes, already on this machine,
  *     "mediaFailed": [{"name", "error"}]   files that could not be fetched; absent if none,
@@ -103,7 +106,8 @@
  *
  *   An accepted message survives a stop, a hand-over and a crash, and is posted when its account runs again. Its send
  *   then completes with GATEWAY_UNAVAILABLE or GATEWAY_SHUT_DOWN and "retryable": false: do not send it again. What
- *   can be sent again says "retryable": true. What the chat system refuses for good is kept as a dead letter.
+ *   can be sent again says "retryable": true. What the chat system refuses for good is kept as a dead letter, except a
+ *   send without "delivery" that is refused at the first attempt: it completes with GATEWAY_FAILED, and nothing is kept.
  *
  * 5. What came later: capabilities, and tools
  *
@@ -245,7 +249,8 @@ typedef struct gateway_channel {
     void (*stop_account)(void *instance, uint64_t request, gateway_bytes account);
 
     /* Sends a message as an account: see 4 before using "delivery". Request: {"accountId", "to": a conversation's id,
-     * "fabric:<guild>/<channel>", or "fabric:<channel>" where that is unambiguous, "text", "media": [{"path":
+     * "fabric:<guild>/<channel>", or "fabric:<channel>" where that is unambiguous; "#<name>" for a channel and a guild's
+     * name in place of its id will do where only one has that name, "text", "media": [{"path":
      * absolute, "name", "mediaType"}], "replyTo": id of the message it answers, "delivery": id of the turn it belongs
      * to}; text or media must be there, the others are optional. Result: {"messageId", "seq"}. */
     void (*send)(void *instance, uint64_t request, gateway_bytes message);
@@ -268,12 +273,15 @@ typedef struct gateway_channel {
      *    none is held up, "deadLetters": number }]} */
     void (*status)(void *instance, uint64_t request, gateway_bytes query);
 
-    /* Room to grow without a new ABI. Request: {"command": name, ...}. Known: "deadLetters.list" {accountId?} gives
+    /* Room to grow without a new ABI. Request: {"command": name, ...}. Known: "channels.list" {accountId} gives
+     * {"channels": [{"accountId", "guild", "guildName", "channel", "name", "xType", "closed", "to": for send}]}, as last
+     * heard. "deadLetters.list" {accountId?} gives
      * {"deadLetters": [{"id", "accountId", "kind": "message" (never sent) | "delivery" (never answered: each time it was
      * delivered the process ended), "to", "text": its beginning, "files": number, "reason"}]},
-     * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, "account.unblock" {accountId}, or {"all": true}, which gives
-     * {"accounts": [id...]}: these know the accounts that run in this instance. Further ones: see 5. Unknown:
-     * GATEWAY_INVALID. */
+     * also of accounts that do not run; what an account that was unbound could not send is among them until it is dropped.
+     * "deadLetters.resubmit" {id}, "deadLetters.drop" {id}, or {"all": true, accountId?}, which gives {"dropped": number},
+     * "account.unblock" {accountId}, or {"all": true}, which gives {"accounts": [id...]} of those that run in this instance.
+     * Further ones: see 5. Unknown: GATEWAY_INVALID. */
     void (*command)(void *instance, uint64_t request, gateway_bytes command);
 
     /* Stops everything and frees the instance. Blocks, at most 5 s; afterwards no callback runs, no thread of
