@@ -101,8 +101,8 @@ let package = Package(
         .target(
             name: "FabricSetup",
             dependencies: [
-                "FabricAccounts", "FabricAPI", "HTTPTransfer", "SocketIO", "GatewayControl", "Settings", "JSONBytes",
-                "Locking", arguments,
+                "FabricAccounts", "FabricAPI", "HTTPTransfer", "SocketIO", "ChannelStore", "GatewayControl", "Settings",
+                "JSONBytes", "Locking", arguments,
             ]),
         .executableTarget(name: "fabric-setup", dependencies: ["FabricSetup"], linkerSettings: [besideIt]),
 
@@ -146,7 +146,9 @@ let package = Package(
         .testTarget(
             name: "FabricSetupTests",
             dependencies: [
-                "FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "Settings", "JSONBytes", "Locking",
+                "FabricSetup", "fabric-setup", "FabricAccounts", "FabricAPI", "ChannelStore", "GatewayControl",
+                "Settings",
+                "JSONBytes", "Locking",
             ]),
         .testTarget(name: "FabricToolsTests", dependencies: ["FabricTools", "JSONBytes"]),
         .target(name: "HTTPTestServer", dependencies: ["Locking"], path: "Tests/HTTPTestServer"),

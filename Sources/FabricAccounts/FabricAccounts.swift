@@ -149,7 +149,7 @@ private struct Judge {
             return "bound twice with different keys: \(first.place) and \(other.place). Remove one of them"
         }
         guard first.key != nil else {
-            return "\(first.place).fabricApiKey is not set. Bind the account (setup bind), or give the key there"
+            return "\(first.place).fabricApiKey is not set. Bind the account (`setup bind`), or give the key there"
         }
         return nil
     }
@@ -191,7 +191,7 @@ private struct Judge {
             parts.append(good == accounts.count ? "\(good) configured" : "\(good) of \(accounts.count) configured")
         } else if accounts.isEmpty {
             let center = configuration.centerApiBase == nil ? " --center URL" : ""
-            parts.append("no account is bound; bind one with: setup bind --agent-id ID\(center)")
+            parts.append("no account is bound; bind one with: `setup bind --agent-id ID\(center)`")
         } else {
             parts.append("none of the \(accounts.count) accounts is configured: \(accounts[0].reason)")
         }

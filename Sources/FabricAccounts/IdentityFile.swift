@@ -63,7 +63,8 @@ public struct IdentityFile: Sendable, Equatable {
         return [
             SettingsError(
                 file: path, keyPath: "", problem: why,
-                remedy: "Put it back, or bind an account (setup bind), which makes it; setup unbind removes accounts")
+                remedy:
+                    "Put it back, or bind an account (`setup bind`), which makes it; `setup unbind` removes accounts")
         ]
     }
 

@@ -10,7 +10,7 @@ extension Binder {
         guard let agent else { return }
         do throws(SettingsError) {
             let isNew = try ConfigurationWriter(path: file).addAgent(account, agent.entry)
-            world.say(
+            world.tell(
                 isNew
                     ? "Added the agent \(account) to \(file)."
                     : "There is an agent \(account) in \(file) already; it was left as it is.")
@@ -24,9 +24,7 @@ extension Binder {
 
     /// The plugin this tool belongs to: as the setup scripts tell it, or the one of the folder it is installed in.
     private var manifest: String {
-        var path = world.environment("FABRIC_SETUP_MANIFEST") ?? ""
-        if path.isEmpty { path = FileText.directory(of: FileText.realPath("/proc/self/exe")) + "/plugin.json" }
-        guard isThere(path) else { return "./plugin.json" }
+        guard let path = world.ownManifest else { return "./plugin.json" }
         let mine = FileText.realPath(FileText.directory(of: file))
         return mine == FileText.realPath(FileText.directory(of: path)) ? "./plugin.json" : path
     }
@@ -57,7 +55,7 @@ extension Binder {
         do throws(SettingsError) {
             try IdentityWriter.create(file, Array(content.utf8))
             let who = order.agent.map { $0 == .echo } ?? true
-            world.say("Wrote \(file)\(who ? ", with an agent that only repeats what it hears" : "").")
+            world.tell("Wrote \(file)\(who ? ", with an agent that only repeats what it hears" : "").")
         } catch { throw Refusal(SetupCode.wrong, "\(error)") }
     }
 }

@@ -14,7 +14,7 @@ public struct Binder {
 
     /// - Parameter file: the gateway's configuration file, which need not exist yet.
     public init(world: SetupWorld, file: String) {
-        self.world = world
+        self.world = world.concerning(file)
         self.file = file
     }
 
@@ -36,7 +36,7 @@ public struct Binder {
             announce(order.reloads)
             return SetupCode.good
         } catch {
-            world.complain(error.words)
+            world.warn(error.words)
             return error.code
         }
     }
@@ -63,12 +63,12 @@ public struct Binder {
                 let words = isElsewhere ? elsewhere : "\(agentId) is not bound in \(configuration.identityFile)"
                 throw Refusal(SetupCode.refused, words)
             }
-            world.say("Removed \(agentId) from \(configuration.identityFile).")
-            if isElsewhere { world.complain(elsewhere) }
+            world.tell("Removed \(agentId) from \(configuration.identityFile).")
+            if isElsewhere { world.warn(elsewhere) }
             announce(reloads)
             return SetupCode.good
         } catch {
-            world.complain(error.words)
+            world.warn(error.words)
             return error.code
         }
     }
@@ -131,7 +131,7 @@ public struct Binder {
                 return answer
             } catch {
                 guard attempt < Self.attempts else { throw error }
-                world.complain(error.words)
+                world.warn(error.words)
             }
         }
         let why = exists ? "\(file) does not set channels.fabric.centerApiBase" : "\(file) does not exist yet"
@@ -172,7 +172,7 @@ public struct Binder {
         for _ in 1...Self.attempts {
             guard let answer = world.ask("Agent id:", false) else { break }
             guard let problem = AccountName.problem(answer) else { return answer }
-            world.complain("\(problem).")
+            world.warn("\(problem).")
         }
         throw Refusal(SetupCode.wrong, "no agent id was given. Give it with --agent-id ID")
     }
@@ -187,7 +187,7 @@ public struct Binder {
             (key, isAsked) = try apiKey(agent, configuration, order)
             do throws(Refusal) { return (key, try await logIn(base, configuration, key)) } catch {
                 guard isAsked, error.code == SetupCode.refused, attempt < Self.attempts else { throw error }
-                world.complain(error.words)
+                world.warn(error.words)
             }
         }
         throw Refusal(SetupCode.refused, "no key was accepted")
@@ -237,7 +237,7 @@ public struct Binder {
         throw Refusal(
             SetupCode.wrong,
             "Nothing was written. The key is that of the account \(twin.accountId), which is bound already: both would answer "
-                + "each message. Use a key of \(agent)'s own, or first: setup unbind --agent-id \(id)")
+                + "each message. Use a key of \(agent)'s own, or first: `setup unbind --agent-id \(id)`")
     }
 
     private func write(
@@ -248,7 +248,7 @@ public struct Binder {
             agentId: agent, apiKey: key, userId: session.user.id, email: session.user.email)
         do throws(SettingsError) {
             let outcome = try IdentityWriter(path: path).bind(binding)
-            world.say("\(outcome == .replaced ? "Replaced" : "Added") \(agent) in \(path).")
+            world.tell("\(outcome == .replaced ? "Replaced" : "Added") \(agent) in \(path).")
         } catch { throw Refusal(SetupCode.wrong, "The key is good, but nothing was written. \(error)") }
     }
 
@@ -258,43 +258,42 @@ public struct Binder {
     ) {
         let who = session.user.email ?? session.user.name ?? session.user.id
         let guilds = session.guilds.map(\.nodeId)
-        world.say(
+        world.tell(
             "Center knows the key as \(who), member of \(guilds.isEmpty ? "no guild" : guilds.joined(separator: ", "))."
         )
         if exists, configuration.centerApiBase == nil {
-            world.say("Add to \(file), under channels.fabric:  \"centerApiBase\": \"\(base)\"")
+            world.tell("Add to \(file), under channels.fabric:  \"centerApiBase\": \"\(base)\"")
         }
         if exists, order.authorities != nil, let path = configuration.certificateAuthorityFile {
-            world.say("It must stand in \(file), under channels.fabric:  \"certificateAuthorityFile\": \"\(path)\"")
+            world.tell("It must stand in \(file), under channels.fabric:  \"certificateAuthorityFile\": \"\(path)\"")
         }
         for finding in AgentChecks(file: file).unanswered([agent]) {
-            world.complain("\(finding.place): \(finding.what). \(finding.remedy)")
+            world.warn("\(finding.place): \(finding.what). \(finding.remedy)")
         }
         if let account = configuration.accounts.first(where: { $0.accountId == agent }) {
             if account.apiKey != nil {
-                world.complain(
+                world.warn(
                     "\(file) names a key for \(agent) too (\(account.keyPath).fabricApiKey). Remove it there: two keys for "
                         + "one account stop the account")
             } else if !account.enabled {
-                world.complain("\(agent) is disabled in \(file) (\(account.keyPath).enabled)")
+                world.warn("\(agent) is disabled in \(file) (\(account.keyPath).enabled)")
             }
         }
     }
 
     /// Has a running gateway take the change up, or says how one does.
     private func announce(_ reloads: Bool) {
-        let place = ShellText.quote(file)
-        let command = "gateway reload --config \(place)"
+        let command = "`gateway reload`"
         guard reloads, let state = ConfigurationCheck.stateDirectory(of: file) else {
-            return world.say("A running gateway takes it up with: \(command)")
+            return world.tell("A running gateway takes it up with: \(command)")
         }
         world.progress("telling the gateway")
         switch world.askGateway(state, ["command": "reload"]) {
-        case .result: world.say("The running gateway has taken it up.")
+        case .result: world.tell("The running gateway has taken it up.")
         case .noGateway:
-            world.say("No gateway runs now. Start one with: gateway run --config \(place)  (or ./setup gateway run …)")
+            world.tell("No gateway runs now. Start one with: `gateway run`")
         case .failed(let words):
-            world.complain("The running gateway could not take it up: \(words). Then: \(command)")
+            world.warn("The running gateway could not take it up: \(words). Then: \(command)")
         }
     }
 }

@@ -9,7 +9,7 @@ public struct Inspector {
     private let presence: SecretPresence
 
     public init(world: SetupWorld, file: String, presence: SecretPresence = .system) {
-        self.world = world
+        self.world = world.concerning(file)
         self.file = file
         self.presence = presence
     }
@@ -21,7 +21,7 @@ public struct Inspector {
         let identities: IdentityFile
         do throws(SettingsErrors) {
             guard presence.file(file) != .absent else {
-                let remedy = "Bind an account: setup bind --config \(ShellText.quote(file))"
+                let remedy = "Bind an account: `setup bind`"
                 throw SettingsErrors([
                     SettingsError(file: file, keyPath: "", problem: "there is no configuration", remedy: remedy)
                 ])
@@ -44,7 +44,7 @@ public struct Inspector {
     }
 
     private func cannotTell(_ errors: SettingsErrors, _ json: Bool) {
-        guard json else { return world.complain("\(errors)") }
+        guard json else { return world.warn("\(errors)") }
         let tree: JSONValue = [
             "channel": "fabric", "configured": false, "reason": "the configuration is wrong", "accounts": [],
             "errors": .array(
@@ -99,7 +99,7 @@ public struct Inspector {
     private func show(_ inspection: SetupInspection, _ probes: [String: Probes.Outcome]) {
         let palette = world.palette
         let verdict = inspection.configured ? palette.good("configured") : palette.warning("not configured")
-        world.say("\(palette.strong("fabric")): \(verdict) (\(inspection.reason))")
+        world.tell("\(palette.strong("fabric")): \(verdict) (\(inspection.reason))")
         for account in inspection.accounts {
             let name = account.accountId.isEmpty ? "(no agent id)" : account.accountId
             let isFine = account.configured && account.enabled && account.credential == .available
@@ -107,8 +107,8 @@ public struct Inspector {
             state = isFine ? palette.good(state) : palette.warning(state)
             if !account.source.isEmpty { state += " (\(account.source))" }
             if !account.reason.isEmpty { state += ": \(account.reason)" }
-            world.say("  \(palette.strong(name))  \(state)")
-            for line in probes[account.accountId]?.lines(palette) ?? [] { world.say("      \(line)") }
+            world.tell("  \(palette.strong(name))  \(state)")
+            for line in probes[account.accountId]?.lines(palette) ?? [] { world.tell("      \(line)") }
         }
     }
 }

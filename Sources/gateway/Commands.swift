@@ -47,7 +47,11 @@ struct Send: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
     @Option(help: "The account that speaks.")
     var account: String
-    @Option(help: "The conversation: fabric:<guild>/<channel>, or fabric:<channel>.")
+    @Option(
+        help: """
+            The conversation: fabric:<guild>/<channel>, fabric:<channel> or '#name'; a guild may be given by its name too. \
+            gateway channels lists them.
+            """)
     var to: String
     @Option(help: "The text.")
     var text = ""
@@ -60,6 +64,18 @@ struct Send: ParsableCommand {
         try CommandLineTool.finish { $0.send(account: account, to: to, text: text, media: media, replyTo: replyTo) }(
             config)
     }
+}
+
+struct Channels: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the channels an account is in, with what gateway send --to takes.")
+    @OptionGroup var config: ConfigurationOption
+    @Option(help: "The account.")
+    var account: String
+    @Flag(help: "As JSON.")
+    var json = false
+
+    func run() throws { try CommandLineTool.finish { $0.channels(account: account, json: json) }(config) }
 }
 
 struct Stop: ParsableCommand {
@@ -92,7 +108,7 @@ struct Unblock: ParsableCommand {
 
 struct DeadLetters: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "deadletters", abstract: "Messages that could never be sent.",
+        commandName: "deadletters", abstract: "Messages that could never be sent, or that no turn survived.",
         subcommands: [List.self, Resubmit.self, Drop.self], defaultSubcommand: List.self)
 
     struct List: ParsableCommand {
@@ -100,11 +116,10 @@ struct DeadLetters: ParsableCommand {
         @OptionGroup var config: ConfigurationOption
         @Option(help: "Only those of this account.")
         var account: String?
+        @Flag(help: "As JSON.")
+        var json = false
 
-        func run() throws {
-            let arguments = account.map { ["accountId": $0] } ?? [:]
-            try CommandLineTool.finish { $0.module(command: "deadLetters.list", arguments) }(config)
-        }
+        func run() throws { try CommandLineTool.finish { $0.deadLetters(account: account, json: json) }(config) }
     }
 
     struct Resubmit: ParsableCommand {
@@ -112,19 +127,24 @@ struct DeadLetters: ParsableCommand {
         @OptionGroup var config: ConfigurationOption
         @Argument(help: "Its id, as listed.") var id: String
 
-        func run() throws {
-            try CommandLineTool.finish { $0.module(command: "deadLetters.resubmit", ["id": id]) }(config)
-        }
+        func run() throws { try CommandLineTool.finish { $0.resubmitDeadLetter(id) }(config) }
     }
 
     struct Drop: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Forgets one.")
+        static let configuration = CommandConfiguration(abstract: "Forgets one, or all.")
         @OptionGroup var config: ConfigurationOption
-        @Argument(help: "Its id, as listed.") var id: String
+        @Argument(help: "Its id, as listed.") var id: String?
+        @Flag(help: "All of them.")
+        var all = false
+        @Option(help: "With --all: only those of this account.")
+        var account: String?
 
-        func run() throws {
-            try CommandLineTool.finish { $0.module(command: "deadLetters.drop", ["id": id]) }(config)
+        func validate() throws {
+            guard (id != nil) != all else { throw ValidationError("Give an id, or --all.") }
+            guard account == nil || all else { throw ValidationError("--account goes with --all.") }
         }
+
+        func run() throws { try CommandLineTool.finish { $0.dropDeadLetters(id, account: account) }(config) }
     }
 }
 

@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAccounts
 import Foundation
 import JSONBytes
@@ -99,9 +100,21 @@ import Testing
                 return .result([
                     "pid": 4711, "configuration": .string(file),
                     "accounts": [
-                        ["channel": "fabric", "accountId": "a", "credential": "available", "lifecycle": "ready"],
-                        ["channel": "fabric", "accountId": "b", "lifecycle": "blocked", "reason": "Center said no"],
+                        [
+                            "channel": "fabric", "accountId": "a", "credential": "available", "lifecycle": "ready",
+                            "agent": "worker", "running": true, "connected": true,
+                            "turns": [
+                                "failuresInRow": 3, "lastError": "it ended with exit code 3",
+                                "lastErrorAt": "2026-01-02T03:04:05Z",
+                            ],
+                        ],
+                        [
+                            "channel": "fabric", "accountId": "b", "lifecycle": "blocked", "reason": "Center said no",
+                            "running": true, "connected": false,
+                        ],
                     ],
+                    "descriptors": ["limit": 100, "open": 40],
+                    "moduleCopies": ["replaced": 2, "bytes": 30_500_000],
                 ])
             default: return .result(["deadLetters": [["id": "1", "text": "private"]]])
             }
@@ -110,12 +123,48 @@ import Testing
         #expect(levels(findings, "process 4711") == [.good] && levels(findings, "SURELY_NOT_SET_X") == [.good])
         #expect(levels(findings, "Center said no") == [.error] && levels(findings, "SURELY_NOT_SET_Y") == [.error])
         #expect(levels(findings, "1 message could not be sent") == [.warning])
+        let failing = findings.first { $0.what.contains("exit code 3") }
+        #expect(failing?.level == .warning && failing?.place == "account a, agent worker")
+        #expect(failing?.what.contains("3 turns in a row, the last at 2026") == true)
+        #expect(failing?.remedy.contains("`gateway status --account a --recent`") == true)
+        #expect(levels(findings, "40 of 100 descriptors are in use: there is room for about 54") == [.good])
+        #expect(levels(findings, "2 replaced module builds are still mapped: 31 MB") == [.note])
 
         let other = bench.world { _ in .result(["pid": 1, "configuration": "/elsewhere.json", "accounts": []]) }
         #expect(
             levels(await Doctor(world: other, file: file).examine(offline: true), "another configuration") == [.error])
         let mute = bench.world { _ in .failed("no answer") }
         #expect(levels(await Doctor(world: mute, file: file).examine(offline: true), "does not answer") == [.error])
+    }
+
+    /// A hundred accounts where there is room for eighty.
+    @Test func descriptorsAreCompared() {
+        let short = DescriptorRoom.finding("state", free: 90, accounts: 100, "accounts", at: "p")
+        #expect(short.level == .error && short.what.contains("room for about 80 connections, and 100 accounts"))
+        #expect(short.remedy.contains("ulimit -Hn"))
+        #expect(DescriptorRoom.finding("state", free: 113, accounts: 100, "accounts", at: "p").level == .good)
+        #expect(DescriptorRoom.expected(accounts: 1, commands: 8, at: "p").level == .good)
+        #expect(DescriptorRoom.expected(accounts: .max, commands: 1024, at: "p").level == .error)
+    }
+
+    @Test func whatIsKeptIsLookedAt() async throws {
+        let bench = try Bench()
+        try plugin(bench)
+        try bench.write("{\"plugins\":{\"fabric\":{\"manifest\":\"./plugin.json\"}}}")
+        let state = bench.path + "/state"
+        try FileManager.default.createDirectory(
+            atPath: state, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let store = SQLiteChannelStore(path: state + "/channel.db") { _, _ in }
+        await withCheckedContinuation { done in
+            store.commit([.running(true)], account: "a") { done.resume() }
+        }
+        store.close(within: .seconds(20))
+        let findings = await Doctor(world: bench.world(), file: bench.file).examine(offline: true)
+        #expect(levels(findings, "whole, version 1") == [.good], "\(findings)")
+        try bench.write("no database at all, but long enough to be looked at by anybody", to: state + "/channel.db")
+        let damaged = await Doctor(world: bench.world(), file: bench.file).examine(offline: true)
+        let found = damaged.first { $0.place.hasSuffix("channel.db") }
+        #expect(found?.level == .error && found?.remedy.contains("Check the disk") == true, "\(damaged)")
     }
 
     @Test func aHeldStateDirectory() async throws {

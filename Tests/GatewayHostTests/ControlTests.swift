@@ -68,7 +68,7 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
         #expect(reload.printed.contains("1.0.0"))
         #expect(try await blocking { reload.tool(file).reload(module: false) } == 0)
         let unknown = Output()
-        #expect(try await blocking { unknown.tool(file).module(command: "nothing.such", [:]) } == 1)
+        #expect(try await blocking { unknown.tool(file).channels(account: "a") } == 1)
         #expect(unknown.complained.contains("unknown command"))
 
         try await bench.tell("block", "a")

@@ -34,14 +34,27 @@ import Testing
         for file in ["libFabricModule.so", "fabric-setup", "gateway"] {
             let dynamic = try await tool("/usr/bin/readelf", ["-d", "\(plugin)/\(file)"])
             let path = dynamic.split(separator: "\n").first { $0.contains("RUNPATH") } ?? ""
-            #expect(path.contains("$ORIGIN/runtime") && path.contains("/usr/lib/swift/linux"), "\(path)")
+            #expect(path.contains("[$ORIGIN/runtime:") && path.contains("/usr/lib/swift/linux"), "\(path)")
             // Every Swift library it needs lies in the folder.
             let wanted = try await tool("/usr/bin/ldd", ["\(plugin)/\(file)"])
-            for line in wanted.split(separator: "\n") where line.contains("/usr/lib/swift/linux/") {
-                let name = line.split(separator: "/").last?.split(separator: " ").first ?? ""
-                #expect(FileManager.default.fileExists(atPath: "\(plugin)/runtime/\(name)"), "\(name)")
-            }
+            let swift = wanted.split(separator: "\n").filter { $0.contains("libswift") }
+            #expect(!swift.isEmpty && swift.allSatisfy { $0.contains("=> \(plugin)/runtime/libswift") }, "\(wanted)")
+            #expect(!wanted.contains("/usr/lib/swift/linux/"), "\(wanted)")
         }
+        // What an author of another gateway needs, and what it may be used for.
+        let host = try await tool(
+            "/usr/bin/cc",
+            [
+                "-I", "\(plugin)/include", "-o", "\(desk.path)/host", "\(plugin)/Examples/CHost/host.c", "-ldl",
+                "-lpthread",
+            ])
+        #expect(host.isEmpty && FileManager.default.isExecutableFile(atPath: desk.path + "/host"), "\(host)")
+        let readme = try String(contentsOfFile: plugin + "/README.md", encoding: .utf8)
+        for link in readme.matches(of: /\]\(([A-Za-z][A-Za-z\/_.]*\.(?:h|md))\)/) {
+            let name = String(link.output.1)
+            #expect(FileManager.default.fileExists(atPath: "\(plugin)/\(name)"), "\(name)")
+        }
+        #expect(FileManager.default.fileExists(atPath: plugin + "/LICENSE"))
 
         // The setup entry and the gateway of the folder, from elsewhere.
         try await withSimulator { sim in
@@ -52,6 +65,8 @@ import Testing
                 input: agent.apiKey
             ).ended()
             #expect(bind.code == 0, "\(bind.all)")
+            let typed = "\(plugin)/setup gateway run --config \(desk.file)"
+            #expect(bind.output.contains("Start one with: \(typed)\n"), "\(bind.all)")
             #expect(try String(contentsOfFile: desk.file, encoding: .utf8).contains("\"\(plugin)/plugin.json\""))
             let gateway = try RunningCommand("\(plugin)/gateway", ["run", "--config", desk.file])
             do {
@@ -73,6 +88,15 @@ import Testing
                 throw error
             }
         }
+        // Moved once more, under a configuration that names it: the doctor says where it is now.
+        try FileManager.default.moveItem(atPath: plugin, toPath: desk.path + "/moved")
+        let doctor = try await RunningCommand(
+            "\(desk.path)/moved/setup", ["doctor", "--offline", "--config", desk.file]
+        ).ended()
+        let remedy =
+            "The plugin of this command is at \(desk.path)/moved/plugin.json: set plugins.fabric.manifest to that"
+        #expect(doctor.code == 2 && doctor.output.contains(remedy), "\(doctor.all)")
+        try FileManager.default.moveItem(atPath: desk.path + "/moved", toPath: plugin)
         let left = try FileManager.default.contentsOfDirectory(atPath: plugin).filter { $0.hasSuffix(".tmp") }
         #expect(left.isEmpty)
     }

@@ -170,11 +170,28 @@ final class Desk: Sendable {
             "\(products)/\(program)", arguments + ["--config", file], environment: environment, input: input)
     }
 
+    /// The gateway that runs now.
+    let running: Locked<RunningCommand?> = Locked(nil)
+
+    /// Asks for the status until the first account's is as wanted.
+    @discardableResult
+    func status(
+        _ what: String, within limit: Duration = .seconds(30), _ isWanted: (JSONValue) -> Bool
+    ) async throws -> RunningCommand {
+        let end = ContinuousClock.now.advanced(by: limit)
+        while true {
+            let status = try await run("gateway", ["status", "--json"])
+            if let account = status.json["accounts"]?.array?.first, isWanted(account) { return status }
+            guard ContinuousClock.now < end else { throw Failure("no \(what): \(status.all)") }
+        }
+    }
+
     /// A gateway that runs while `body` does.
     func withGateway(
         _ environment: [String: String] = [:], _ body: (RunningCommand) async throws -> Void
     ) async throws -> RunningCommand {
         let gateway = try start("gateway", ["run", "--log-level", "trace"], environment: environment)
+        running.withLock { $0 = gateway }
         do {
             try await gateway.wait(for: "gateway runs")
             try await body(gateway)

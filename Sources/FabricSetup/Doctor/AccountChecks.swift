@@ -1,4 +1,5 @@
 import FabricAccounts
+import GatewayControl
 import JSONBytes
 import Settings
 
@@ -10,7 +11,7 @@ struct AccountChecks {
 
     func findings(_ accounts: FabricAccounts) -> [DoctorFinding] {
         if accounts.accounts.isEmpty {
-            let remedy = "Nothing will connect until one is bound: setup bind"
+            let remedy = "Nothing will connect until one is bound: `setup bind`"
             return [DoctorFinding(.warning, accounts.reason, at: file, remedy: remedy)]
         }
         return accounts.accounts.map(judge) + twins(accounts.accounts)
@@ -20,7 +21,7 @@ struct AccountChecks {
         let place = Self.place(account.accountId)
         if !account.configured {
             return DoctorFinding(
-                .error, account.reason, at: place, remedy: "Correct the entry, or bind the account again: setup bind")
+                .error, account.reason, at: place, remedy: "Correct the entry, or bind the account again: `setup bind`")
         }
         if account.credential != .available {
             if running(account.accountId)?["credential"]?.string == "available" {
@@ -62,7 +63,7 @@ struct AccountChecks {
     }
 
     static func unbinding(_ account: FabricAccount) -> String {
-        "Bind it with a key of its own, or: setup unbind --agent-id \(ShellText.quote(account.accountId))"
+        "Bind it with a key of its own, or: `setup unbind --agent-id \(ShellText.quote(account.accountId))`"
     }
 
     static func place(_ id: String) -> String { "account \(id.isEmpty ? "(no agent id)" : id)" }

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayControl
 import Settings
 
 /// The agents that answer for the accounts. That bindings name agents that exist is among the mistakes of the
@@ -17,7 +18,7 @@ struct AgentChecks {
             findings.append(
                 DoctorFinding(
                     .warning, "\(binding.keyPath) is for the account \(account), which is not bound", at: file,
-                    remedy: "Bind it (setup bind --agent-id \(ShellText.quote(account))), or remove the binding"))
+                    remedy: "Bind it (`setup bind --agent-id \(ShellText.quote(account))`), or remove the binding"))
         }
         return findings + unanswered(accounts)
     }
@@ -36,8 +37,8 @@ struct AgentChecks {
                 .warning, "nobody answers for the account \(account): no agent of that name and no binding",
                 at: file,
                 remedy:
-                    "setup bind --agent-id \(ShellText.quote(account)) --echo --config \(ShellText.quote(file)), or with "
-                    + "--command PROGRAM …; or bind it to an agent under \"bindings\"")
+                    "`setup bind --agent-id \(ShellText.quote(account)) --echo`, or with --command PROGRAM … at its end; or "
+                    + "bind it to an agent under \"bindings\"")
         }
     }
 

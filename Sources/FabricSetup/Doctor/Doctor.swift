@@ -9,7 +9,7 @@ public struct Doctor {
     private let presence: SecretPresence
 
     public init(world: SetupWorld, file: String, presence: SecretPresence = .system) {
-        self.world = world
+        self.world = world.concerning(file)
         self.file = file
         self.presence = presence
     }
@@ -27,12 +27,12 @@ public struct Doctor {
     /// All checks.
     public func examine(offline: Bool) async -> [DoctorFinding] {
         guard presence.file(file) != .absent else {
-            let remedy = "Bind an account: setup bind --agent-id ID --center URL --config \(ShellText.quote(file))"
+            let remedy = "Bind an account: `setup bind --agent-id ID --center URL`"
             return [DoctorFinding(.error, "there is no configuration", at: file, remedy: remedy)]
                 + LibraryChecks.findings
         }
         world.progress("reading the configuration")
-        var findings = ConfigurationChecks.gateway(file)
+        var findings = ConfigurationChecks.gateway(file, own: world.ownManifest)
         var configuration: FabricConfiguration?
         do throws(SettingsErrors) {
             configuration = try FabricConfiguration.read(gatewayFile: file)
@@ -55,10 +55,22 @@ public struct Doctor {
         }
         findings += AccountChecks(file: file, gateway: state.status).findings(accounts)
         findings += AgentChecks(file: file).findings(accounts.accounts.map(\.accountId))
+        if state.status == nil {
+            findings.append(
+                DescriptorRoom.expected(
+                    accounts: accounts.accounts.filter(\.mayStart).count, commands: maximumCommands,
+                    at: "descriptors"))
+        }
         if !offline {
             findings += await NetworkChecks(world: world, configuration: configuration).findings(accounts)
         }
         return findings
+    }
+
+    private var maximumCommands: Int {
+        let top = SettingsDocument.read(file: file, findings: SettingsFindings())
+        guard case .int(let count)? = top?["maximumCommands"]?.value else { return 8 }
+        return min(max(Int(clamping: count), 1), 1024)
     }
 
     // MARK: Showing
@@ -80,7 +92,7 @@ public struct Doctor {
 
     private func show(_ findings: [DoctorFinding]) {
         let palette = world.palette
-        for finding in findings {
+        for finding in findings.map({ $0.spelled(world.names) }) {
             let mark =
                 switch finding.level {
                 case .good: palette.good("ok     ")
@@ -88,10 +100,10 @@ public struct Doctor {
                 case .warning: palette.warning("warning")
                 case .error: palette.bad("ERROR  ")
                 }
-            world.say("\(mark)  \(palette.strong(finding.place)): \(finding.what)")
-            if !finding.remedy.isEmpty { world.say("           \(finding.remedy)") }
+            world.tell("\(mark)  \(palette.strong(finding.place)): \(finding.what)")
+            if !finding.remedy.isEmpty { world.tell("           \(finding.remedy)") }
         }
-        world.say(Self.summary(findings, palette))
+        world.tell(Self.summary(findings, palette))
     }
 
     /// How many there are of what, and where: `1 error: account a. 2 warnings: ./state, account b.`

@@ -1,3 +1,4 @@
+import GatewayControl
 import Settings
 
 /// One thing the doctor found: what, where, how to mend it.
@@ -20,6 +21,11 @@ public struct DoctorFinding: Sendable, Equatable {
         self.what = what
         self.place = place
         self.remedy = remedy
+    }
+
+    /// With its commands as they are typed.
+    func spelled(_ names: CommandNames) -> DoctorFinding {
+        DoctorFinding(level, names.spell(what), at: place, remedy: names.spell(remedy))
     }
 
     /// A mistake in a file.

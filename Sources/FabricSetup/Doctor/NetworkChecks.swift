@@ -34,7 +34,7 @@ struct NetworkChecks {
         var findings = [DoctorFinding(.good, "Center accepts the key", at: place)]
         if let known = account.userId, known != probe.userId {
             let what = "the key belongs to another user than when it was bound"
-            findings.append(DoctorFinding(.warning, what, at: place, remedy: "Bind the account again: setup bind"))
+            findings.append(DoctorFinding(.warning, what, at: place, remedy: "Bind the account again: `setup bind`"))
         }
         if probe.guilds.isEmpty {
             let remedy = "Make the agent a member of a guild"

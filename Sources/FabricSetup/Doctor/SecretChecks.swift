@@ -1,5 +1,6 @@
 import FabricAccounts
 import Foundation
+import GatewayControl
 import Settings
 
 /// Who may read the files that hold secrets.

@@ -18,6 +18,8 @@ struct StateChecks {
         guard examine(path) else { return }
         world.progress("asking the gateway")
         examineHolder(path)
+        world.progress("reading channel.db")
+        if let finding = StoreChecks.finding(path, isInUse: LockHolder(of: path) != nil) { findings.append(finding) }
     }
 
     /// Whether it is there.
@@ -25,7 +27,10 @@ struct StateChecks {
         var facts = stat()
         guard stat(path, &facts) == 0 else {
             if errno == ENOENT, access(FileText.directory(of: path), W_OK) == 0 {
-                findings.append(DoctorFinding(.good, "the state directory will be made at the first run", at: path))
+                findings.append(
+                    DoctorFinding(
+                        .note, "no gateway has run on it yet: it is made at the first run", at: path,
+                        remedy: "`gateway run`"))
             } else {
                 let what = "the state directory is not there and cannot be made: \(String(cString: strerror(errno)))"
                 findings.append(
@@ -70,7 +75,7 @@ struct StateChecks {
             examine(status, path)
         case .noGateway:
             guard let holder else {
-                let remedy = "gateway run --config \(ShellText.quote(file))"
+                let remedy = "`gateway run`"
                 return findings.append(DoctorFinding(.note, "no gateway runs on it", at: path, remedy: remedy))
             }
             let what =
@@ -101,6 +106,7 @@ struct StateChecks {
         for account in status["accounts"]?.array ?? [] where account["channel"]?.string == "fabric" {
             if let finding = Self.running(account) { findings.append(finding) }
         }
+        findings += GatewayChecks(status: status, place: path).findings
         deadLetters(path)
     }
 
@@ -116,11 +122,11 @@ struct StateChecks {
         case "blocked":
             return DoctorFinding(
                 .error, "blocked\(words)", at: place,
-                remedy: "Bind it again with a good key, or: gateway unblock --account \(ShellText.quote(id))")
+                remedy: "Bind it again with a good key, or: `gateway unblock --account \(ShellText.quote(id))`")
         case let state:
             return DoctorFinding(
                 .warning, "not connected (\(state ?? "unknown"))\(words)", at: place,
-                remedy: "Look at gateway status and at the network findings below")
+                remedy: "Look at `gateway status` and at the network findings below")
         }
     }
 
@@ -136,7 +142,7 @@ struct StateChecks {
                 .warning, "\(count) \(count == 1 ? "message" : "messages") could not be sent and wait as dead letters",
                 at: path,
                 remedy:
-                    "gateway deadletters list --config \(ShellText.quote(file)); then deadletters resubmit ID, or drop ID"
+                    "`gateway deadletters list`; then `gateway deadletters resubmit ID`, or drop ID"
             ))
     }
 }

@@ -46,7 +46,7 @@ extension SetupWorld {
                     if case .noGateway = error { return .noGateway }
                     return .failed("\(error)")
                 }
-            })
+            }, names: .ofThisProcess)
     }
 
     private static func withTransfers<T: Sendable>(

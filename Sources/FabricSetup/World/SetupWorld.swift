@@ -1,4 +1,6 @@
 import FabricAPI
+import FabricAccounts
+import GatewayControl
 import JSONBytes
 import Settings
 
@@ -51,4 +53,28 @@ public struct SetupWorld: Sendable {
     public var clockAhead: @Sendable (_ center: String, _ authorities: String?) async throws -> Double?
     /// Asks the gateway that runs on a state directory.
     public var askGateway: @Sendable (_ stateDirectory: String, _ request: JSONValue) -> GatewayAnswer
+    /// How the commands in hints are spelled.
+    package var names = CommandNames()
+}
+
+extension SetupWorld {
+    /// The same world, for a command about this configuration file.
+    func concerning(_ file: String) -> SetupWorld {
+        var world = self
+        world.names = names.with(configuration: file)
+        return world
+    }
+
+    /// The manifest of the plugin this tool belongs to; nil if it is not beside it.
+    var ownManifest: String? {
+        var path = environment("FABRIC_SETUP_MANIFEST") ?? ""
+        if path.isEmpty { path = FileText.directory(of: FileText.realPath("/proc/self/exe")) + "/plugin.json" }
+        return SecretPresence.system.file(path) == .absent ? nil : path
+    }
+
+    /// A line for people to standard output, its commands spelled as they would type them.
+    func tell(_ line: String) { say(names.spell(line)) }
+
+    /// The same to standard error.
+    func warn(_ line: String) { complain(names.spell(line)) }
 }

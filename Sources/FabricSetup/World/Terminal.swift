@@ -17,13 +17,25 @@ final class Terminal: Sendable {
         guard showsProgress else { return }
         shownStep.withLock { isShown in
             if let step {
-                put("\r\u{1B}[K\(step) …", STDERR_FILENO)
+                put("\r\u{1B}[K" + Self.line("\(step) …", width: Self.width), STDERR_FILENO)
                 isShown = true
             } else if isShown {
                 put("\r\u{1B}[K", STDERR_FILENO)
                 isShown = false
             }
         }
+    }
+
+    /// As much of a text as stands on one line, however narrow it is; a longer one could not be taken back.
+    static func line(_ text: String, width: Int) -> String {
+        text.count < width ? text : String(text.prefix(max(0, width - 2))) + "…"
+    }
+
+    /// The columns of the terminal; 80 where it does not say.
+    private static var width: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
     }
 
     /// Asks on standard error, so that standard output holds results alone.

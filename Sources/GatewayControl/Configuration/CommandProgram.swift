@@ -19,7 +19,7 @@ package enum CommandProgram {
         guard let first = there.first else {
             return ("the command \(program) does not exist", "Correct it, or install the program")
         }
-        return ("the command \(first) is not executable", "chmod +x \(first)")
+        return ("the command \(first) is not executable", "chmod +x \(ShellText.quote(first))")
     }
 
     private static func mayRun(_ path: String) -> Bool {

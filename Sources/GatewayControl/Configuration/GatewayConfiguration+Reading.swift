@@ -67,6 +67,8 @@ extension GatewayConfiguration {
         bindings = Self.bindings(root, agents: agents, plugins: plugins)
         // More than a few hundred processes at once is no use to anybody.
         maximumCommands = root.int("maximumCommands", in: 1...1024) ?? 8
+        // Where an editor finds the schema of the file.
+        root.ignore("$schema")
         root.finish()
     }
 

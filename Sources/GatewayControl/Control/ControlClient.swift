@@ -13,7 +13,7 @@ public enum ControlClient {
         /// What happened and what to do.
         public var description: String {
             switch self {
-            case .noGateway(let path): "no gateway runs here (nobody listens on \(path)). Start one with gateway run."
+            case .noGateway(let path): "no gateway runs here (nobody listens on \(path)). Start one with `gateway run`."
             case .failed(let error): error.description
             }
         }

@@ -29,7 +29,8 @@ public final class StateLock: Sendable {
                 throw GatewayError(
                     "\(failure)", place: directory, remedy: "Check stateDirectory and its permissions")
             }
-            throw GatewayError("\(path) is a symbolic link", place: directory, remedy: "Remove it: rm \(path)")
+            throw GatewayError(
+                "\(path) is a symbolic link", place: directory, remedy: "Remove it: rm \(ShellText.quote(path))")
         }
         var facts = stat()
         guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG, facts.st_uid == geteuid(),
@@ -38,7 +39,7 @@ public final class StateLock: Sendable {
             close(descriptor)
             throw GatewayError(
                 "\(path) is not a file of this user's alone (owner, mode, hard links)", place: directory,
-                remedy: "Look who made it, then remove it: rm \(path)")
+                remedy: "Look who made it, then remove it: rm \(ShellText.quote(path))")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
@@ -50,7 +51,7 @@ public final class StateLock: Sendable {
             }
             throw GatewayError(
                 "the state directory belongs to another gateway, process \(name(in: path))",
-                place: directory, remedy: "Stop that one (gateway stop), or give this one its own stateDirectory")
+                place: directory, remedy: "Stop that one (`gateway stop`), or give this one its own stateDirectory")
         }
         ftruncate(descriptor, 0)
         let pid = Array("\(getpid())\n".utf8)
@@ -70,12 +71,13 @@ public final class StateLock: Sendable {
             throw GatewayError(
                 "the state directory belongs to user \(facts.st_uid), the gateway runs as \(geteuid())",
                 place: directory,
-                remedy: "Run it as that user, or give it the directory: chown \(geteuid()) \(directory)")
+                remedy:
+                    "Run it as that user, or give it the directory: chown \(geteuid()) \(ShellText.quote(directory))")
         }
         guard facts.st_mode & 0o022 == 0 else {
             throw GatewayError(
                 "others may write to the state directory, and so replace what the gateway runs and sends",
-                place: directory, remedy: "chmod 700 \(directory)")
+                place: directory, remedy: "chmod 700 \(ShellText.quote(directory))")
         }
     }
 

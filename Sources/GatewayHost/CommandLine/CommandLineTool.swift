@@ -6,6 +6,9 @@ import JSONBytes
 /// exit code: 0 well, 1 something is wrong, 3 no gateway runs here.
 public struct CommandLineTool: Sendable {
     private let configuration: String
+    /// Standard output, for programs.
+    private let output: @Sendable (String) -> Void
+    /// Standard output, for people.
     private let print: @Sendable (String) -> Void
     private let complain: @Sendable (String) -> Void
     /// How long a gateway that is well may take for an answer that needs no work.
@@ -16,9 +19,12 @@ public struct CommandLineTool: Sendable {
         configuration: String, print: @escaping @Sendable (String) -> Void = { Swift.print($0, terminator: "") },
         complain: @escaping @Sendable (String) -> Void = Self.standardError
     ) {
+        let names = CommandNames.ofThisProcess.with(configuration: configuration)
         self.configuration = configuration
-        self.print = print
-        self.complain = complain
+        output = print
+        // For people alone: what programs read keeps the commands as they stand.
+        self.print = { print(names.spell($0)) }
+        self.complain = { complain(names.spell($0)) }
     }
 
     /// Writes text to standard error.
@@ -37,11 +43,16 @@ public struct CommandLineTool: Sendable {
         return ask(.object(request)) { status in
             if let account, status["accounts"]?.array?.isEmpty != false {
                 complain(
-                    "gateway: there is no account “\(account)”; gateway status lists all\n".printable(lineBreak: "\n"))
+                    "gateway: there is no account “\(account)”; `gateway status` lists all\n".printable(lineBreak: "\n")
+                )
                 return 1
             }
             let report = StatusReport(status)
-            print(json ? status.line + "\n" : report.text + (recent ? TurnsReport(status).text : ""))
+            if json {
+                output(status.line + "\n")
+            } else {
+                print(report.text + (recent ? TurnsReport(status).text : ""))
+            }
             return report.isWell ? 0 : 1
         }
     }
@@ -49,7 +60,7 @@ public struct CommandLineTool: Sendable {
     /// Reloads settings, or modules, and says what that changed.
     public func reload(module: Bool, json: Bool = false) -> Int32 {
         ask(["command": "reload", "module": .bool(module)], within: .seconds(300)) { result in
-            print(json ? result.line + "\n" : ReloadReport(result).text)
+            if json { output(result.line + "\n") } else { print(ReloadReport(result).text) }
             return 0
         }
     }
@@ -68,7 +79,7 @@ public struct CommandLineTool: Sendable {
                 })
         }
         return ask(.object(message), within: .seconds(3600)) { result in
-            print(result.line + "\n")
+            output(result.line + "\n")
             return 0
         }
     }
@@ -76,7 +87,7 @@ public struct CommandLineTool: Sendable {
     /// Has an account tried again that is blocked, refused or given up.
     public func unblock(account: String) -> Int32 {
         ask(["command": "unblock", "account": .string(account)]) { _ in
-            print("\(account) is tried again; see gateway status\n")
+            print("\(account) is tried again; see `gateway status`\n")
             return 0
         }
     }
@@ -90,13 +101,46 @@ public struct CommandLineTool: Sendable {
         }
     }
 
+    /// Lists the channels an account is in.
+    public func channels(account: String, json: Bool = false) -> Int32 {
+        module("channels.list", ["accountId": .string(account)], json: json) { ChannelsReport($0).text }
+    }
+
+    /// Lists what could never be sent or answered.
+    /// - Parameter account: only those of this account; all if `nil`.
+    public func deadLetters(account: String? = nil, json: Bool = false) -> Int32 {
+        module("deadLetters.list", account.map { ["accountId": .string($0)] } ?? [:], json: json) {
+            DeadLettersReport($0).text
+        }
+    }
+
+    /// Sends one again.
+    public func resubmitDeadLetter(_ id: String) -> Int32 {
+        module("deadLetters.resubmit", ["id": .string(id)]) { _ in "it is sent again; see `gateway status`\n" }
+    }
+
+    /// Forgets one, or all.
+    /// - Parameters:
+    ///   - id: all if `nil`.
+    ///   - account: with all, only those of this account.
+    public func dropDeadLetters(_ id: String?, account: String? = nil) -> Int32 {
+        var arguments: [String: JSONValue] = id.map { ["id": .string($0)] } ?? ["all": true]
+        if let account { arguments["accountId"] = .string(account) }
+        return module("deadLetters.drop", arguments) { result in
+            let count = result["dropped"]?.int ?? 1
+            return count == 0 ? "there were none\n" : "dropped \(count)\n"
+        }
+    }
+
     /// A command of the module's own.
-    public func module(command: String, _ arguments: [String: String]) -> Int32 {
-        ask(
-            ["command": "module", "name": .string(command), "arguments": .object(arguments.mapValues { .string($0) })],
-            within: .seconds(60)
-        ) {
-            print($0.line + "\n")
+    private func module(
+        _ command: String, _ arguments: [String: JSONValue], json: Bool = false, _ words: (JSONValue) -> String
+    ) -> Int32 {
+        let request: JSONValue = [
+            "command": "module", "name": .string(command), "arguments": .object(arguments),
+        ]
+        return ask(request, within: .seconds(60)) { result in
+            if json { output(result.line + "\n") } else { print(words(result)) }
             return 0
         }
     }

@@ -27,7 +27,8 @@ extension CommandLineTool {
         do {
             try await gateway.start()
         } catch {
-            logger.critical("the gateway could not be started: \(error)")
+            let names = CommandNames.ofThisProcess.with(configuration: configuration)
+            logger.critical("the gateway could not be started: \(names.spell("\(error)"))")
             return false
         }
         let flusher = Task {

@@ -51,7 +51,7 @@ final class ModuleRequests: Sendable {
             or: .failure(
                 ModuleRefusal(
                     .timedOut, "the module did not answer \(name) within \(limit)",
-                    remedy: "Look for its last log records; gateway reload --module replaces it")),
+                    remedy: "Look for its last log records; `gateway reload --module` replaces it")),
             cancelled: {
                 .failure(ModuleRefusal(.cancelled, "\(name) was given up because the gateway is stopping"))
             })

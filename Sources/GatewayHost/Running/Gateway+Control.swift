@@ -35,7 +35,8 @@ extension Gateway {
             "pid": .int(Int64(getpid())), "startedAt": .string(WallTime.text(startedAt)),
             "configuration": .string(configurationFile),
             "stateDirectory": .string(configuration?.stateDirectory ?? ""), "plugins": .array(rows),
-            "accounts": .array(accounts), "descriptors": Self.descriptors, "warnings": .array(commandWarnings()),
+            "accounts": .array(accounts), "descriptors": Self.descriptors, "moduleCopies": moduleCopies,
+            "warnings": .array(commandWarnings()),
         ]
     }
 
@@ -43,6 +44,12 @@ extension Gateway {
         let limit = DescriptorLimit.current.soft
         // With none left to count with, all are open.
         return ["limit": .int(Int64(limit)), "open": .int(Int64(DescriptorLimit.open ?? limit))]
+    }
+
+    private var moduleCopies: JSONValue {
+        let directory = (configuration?.stateDirectory ?? "") + "/modules"
+        let inUse = Set(plugins.values.compactMap { $0.module?.copy })
+        return MappedCopies.ofThisProcess(in: directory, except: inUse).json
     }
 
     /// Agents whose commands cannot be run.
@@ -69,7 +76,7 @@ extension Gateway {
             var failure = GatewayError(error)
             if error.kind == .shutDown, !stopping {
                 failure.problem = "the module was replaced while it held the message; the new one sends it"
-                failure.remedy = "Look at the outbox in gateway status before sending it again"
+                failure.remedy = "Look at the outbox in `gateway status` before sending it again"
             }
             throw failure
         }
@@ -94,10 +101,10 @@ extension Gateway {
         let phase = await runtime.supervisor.summary(of: account)?.phase
         switch phase {
         case nil:
-            throw GatewayError("there is no account “\(account)”", remedy: "See gateway status")
+            throw GatewayError("there is no account “\(account)”", remedy: "See `gateway status`")
         case "disabled", "unconfigured":
             throw GatewayError(
-                "the account is \(phase ?? "")", remedy: "Correct the configuration, then gateway reload")
+                "the account is \(phase ?? "")", remedy: "Correct the configuration, then `gateway reload`")
         case "running", "starting":
             // It runs, and may be blocked within; the module knows.
             return try await command("account.unblock", channel: channel, ["accountId": .string(account)])

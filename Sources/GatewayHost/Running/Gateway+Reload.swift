@@ -49,7 +49,7 @@ extension Gateway {
                     "the manifest of a running plugin cannot change",
                     place: "\(new.file): plugins.\(plugin.id).manifest",
                     remedy:
-                        "Install the new plugin at the old place and use gateway reload --module, or restart the gateway"
+                        "Install the new plugin at the old place and use `gateway reload --module`, or restart the gateway"
                 )
             }
         }

@@ -30,13 +30,18 @@ extension PluginRuntime {
         return Self.joined(answers)
     }
 
-    /// One answer of several: lists of one name become one list.
+    /// One answer of several: lists of one name become one list, in which nothing is twice, and numbers are added.
     private static func joined(_ answers: [JSONValue]) -> JSONValue {
         .object(
             answers.reduce(into: [:]) { all, answer in
                 all.merge(answer.object ?? [:]) { old, new in
-                    guard case .array(let before) = old, case .array(let more) = new else { return new }
-                    return .array(before + more)
+                    switch (old, new) {
+                    case (.array(let before), .array(let more)):
+                        return .array(before + more.filter { !before.contains($0) })
+                    case (.int(let before), .int(let more)):
+                        return .int(before.addingReportingOverflow(more).partialValue)
+                    default: return new
+                    }
                 }
             })
     }

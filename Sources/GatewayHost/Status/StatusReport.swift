@@ -83,15 +83,16 @@ public struct StatusReport: Sendable {
         switch phase {
         case "disabled": line.details = ""
         case "unconfigured":
-            (line.problem, line.remedy) = (reason, "correct the configuration, then gateway reload")
+            (line.problem, line.remedy) = (reason, "correct the configuration, then `gateway reload`")
         case "blocked":
             line.problem = "blocked: \(reason)"
-            line.remedy = "correct the credential, then gateway reload or gateway unblock --account \(id)"
+            line.remedy =
+                "correct the credential, then `gateway reload` or `gateway unblock --account \(ShellText.quote(id))`"
         case "refused":
-            (line.problem, line.remedy) = (reason, "correct the configuration, then gateway reload")
+            (line.problem, line.remedy) = (reason, "correct the configuration, then `gateway reload`")
         case "exhausted":
             line.problem = "given up after repeated crashes: \(reason)"
-            line.remedy = "look at the log, then gateway unblock --account \(id)"
+            line.remedy = "look at the log, then `gateway unblock --account \(ShellText.quote(id))`"
         case "waiting":
             let seconds = Int((account["supervision"]?["nextStartSeconds"]?.double ?? 0).rounded(.up))
             line.problem = "ended: \(reason)"
@@ -116,14 +117,14 @@ public struct StatusReport: Sendable {
             line.remedy = "it keeps trying by itself"
         } else if let problem = failing(account) {
             line.problem = problem
-            line.remedy = "gateway status --account \(line.account) --recent lists its turns"
+            line.remedy = "`gateway status --account \(ShellText.quote(line.account)) --recent` lists its turns"
         } else if let stuck = account["outboxProblem"], let seconds = stuck["seconds"]?.int, seconds >= 30 {
             line.problem =
                 "a message has waited \(Duration.seconds(seconds).brief) to be sent: \(stuck["reason"]?.string ?? "")"
             line.remedy = "it is tried again and again; mend what the reason names"
         } else if let dead = account["deadLetters"]?.int, dead > 0 {
             line.problem = "\(dead) message\(dead == 1 ? "" : "s") could never be sent, or never answered"
-            line.remedy = "gateway deadletters list"
+            line.remedy = "`gateway deadletters list`"
         } else if case .null? = account["agent"] {
             line.problem = "no agent answers for it"
             line.remedy = "add agents.\(line.account), or a binding"

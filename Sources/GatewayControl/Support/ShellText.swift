@@ -1,7 +1,7 @@
 /// Words of a command line that can be copied.
-enum ShellText {
+package enum ShellText {
     /// A word as a shell takes it, quoted only if it must be.
-    static func quote(_ word: String) -> String {
+    package static func quote(_ word: String) -> String {
         let isPlain =
             !word.isEmpty
             && word.utf8.allSatisfy { byte in
