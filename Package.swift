@@ -85,7 +85,7 @@ let package = Package(
                 "Timing", deque, log,
             ]),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayHost", arguments, log],
+            name: "gateway", dependencies: ["GatewayHost", "FabricVersion", arguments, log],
             linkerSettings: [
                 besideIt,
                 // Under the thread sanitizer its runtime is in the executable, which by itself exports only what clang
@@ -182,7 +182,7 @@ let package = Package(
             name: "GatewayEndToEndTests",
             dependencies: [
                 "gateway", "GatewayHost", "GatewayControl", "CGatewaySystem", "FabricSimulator", "JSONBytes", "Locking",
-            ]),
+            ], exclude: ["Clients"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -33,7 +33,11 @@ import Testing
         configuration.output = form
         return CommandAgent(
             name: "helper", configuration: configuration, slots: slots, directories: directories,
-            reserve: DescriptorReserve(), logger: log.logger())
+            tools: tools, reserve: DescriptorReserve(), logger: log.logger())
+    }
+
+    var tools: TurnTools {
+        TurnTools(capabilities: Capabilities(), executable: "/bin/true", stateDirectory: scratch.path)
     }
 
     func failure(_ agent: CommandAgent) async throws -> String {
@@ -72,7 +76,7 @@ import Testing
     @Test func aMissingProgramIsNamed() async throws {
         let agent = CommandAgent(
             name: "helper", configuration: .init(command: ["/nonexistent/answer"]), slots: CommandSlots(1),
-            directories: directories, reserve: DescriptorReserve(),
+            directories: directories, tools: tools, reserve: DescriptorReserve(),
             logger: log.logger())
         let text = try await failure(agent)
         #expect(text.contains("/nonexistent/answer") && text.contains("agents.helper.command"))

@@ -6,7 +6,7 @@ import Testing
 @testable import GatewayHost
 
 /// The built executable, beside the test runner.
-private let executable: String = {
+let executable: String = {
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     let candidates = [own] + CommandLine.arguments
     return candidates.map { Files.parent(of: $0) + "/gateway" }.first { access($0, X_OK) == 0 } ?? ""

@@ -10,6 +10,8 @@ package struct CommandSettings: Sendable, Equatable {
     package var output: Output = .text
     /// What is said in the conversation when turns begin to fail; `nil`: nothing.
     package var failureText: String?
+    /// How far its tools reach.
+    package var tools: AgentTools = .conversation
     /// Variables of the gateway's environment that the command must not see: the channel's secrets.
     package var hiddenVariables: Set<String> = []
     package init(command: [String]) { self.command = command }
@@ -20,6 +22,16 @@ package struct CommandSettings: Sendable, Equatable {
         /// One object with text and files.
         case json
     }
+}
+
+/// How far the tools reach that the turns of an agent are given.
+package enum AgentTools: String, CaseIterable, Sendable {
+    /// What concerns no conversation, and the turn's own conversation.
+    case conversation
+    /// Whatever the account may do.
+    case account
+    /// None.
+    case none
 }
 
 /// One entry of `bindings`.

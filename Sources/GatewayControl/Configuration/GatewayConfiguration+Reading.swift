@@ -99,6 +99,7 @@ extension GatewayConfiguration {
             let maximumOutput = section.int("maximumOutputBytes", in: 1...(1 << 30))
             let output = section.choice("output", CommandSettings.Output.self)
             let failureText = section.string("failureText")
+            let tools = section.choice("tools", AgentTools.self)
             section.finish()
             guard member.node.members != nil else { continue }
             // Kept even with a finding, so that bindings to it are not findings too.
@@ -118,6 +119,7 @@ extension GatewayConfiguration {
                 if let maximumOutput { settings.maximumOutput = maximumOutput }
                 if let output { settings.output = output }
                 settings.failureText = failureText.flatMap { $0.isEmpty ? nil : $0 }
+                if let tools { settings.tools = tools }
                 settings.hiddenVariables = hidden
                 agents[member.name] = .command(settings)
             case (true, false): break

@@ -25,6 +25,22 @@ package enum Files {
         }
     }
 
+    /// Writes a new file that only this user may read; one that is there is an error.
+    package static func writePrivate(_ bytes: [UInt8], to path: String) throws(POSIXFailure) {
+        let descriptor = gateway_open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        guard descriptor >= 0 else { throw POSIXFailure(operation: "creating \(path)") }
+        defer { close(descriptor) }
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                write(descriptor, $0.baseAddress?.advanced(by: sent), bytes.count - sent)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw POSIXFailure(operation: "writing \(path)") }
+            sent += count
+        }
+    }
+
     /// Creates a directory and its parents, the last one with `mode`; an existing one is left as it is.
     package static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws(POSIXFailure) {
         if mkdir(path, mode) == 0 { return }

@@ -19,6 +19,8 @@ struct Turn: Sendable {
     var head: DeliveryHead
     /// The delivery JSON as the module sent it.
     var delivery: [UInt8]
+    /// Whether the channel's module has tools.
+    var hasTools = false
 }
 
 /// A file of an answer.

@@ -9,22 +9,26 @@ import Timing
 struct CommandAgent: Agent {
     /// Where the command finds the directory of its turn.
     static let directoryVariable = "GATEWAY_TURN_DIRECTORY"
+    /// Where it finds the configuration of an MCP client.
+    static let toolsVariable = "GATEWAY_MCP_CONFIG"
 
     private let name: String
     private let configuration: CommandSettings
     private let slots: CommandSlots
     private let directories: TurnDirectories
+    private let tools: TurnTools
     private let reserve: DescriptorReserve
     private let logger: Logger
 
     init(
         name: String, configuration: CommandSettings, slots: CommandSlots, directories: TurnDirectories,
-        reserve: DescriptorReserve, logger: Logger
+        tools: TurnTools, reserve: DescriptorReserve, logger: Logger
     ) {
         self.name = name
         self.configuration = configuration
         self.slots = slots
         self.directories = directories
+        self.tools = tools
         self.reserve = reserve
         self.logger = logger
     }
@@ -117,20 +121,37 @@ struct CommandAgent: Agent {
     private func run(_ turn: Turn, in directory: TurnDirectory) async -> CommandProcess.Ended {
         let result = Once<CommandProcess.Ended>()
         let process: CommandProcess
+        var variables = [Self.directoryVariable: directory.path]
+        var token: String?
+        // Good while the command runs, and not a moment longer.
+        defer { if let token { tools.capabilities.remove(token) } }
         do {
+            if turn.hasTools, configuration.tools != .none {
+                let made = tools.make(for: turn.head, reach: configuration.tools)
+                token = made
+                tools.capabilities.begin(made, delivery: turn.head.id)
+                variables.merge(tools.variables(made)) { $1 }
+                let file = directory.path + "/mcp.json"
+                try Files.writePrivate(tools.configuration(made, name: turn.head.channel).serialized, to: file)
+                variables[Self.toolsVariable] = file
+            }
             process = try CommandProcess(
                 command: configuration.command, input: turn.delivery, timeout: configuration.timeout,
-                maximumOutput: configuration.maximumOutput, hiddenVariables: configuration.hiddenVariables,
-                variables: [Self.directoryVariable: directory.path], reserve: reserve)
+                maximumOutput: configuration.maximumOutput,
+                hiddenVariables: configuration.hiddenVariables.union(TurnTools.variables), variables: variables,
+                reserve: reserve)
             try DetachedThread.start("agent-\(name)") { result.decide(process.run()) }
         } catch {
             return CommandProcess.Ended(end: .notStarted(error))
         }
-        return await withTaskCancellationHandler {
+        var ended = await withTaskCancellationHandler {
             await result.value()
         } onCancel: {
             process.cancel()
         }
+        // What it said goes to the log; whoever prints all variables is not to spread this one.
+        if let token { ended.errors = ended.errors.replacing(token, with: "…") }
+        return ended
     }
 }
 

@@ -7,10 +7,10 @@ import JSONBytes
 public struct CommandLineTool: Sendable {
     private let configuration: String
     /// Standard output, for programs.
-    private let output: @Sendable (String) -> Void
+    let output: @Sendable (String) -> Void
     /// Standard output, for people.
-    private let print: @Sendable (String) -> Void
-    private let complain: @Sendable (String) -> Void
+    let print: @Sendable (String) -> Void
+    let complain: @Sendable (String) -> Void
     /// How long a gateway that is well may take for an answer that needs no work.
     public static let patience = Duration.seconds(10)
 
@@ -159,15 +159,18 @@ public struct CommandLineTool: Sendable {
         }
     }
 
-    private func stateDirectory() throws(GatewayError) -> String {
-        try GatewayConfiguration.stateDirectory(file: Files.resolve(configuration, in: Files.workingDirectory()))
+    /// Where the gateway listens.
+    /// - Parameter inherited: as the turn says that this runs in, if it runs in one.
+    func stateDirectory(inherited: Bool = false) throws(GatewayError) -> String {
+        if inherited, let directory = Inherited.value(Inherited.stateDirectory) { return directory }
+        return try GatewayConfiguration.stateDirectory(file: Files.resolve(configuration, in: Files.workingDirectory()))
     }
 
-    private func ask(
-        _ request: JSONValue, within limit: Duration = patience, _ use: (JSONValue) -> Int32
+    func ask(
+        _ request: JSONValue, within limit: Duration = patience, inherited: Bool = false, _ use: (JSONValue) -> Int32
     ) -> Int32 {
         do {
-            let directory = try stateDirectory()
+            let directory = try stateDirectory(inherited: inherited)
             // What may take long is asked only of a gateway that answers at all.
             if limit > Self.patience {
                 _ = try ControlClient.ask(["command": "ping"], stateDirectory: directory, within: Self.patience)

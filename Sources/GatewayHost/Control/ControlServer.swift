@@ -11,7 +11,7 @@ final class ControlServer: Sendable {
     /// Longest request line, in bytes: a message text and some paths fit many times over.
     static let maximumRequest = 4 << 20
     /// Connections at once; more wait in the system's queue.
-    static let maximumConnections = 32
+    static let maximumConnections = 128
     /// How long the other side may be silent while a request is to come, or not read an answer; a whole request may take
     /// six times as long. Nobody who types is on the other side, and clients have twice this patience: whoever waits
     /// behind one that says nothing is still answered.

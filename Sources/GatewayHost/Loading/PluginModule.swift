@@ -127,14 +127,18 @@ public final class PluginModule: Sendable {
     }
 
     /// Hands over a command. The module has it when this returns, so that whatever is asked later comes after it.
-    func begin(command name: String, _ arguments: [String: JSONValue]) -> CommandReceipt {
+    /// - Parameter limit: how long it may take; the deadlines' value if `nil`.
+    func begin(
+        command name: String, _ arguments: [String: JSONValue], within limit: Duration? = nil
+    ) -> CommandReceipt {
         var request = arguments
         request["command"] = .string(name)
         let bytes = JSONValue.object(request).serialized
         let (number, answer) = requests.begin { number in
             ModuleTable.lend(bytes) { table.functions.command(table.functions.instance, number, $0) }
         }
-        return CommandReceipt(name: name, number: number, answer: answer, module: self)
+        return CommandReceipt(
+            name: name, number: number, answer: answer, limit: limit ?? deadlines.command, module: self)
     }
 
     /// What will become of a command.
@@ -142,12 +146,13 @@ public final class PluginModule: Sendable {
         let name: String
         let number: UInt64
         let answer: Once<ModuleRequests.Answer>
+        let limit: Duration
         let module: PluginModule
 
         /// Waits for the answer, for as long as a command may take.
         func result() async throws(ModuleRefusal) -> JSONValue {
             try module.tree(
-                of: await module.requests.answer(to: name, number, answer, within: module.deadlines.command), name)
+                of: await module.requests.answer(to: name, number, answer, within: limit), name)
         }
     }
 

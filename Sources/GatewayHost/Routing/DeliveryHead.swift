@@ -19,12 +19,19 @@ struct DeliveryHead: Equatable, Sendable {
     var redelivered: Bool
     /// Where an answer goes.
     var conversation: String
+    /// The chat system's own ids of where that is, and what people call it.
+    var guild: String?
+    var room: String?
+    var roomName: String?
     /// The message's position in the conversation.
     var sequence: Int64?
     /// The message's text. Never logged.
     var text: String
     /// The author is known to be an agent.
     var authorIsAgent: Bool
+    var authorName: String?
+    /// The message is a slash command of this name.
+    var command: String?
     var media: [Media]
 
     /// Reads a delivery; `nil` if a field without which nothing can be done is missing. In one pass and without a tree,
@@ -44,6 +51,9 @@ struct DeliveryHead: Equatable, Sendable {
         var (channel, text) = ("", "")
         var sequence: Int64?
         var authorIsAgent = false
+        var authorName: String?
+        var command: String?
+        var (guild, room, roomName): (String?, String?, String?)
         var wake: Bool?
         var redelivered = false
         var media: [Media] = []
@@ -61,11 +71,26 @@ struct DeliveryHead: Equatable, Sendable {
             } else if key.equals("redelivered") {
                 redelivered = value.bool ?? false
             } else if key.equals("conversation"), value.kind == .object {
-                conversation = value["id"]?.string
+                value.forEachMember { key, part in
+                    if key.equals("id") {
+                        conversation = part.string
+                    } else if key.equals("guild") {
+                        guild = part.string
+                    } else if key.equals("channel") {
+                        room = part.string
+                    } else if key.equals("name") {
+                        roomName = part.string
+                    }
+                    return true
+                }
+            } else if key.equals("command"), value.kind == .object {
+                command = value["name"]?.string
             } else if key.equals("message"), value.kind == .object {
                 text = value["text"]?.string ?? ""
                 sequence = value["seq"]?.int64
-                authorIsAgent = value["author"]?["isAgent"]?.bool ?? false
+                let author = value["author"]
+                authorIsAgent = author?["isAgent"]?.bool ?? false
+                authorName = author?["name"]?.string ?? author?["id"]?.string
             } else if key.equals("media"), value.kind == .array {
                 value.forEachElement { file in
                     media.append(
@@ -80,6 +105,7 @@ struct DeliveryHead: Equatable, Sendable {
         guard let id, !id.isEmpty, let account, let wake, let conversation else { return nil }
         (self.id, self.account, self.wake, self.conversation) = (id, account, wake, conversation)
         (self.channel, self.text, self.redelivered, self.media) = (channel, text, redelivered, media)
-        (self.sequence, self.authorIsAgent) = (sequence, authorIsAgent)
+        (self.sequence, self.authorIsAgent, self.authorName) = (sequence, authorIsAgent, authorName)
+        (self.guild, self.room, self.roomName, self.command) = (guild, room, roomName, command)
     }
 }

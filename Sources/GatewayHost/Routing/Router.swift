@@ -23,6 +23,7 @@ final class Router: Sendable {
         var turns: [UInt64: Active] = [:]
         var lastTurn: UInt64 = 0
         var unrouted: Set<String> = []
+        var hasTools = false
         var ended = false
     }
 
@@ -46,6 +47,9 @@ final class Router: Sendable {
             $0.board.keep(agents: table.has(agent:), accounts: { _ in true })
         }
     }
+
+    /// Whether the module has tools, from now on.
+    func hasTools(_ hasTools: Bool) { state.withLock { $0.hasTools = hasTools } }
 
     /// Forgets what was of other accounts.
     func keep(accounts: Set<String>) {
@@ -77,7 +81,7 @@ final class Router: Sendable {
                             "remedy": "add agents.\(head.account), or a binding for channel \(channel)",
                         ])
                 }
-                let turn = Turn(head: head, delivery: bytes)
+                let turn = Turn(head: head, delivery: bytes, hasTools: state.hasTools)
                 begin(&state, head.account) { await self.run(turn, by: routed?.agent, named: routed?.name ?? "") }
             }
             return .taken

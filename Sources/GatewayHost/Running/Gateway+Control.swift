@@ -142,7 +142,7 @@ extension Gateway {
         return ["accounts": .array(tried.sorted().map { .string($0) })]
     }
 
-    private func plugin(_ id: String) throws(GatewayError) -> PluginRuntime {
+    func plugin(_ id: String) throws(GatewayError) -> PluginRuntime {
         if let runtime = plugins[id] ?? (plugins.count == 1 ? plugins.values.first : nil) { return runtime }
         throw GatewayError(
             "there is no channel “\(id)”", remedy: "One of: \(plugins.keys.sorted().joined(separator: ", "))")
@@ -174,6 +174,9 @@ extension Gateway {
                 let result = try await command(
                     name, channel: request["channel"]?.string, request["arguments"]?.object ?? [:])
                 return ControlAnswer.success(result)
+            case "tools": return ControlAnswer.success(try await tools(ToolRequest(request)))
+            case "tool": return ControlAnswer.success(try await call(ToolRequest(request)))
+            case "tool.cancel": return ControlAnswer.success(try await cancelCall(ToolRequest(request)))
             default: break
             }
         } catch {
@@ -182,7 +185,7 @@ extension Gateway {
         return ControlAnswer.failure(
             GatewayError(
                 "unknown command", place: request["command"]?.string ?? "",
-                remedy: "Known: status, send, reload, stop, unblock, module"))
+                remedy: "Known: status, send, reload, stop, unblock, module, tools, tool, tool.cancel"))
     }
 }
 

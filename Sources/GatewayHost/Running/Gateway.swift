@@ -19,6 +19,8 @@ public actor Gateway {
         public var stopDrain: Duration = .seconds(3)
         /// The same when one account must restart.
         public var restartDrain: Duration = .seconds(2)
+        /// The program that agents start to use tools: this one.
+        public var executable = TurnTools.thisProgram()
         /// Whether descriptors are held back for turns: for a process that is a gateway and nothing else.
         public var reservesDescriptors = false
         /// The defaults.
@@ -34,6 +36,10 @@ public actor Gateway {
     var loader: ModuleLoader?
     var slots: CommandSlots?
     private var directories: TurnDirectories?
+    /// What running turns may use tools by.
+    nonisolated let capabilities = Capabilities()
+    /// Calls of tools under way.
+    nonisolated let calls = ToolCalls()
     /// Held back so that turns can start when sockets have taken all other descriptors.
     let reserve = DescriptorReserve()
     private var lock: StateLock?
@@ -88,6 +94,7 @@ public actor Gateway {
     private func startNow() async throws {
         let configuration = try GatewayConfiguration(file: configurationFile)
         let lock = try StateLock(directory: configuration.stateDirectory)
+        capabilities.onEnd { [weak self] grant in Task { await self?.cancelCalls(of: grant) } }
         do {
             let modules = try ModuleDirectory(path: configuration.stateDirectory + "/modules")
             let swept = modules.sweep()
@@ -193,8 +200,10 @@ public actor Gateway {
             case .echo: agents[name] = EchoAgent()
             case .command(let command):
                 agents[name] = CommandAgent(
-                    name: name, configuration: command, slots: slots, directories: directories, reserve: reserve,
-                    logger: logger)
+                    name: name, configuration: command, slots: slots, directories: directories,
+                    tools: TurnTools(
+                        capabilities: capabilities, executable: options.executable, stateDirectory: new.stateDirectory),
+                    reserve: reserve, logger: logger)
             }
         }
         return (RoutingTable(agents: agents, bindings: new.bindings), slots)

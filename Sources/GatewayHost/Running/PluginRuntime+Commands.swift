@@ -5,16 +5,17 @@ extension PluginRuntime {
     /// A command of the module's own. One about an account goes to the instance that serves it; one about all
     /// accounts to every instance that serves accounts; anything else to the present instance.
     nonisolated func command(
-        _ name: String, _ arguments: [String: JSONValue]
+        _ name: String, _ arguments: [String: JSONValue], within limit: Duration? = nil
     ) async throws(ModuleRefusal) -> JSONValue {
         let account = arguments["accountId"]?.string ?? arguments["account"]?.string ?? ""
         let receipts: [PluginModule.CommandReceipt]
         if !account.isEmpty {
-            receipts = [await slots.use(account) { $0.begin(command: name, arguments) }].compactMap(\.self)
+            receipts = [await slots.use(account) { $0.begin(command: name, arguments, within: limit) }].compactMap(
+                \.self)
         } else if name.hasPrefix("deadLetters.") || arguments["all"]?.bool == true {
-            receipts = await slots.useAll { $0.begin(command: name, arguments) }
+            receipts = await slots.useAll { $0.begin(command: name, arguments, within: limit) }
         } else {
-            receipts = [module?.begin(command: name, arguments)].compactMap(\.self)
+            receipts = [module?.begin(command: name, arguments, within: limit)].compactMap(\.self)
         }
         guard let first = receipts.first else { throw ModuleRefusal(.unavailable, "the module is not open") }
         guard receipts.count > 1 else { return try await first.result() }

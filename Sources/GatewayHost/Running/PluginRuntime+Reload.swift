@@ -11,6 +11,8 @@ extension PluginRuntime {
         var adopted: [String] = []
         var removed: [String] = []
         var accounts: [JSONValue] = []
+        /// What the module can do beyond what every module does.
+        var capabilities: Set<String> = []
         /// Why nothing is configured; `nil` if something is.
         var unconfigured: String?
     }
@@ -20,6 +22,7 @@ extension PluginRuntime {
         let opened = try await load(manifest, settings: settings)
         slots.rebase(on: opened.module)
         self.settings = settings
+        capabilities = opened.adopted.capabilities
         adoptedAtOpen = opened.adopted
         listen()
     }
@@ -32,6 +35,7 @@ extension PluginRuntime {
         guard let module else { throw ModuleRefusal(.unavailable, "the module is not open", place: setup.channel) }
         let adopted = try await Self.adopted(module.configure(request(settings)))
         self.settings = settings
+        capabilities = adopted.capabilities
         return adopted
     }
 
@@ -64,6 +68,7 @@ extension PluginRuntime {
             throw ModuleRefusal(.shutDown, "the gateway is stopping")
         }
         self.manifest = manifest
+        capabilities = opened.adopted.capabilities
         let accounts = supervisor.runningAccounts
         slots.rebase(on: new, keeping: accounts)
         await move(accounts)
@@ -147,15 +152,18 @@ extension PluginRuntime {
             "keyPath": .string("channels.\(setup.channel)"),
             "directory": .string(Files.parent(of: setup.configurationFile)),
             "stateDirectory": .string(setup.stateDirectory), "logLevel": .string(logger.logLevel.rawValue),
-            "settings": settings,
+            "settings": settings, "capabilities": .array(Self.hostCapabilities),
         ]
     }
+
+    /// What this host makes use of, so that a module need not keep up what nobody asks for.
+    private static let hostCapabilities: [JSONValue] = ["tools", "presence", "commands"]
 
     private static func adopted(_ answer: JSONValue) -> Adopted {
         Adopted(
             added: answer["added"]?.texts ?? [], changed: answer["changed"]?.texts ?? [],
             adopted: answer["adopted"]?.texts ?? [], removed: answer["removed"]?.texts ?? [],
-            accounts: answer["accounts"]?.array ?? [],
+            accounts: answer["accounts"]?.array ?? [], capabilities: Set(answer["capabilities"]?.texts ?? []),
             unconfigured: answer["configured"]?.bool == true
                 ? nil : answer["reason"]?.string ?? "the module did not say that it is configured")
     }

@@ -31,6 +31,10 @@ actor PluginRuntime {
     var settings: JSONValue = [:]
     /// Why the channel as a whole has nothing to run, in the module's words; `nil` if it is configured.
     var unconfigured: String?
+    /// What the module said it can do beyond what every module does.
+    var capabilities: Set<String> = [] {
+        didSet { router.hasTools(capabilities.contains("tools")) }
+    }
     var adoptedAtOpen = Adopted()
     var lastGeneration: UInt64 = 0
     private var random = SystemRandomNumberGenerator()

@@ -162,7 +162,7 @@ final class TestBench: Sendable {
     ) async throws -> Int64? {
         let delivery: JSONValue = [
             "delivery": .string(id), "account": .string(account), "channel": "test", "wake": .bool(wake),
-            "caughtUp": false, "redelivered": false, "conversation": ["id": "test:g/c", "type": "group"],
+            "caughtUp": false, "redelivered": false, "conversation": ["id": "test:g/c", "guild": "g", "channel": "c", "type": "group"],
             "message": ["id": "m", "seq": 1, "text": .string(text), "author": ["id": "u"]], "media": media,
         ]
         return try await gateway.command("deliver", channel: nil, ["raw": .string(delivery.line)])["answer"]?.int

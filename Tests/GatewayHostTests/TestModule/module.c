@@ -7,6 +7,8 @@
  * 'h' does not hand over, 'w' hands over when the file exists whose path follows the letter.
  * Commands: {"command":"deliver","raw":"…"} delivers the text (escaped JSON) as it is; "crash" and "block" {accountId};
  * "late" {accountId} reports running:true for an account that does not run; "journal" lists all calls.
+ * With {"tools": true} it has tools: "say" answers what it was asked, "wait" waits to be cancelled, "make" makes the channel
+ * "c-new", "history" answers; "presence.set" and "commands.sync" are noted in the journal.
  * Every running account has the dead letter "L-<account>": "deadLetters.list" {accountId?}, "deadLetters.drop" {id}. */
 #define _GNU_SOURCE
 #include "gateway_channel.h"
@@ -51,7 +53,9 @@ typedef struct instance {
     int sends_count;
     char *journal;
     size_t journal_count;
-    bool hold, unavailable, forget_status;
+    bool hold, unavailable, forget_status, tools;
+    held waits[MAX_HELD]; /* calls of "wait"; delivery is the call's id */
+    int waits_count;
 } instance;
 
 static gateway_bytes text(const char *s) { return (gateway_bytes){(const uint8_t *)s, strlen(s)}; }
@@ -126,6 +130,7 @@ static void configure(void *context, uint64_t request, gateway_bytes bytes) {
         return;
     }
     self->hold = strstr(json, "\"hold\":true") != NULL;
+    self->tools = strstr(json, "\"tools\":true") != NULL;
     self->unavailable = strstr(json, "\"unavailable\":true") != NULL;
     size_t capacity = 400000, n = 0;
     char *accounts = malloc(capacity), *added = calloc(1, 100000), *changes = calloc(1, 100000), *removed = calloc(1, 100000);
@@ -173,8 +178,9 @@ static void configure(void *context, uint64_t request, gateway_bytes bytes) {
     self->count = kept;
     pthread_mutex_unlock(&self->lock);
     char *result = malloc(capacity + 400000);
-    sprintf(result, "{\"configured\":%s,\"reason\":\"%s\",\"accounts\":[%s],\"added\":[%s],\"changed\":[%s],\"removed\":[%s]}",
-            kept ? "true" : "false", kept ? "" : "no account is bound", accounts, added, changes, removed);
+    sprintf(result, "{\"configured\":%s,\"reason\":\"%s\",\"accounts\":[%s],\"added\":[%s],\"changed\":[%s],\"removed\":[%s]%s}",
+            kept ? "true" : "false", kept ? "" : "no account is bound", accounts, added, changes, removed,
+            self->tools ? ",\"capabilities\":[\"tools\",\"presence\",\"commands\"]" : "");
     complete(self, request, GATEWAY_OK, result);
     free(result), free(accounts), free(added), free(changes), free(removed), free(json);
 }
@@ -359,6 +365,78 @@ static void *deliver(void *context) {
     return NULL;
 }
 
+static char *quoted(const char *from) {
+    char *out = malloc(2 * strlen(from) + 3), *p = out;
+    *p++ = '"';
+    for (; *from; from++) {
+        if (*from == '"' || *from == '\\') *p++ = '\\';
+        *p++ = *from;
+    }
+    *p++ = '"', *p = 0;
+    return out;
+}
+
+/* Whether it was one of the commands about tools. */
+static bool tool_command(instance *self, uint64_t request, const char *name, const char *json) {
+    char id[64], call[64], tool[64], detail[300];
+    if (!self->tools) return false;
+    field(json, "account", id, sizeof id), field(json, "callId", call, sizeof call), field(json, "tool", tool, sizeof tool);
+    if (strcmp(name, "tools.list") == 0) {
+        complete(self, request, GATEWAY_OK,
+                 "{\"tools\":[{\"name\":\"say\",\"title\":\"Say\",\"description\":\"Says what it was asked.\",\"inputSchema\":{\"type\":"
+                 "\"object\",\"properties\":{\"text\":{\"type\":\"string\",\"description\":\"anything\"}},\"required\":[\"text\"]},"
+                 "\"readOnly\":true,\"destructive\":false},{\"name\":\"wait\",\"description\":\"Waits.\",\"inputSchema\":{\"type\":\"object\"},"
+                 "\"readOnly\":false}]}");
+    } else if (strcmp(name, "tools.call") == 0 && strcmp(tool, "wait") == 0) {
+        pthread_mutex_lock(&self->lock);
+        held *h = &self->waits[self->waits_count++ % MAX_HELD];
+        *h = (held){.request = request};
+        snprintf(h->delivery, sizeof h->delivery, "%s", call), snprintf(h->account, sizeof h->account, "%s", id);
+        note(self, "waiting", id);
+        pthread_mutex_unlock(&self->lock);
+    } else if (strcmp(name, "tools.call") == 0) {
+        char *asked = quoted(json), *out = malloc(strlen(asked) + 200);
+        if (strcmp(tool, "make") == 0)
+            strcpy(out, "{\"ok\":true,\"result\":{\"created\":true,\"channel\":{\"id\":\"c-new\"}}}");
+        else if (strcmp(tool, "say") == 0 || strcmp(tool, "history") == 0)
+            sprintf(out, "{\"ok\":true,\"result\":{\"asked\":%s}}", asked);
+        else
+            strcpy(out, "{\"ok\":false,\"error\":{\"code\":\"unknown_tool\",\"message\":\"there is no such tool\"}}");
+        complete(self, request, GATEWAY_OK, out);
+        free(asked), free(out);
+    } else if (strcmp(name, "tools.cancel") == 0) {
+        uint64_t ended = 0;
+        pthread_mutex_lock(&self->lock);
+        for (int i = 0; i < self->waits_count && !ended; i++)
+            if (strcmp(self->waits[i].delivery, call) == 0 && strcmp(self->waits[i].account, id) == 0) {
+                ended = self->waits[i].request;
+                self->waits[i] = self->waits[--self->waits_count];
+            }
+        note(self, "cancel", id);
+        pthread_mutex_unlock(&self->lock);
+        if (ended)
+            complete(self, ended, GATEWAY_OK,
+                     "{\"ok\":false,\"error\":{\"code\":\"cancelled\",\"message\":\"the call was cancelled\"}}");
+        complete(self, request, GATEWAY_OK, "{}");
+    } else if (strcmp(name, "presence.set") == 0) {
+        char state[32];
+        field(json, "state", state, sizeof state);
+        snprintf(detail, sizeof detail, "%s %s", id, state);
+        pthread_mutex_lock(&self->lock);
+        note(self, "presence", detail);
+        pthread_mutex_unlock(&self->lock);
+        complete(self, request, GATEWAY_OK, "{}");
+    } else if (strcmp(name, "commands.sync") == 0) {
+        pthread_mutex_lock(&self->lock);
+        note(self, "commands", json);
+        pthread_mutex_unlock(&self->lock);
+        complete(self, request, GATEWAY_OK, "{}");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void command(void *context, uint64_t request, gateway_bytes bytes) {
     instance *self = context;
     char *json = copy(bytes), name[64], id[64];
@@ -419,6 +497,10 @@ static void command(void *context, uint64_t request, gateway_bytes bytes) {
         free(json);
         return;
     }
+    if (tool_command(self, request, name, json)) {
+        free(json);
+        return;
+    }
     char report_json[300];
     bool crash = strcmp(name, "crash") == 0, block = strcmp(name, "block") == 0, late = strcmp(name, "late") == 0;
     if (strcmp(name, "silence") == 0) { /* never completes */
@@ -445,6 +527,8 @@ static void shutdown_instance(void *context) {
     instance *self = context;
     for (int i = 0; i < self->sends_count; i++)
         complete(self, self->sends[i].request, GATEWAY_SHUT_DOWN, "{\"error\":\"shut down\"}");
+    for (int i = 0; i < self->waits_count; i++)
+        complete(self, self->waits[i].request, GATEWAY_SHUT_DOWN, "{\"error\":\"shut down\"}");
     pthread_mutex_destroy(&self->lock);
     free(self->journal);
     free(self);
