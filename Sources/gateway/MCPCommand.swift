@@ -12,7 +12,7 @@ struct MCP: AsyncParsableCommand {
     var account: String?
     @Option(help: "The plugin, where several have such an account.")
     var channel: String?
-    @Option(help: "Seconds a call may take, at most 3600.")
+    @Option(help: "Seconds a call may take, at most 600.")
     var timeout: Double = 120
 
     func run() async throws {

@@ -21,7 +21,7 @@ struct Tool: ParsableCommand {
     var listJson = false
     @Option(help: "The arguments, one JSON object.")
     var json = "{}"
-    @Option(help: "Seconds it may take, at most 3600.")
+    @Option(help: "Seconds it may take, at most 600.")
     var timeout: Double = 120
 
     func validate() throws {

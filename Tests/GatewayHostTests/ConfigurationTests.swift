@@ -67,10 +67,49 @@ import Testing
             "plugins.fabric.manfest: this key is not known. Did you mean \"manifest\"?",
             "plugins.fabric.manifest: it is missing",
             "channels.fabrik: no plugin serves this channel", "agents.echo.builtin", "Did you mean \"echo\"?",
-            "agents.x: an agent has either", "agents.y.command: the command is empty", "agents.z.command",
+            "agents.x: an agent has one of", "agents.y.command: the command is empty", "agents.z.command",
             "bindings[0].agentId: there is no agent “ecko”. Did you mean “echo”?",
             "bindings[1]: there is a binding for this",
             "bindings[2].match.channel: it is missing", "maximumCommands: 0 is out of range", "gateway.json:2",
+        ] {
+            #expect(text.contains(wanted), "\(wanted)\nnot in\n\(text)")
+        }
+    }
+
+    @Test func agentsThatStay() throws {
+        let file = try scratch.write(
+            #"""
+            { "stateDirectory": "./state",
+              "agents": {
+                "a": { "acp": { "command": ["bin/agent", "x"], "maximumSessions": 3, "permissions": "allow",
+                                "startSeconds": 5, "directory": "work", "authMethod": "key" },
+                       "timeoutSeconds": 60, "failureText": "sorry", "tools": "account" },
+                "b": { "acp": { "command": ["agent"], "allow": ["read", "search"] } } } }
+            """#, to: "gateway.json")
+        let configuration = try GatewayConfiguration(file: file)
+        guard case .acp(let a)? = configuration.agents["a"], case .acp(let b)? = configuration.agents["b"] else {
+            throw GatewayError("they are no such agents")
+        }
+        #expect(a.command == [scratch.path + "/bin/agent", "x"] && a.directory == scratch.path + "/work")
+        #expect(a.maximumSessions == 3 && a.permissions == .allow && a.start == .seconds(5) && a.authMethod == "key")
+        #expect(a.timeout == .seconds(60) && a.failureText == "sorry" && a.tools == .account)
+        #expect(b.command == ["agent"] && b.directory == scratch.path && b.permissions == .reject)
+        #expect(b.allowedKinds == ["read", "search"] && b.maximumSessions == 16)
+        let problems = configuration.commandProblems.map(\.place)
+        #expect(problems == ["\(file): agents.a.acp.command", "\(file): agents.b.acp.command"])
+        let text = try error(
+            #"""
+            { "agents": { "a": { "acp": {} }, "b": { "acp": { "command": [] } }, "c": { "acp": { "command": ["x"], "allow": ["all"] } },
+                          "d": { "acp": { "command": ["x"], "permissons": "allow" }, "output": "json" },
+                          "e": { "acp": { "command": ["x"] }, "builtin": "echo" } },
+              "commands": [ { "name": "/x" }, { "description": "y" }, { "name": "stop", "description": "z" } ] }
+            """#
+        ).description
+        for wanted in [
+            "agents.a.acp.command: it is missing", "agents.b.acp.command: the command is empty",
+            "agents.c.acp.allow[0]: this is no kind of doing", "Did you mean \"permissions\"?",
+            "agents.d.output: “output” is of agents that are commands", "agents.e: an agent has one of",
+            "commands[0].name", "commands[1].name: it is missing", "commands[2].name: there is a command of this name",
         ] {
             #expect(text.contains(wanted), "\(wanted)\nnot in\n\(text)")
         }

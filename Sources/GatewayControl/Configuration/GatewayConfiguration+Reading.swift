@@ -45,7 +45,7 @@ extension GatewayConfiguration {
         return (error.file.isEmpty ? file : error.file) + line + (error.keyPath.isEmpty ? "" : ": \(error.keyPath)")
     }
 
-    private static func path(_ text: String, _ file: String) -> String {
+    static func path(_ text: String, _ file: String) -> String {
         let directory = Files.parent(of: file)
         return Files.resolve(FileText.resolve(text, in: directory), in: directory)
     }
@@ -65,6 +65,7 @@ extension GatewayConfiguration {
         let hidden = channels.values.reduce(into: Set()) { $0.formUnion(Self.secretVariables(in: $1)) }
         agents = Self.agents(root, file, hidden: hidden)
         bindings = Self.bindings(root, agents: agents, plugins: plugins)
+        commands = Self.commands(root)
         // More than a few hundred processes at once is no use to anybody.
         maximumCommands = root.int("maximumCommands", in: 1...1024) ?? 8
         // Where an editor finds the schema of the file.
@@ -83,53 +84,6 @@ extension GatewayConfiguration {
             section.finish()
             return Plugin(id: member.name, manifest: path(manifest ?? "", file), enabled: enabled)
         }
-    }
-
-    private enum Builtin: String, CaseIterable { case echo }
-
-    private static func agents(_ root: SettingsSection, _ file: String, hidden: Set<String>) -> [String: AgentSettings]
-    {
-        var agents: [String: AgentSettings] = [:]
-        for member in root.members("agents") ?? [] {
-            let section = SettingsSection(member.node, findings: root.findings)
-            let builtin = section.choice("builtin", Builtin.self)
-            let command = section.strings("command")
-            // A day is more than any turn may take; the module gives its lane up after 30 min by itself.
-            let timeout = section.number("timeoutSeconds", in: 0.001...86_400)
-            let maximumOutput = section.int("maximumOutputBytes", in: 1...(1 << 30))
-            let output = section.choice("output", CommandSettings.Output.self)
-            let failureText = section.string("failureText")
-            let tools = section.choice("tools", AgentTools.self)
-            section.finish()
-            guard member.node.members != nil else { continue }
-            // Kept even with a finding, so that bindings to it are not findings too.
-            agents[member.name] = .echo
-            switch (section.value("builtin") != nil, section.value("command") != nil) {
-            case (true, false) where builtin != nil: break
-            case (false, true):
-                guard var words = command, let program = words.first, !program.isEmpty else {
-                    root.findings.add(
-                        section.value("command") ?? member.node, "the command is empty",
-                        remedy: "Write the program and its arguments as a list of strings")
-                    continue
-                }
-                if program.contains("/") { words[0] = path(program, file) }
-                var settings = CommandSettings(command: words)
-                if let timeout { settings.timeout = .seconds(timeout) }
-                if let maximumOutput { settings.maximumOutput = maximumOutput }
-                if let output { settings.output = output }
-                settings.failureText = failureText.flatMap { $0.isEmpty ? nil : $0 }
-                if let tools { settings.tools = tools }
-                settings.hiddenVariables = hidden
-                agents[member.name] = .command(settings)
-            case (true, false): break
-            default:
-                root.findings.add(
-                    member.node, "an agent has either “builtin” or “command”",
-                    remedy: "Write {\"builtin\": \"echo\"} or {\"command\": [program, argument…]}")
-            }
-        }
-        return agents
     }
 
     private static func bindings(

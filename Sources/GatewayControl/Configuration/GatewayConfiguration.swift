@@ -17,6 +17,19 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package enum AgentSettings: Sendable, Equatable {
         case echo
         case command(CommandSettings)
+        case acp(ACPSettings)
+
+        /// Where in its section the command stands.
+        package var commandKey: String { if case .acp = self { "acp.command" } else { "command" } }
+
+        /// What it runs, if it runs something.
+        package var command: [String]? {
+            switch self {
+            case .echo: nil
+            case .command(let settings): settings.command
+            case .acp(let settings): settings.command
+            }
+        }
     }
 
     /// The file, absolute.
@@ -28,16 +41,17 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var channels: [String: JSONValue]
     package var agents: [String: AgentSettings]
     package var bindings: [AgentBinding]
+    /// Slash commands that people are offered besides the built-in ones.
+    package var commands: [SlashCommand]
     /// Commands of agents that run at once.
     package var maximumCommands: Int
 
     /// Agents whose commands cannot be run, as the machine is now.
     package var commandProblems: [GatewayError] {
         agents.sorted { $0.key < $1.key }.compactMap { name, settings in
-            guard case .command(let command) = settings, let found = CommandProgram.problem(of: command.command) else {
-                return nil
-            }
-            return GatewayError(found.problem, place: "\(file): agents.\(name).command", remedy: found.remedy)
+            guard let command = settings.command, let found = CommandProgram.problem(of: command) else { return nil }
+            return GatewayError(
+                found.problem, place: "\(file): agents.\(name).\(settings.commandKey)", remedy: found.remedy)
         }
     }
 

@@ -7,10 +7,19 @@ protocol Agent: Sendable {
 
     /// What is said in the conversation when turns begin to fail; `nil`: nothing.
     var failureText: String? { get }
+
+    /// Whether a turn of this account waits because the agent takes no more at once.
+    func isBusy(for account: String) -> Bool
+
+    /// A conversation is to begin anew.
+    /// - Returns: `false` if the agent keeps none that the gateway could end.
+    func renew(account: String, conversation: String) async -> Bool
 }
 
 extension Agent {
     var failureText: String? { nil }
+    func isBusy(for account: String) -> Bool { false }
+    func renew(account: String, conversation: String) async -> Bool { false }
 }
 
 /// One wake delivery, as an agent gets it.

@@ -35,6 +35,8 @@ struct CommandAgent: Agent {
 
     var failureText: String? { configuration.failureText }
 
+    func isBusy(for account: String) -> Bool { slots.waitingSince(account) != nil }
+
     func answer(_ turn: Turn) async throws(AgentFailure) -> AgentReply? {
         guard await slots.enter(turn.head.account) else { throw Self.stopping }
         defer { slots.leave(turn.head.account) }

@@ -17,7 +17,7 @@ extension CommandLineTool {
             return 2
         }
         guard seconds > 0, seconds <= ToolRequest.longestTimeout / .seconds(1) else {
-            complain("gateway: --timeout must be more than 0 and at most 3600 seconds.\n")
+            complain("gateway: --timeout must be more than 0 and at most 600 seconds.\n")
             return 2
         }
         signal(SIGPIPE, SIG_IGN)

@@ -145,6 +145,8 @@ final class MCPBridge: Sendable {
         let result: JSONValue
         do {
             result = try ControlClient.ask(.object(request), stateDirectory: directory(), within: limit)
+        } catch ControlClient.Failure.failed(let error) {
+            return .failed(message: "\(error)".printable(lineBreak: " "), error: ["code": "refused"])
         } catch {
             return .unreachable("\(error)".printable(lineBreak: " "))
         }

@@ -13,7 +13,12 @@ final class Router: Sendable {
     private struct Active {
         var task: Task<Void, Never>
         var account: String
+        var conversation: String
         var since: ContinuousClock.Instant
+        /// Somebody said so; it is over without an answer.
+        var isStopped = false
+        /// It is a command of the gateway's own, and no agent's turn.
+        var isCommand = false
     }
 
     private struct State {
@@ -31,12 +36,16 @@ final class Router: Sendable {
     private let slots: AccountSlots
     private let logger: Logger
     private let state: Locked<State>
+    /// One element whenever turns began or ended.
+    let activity: AsyncStream<Void>
+    private let active: AsyncStream<Void>.Continuation
 
     init(channel: String, slots: AccountSlots, table: RoutingTable, logger: Logger) {
         self.channel = channel
         self.slots = slots
         self.logger = logger
         self.state = Locked(State(table: table))
+        (activity, active) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// New agents and bindings. Running turns go on with what they have.
@@ -70,7 +79,7 @@ final class Router: Sendable {
             case .finished: return .finished
             case .underWay: return .taken
             case .resend(let reply):
-                begin(&state, head.account) { await self.send(reply, for: head) }
+                begin(&state, head) { _ in await self.send(reply, for: head) }
             case .run:
                 let routed = state.table.agent(channel: channel, account: head.account)
                 if routed == nil, state.unrouted.insert(head.account).inserted {
@@ -82,7 +91,15 @@ final class Router: Sendable {
                         ])
                 }
                 let turn = Turn(head: head, delivery: bytes, hasTools: state.hasTools)
-                begin(&state, head.account) { await self.run(turn, by: routed?.agent, named: routed?.name ?? "") }
+                if let command = BuiltinCommand(head) {
+                    begin(&state, head, isCommand: true) { number in
+                        await self.obey(command, turn, by: routed, number)
+                    }
+                } else {
+                    begin(&state, head) { number in
+                        await self.run(turn, by: routed?.agent, named: routed?.name ?? "", number)
+                    }
+                }
             }
             return .taken
         }
@@ -106,17 +123,23 @@ final class Router: Sendable {
         for turn in turns { await turn.task.value }
     }
 
-    private func begin(_ state: inout State, _ account: String, _ body: @escaping @Sendable () async -> Void) {
+    private func begin(
+        _ state: inout State, _ head: DeliveryHead, isCommand: Bool = false,
+        _ body: @escaping @Sendable (UInt64) async -> Void
+    ) {
         state.lastTurn += 1
         let number = state.lastTurn
         let task = Task {
-            await body()
+            await body(number)
             self.state.withLock { $0.turns[number] = nil }
+            self.active.yield()
         }
-        state.turns[number] = Active(task: task, account: account, since: .now)
+        state.turns[number] = Active(
+            task: task, account: head.account, conversation: head.conversation, since: .now, isCommand: isCommand)
+        active.yield()
     }
 
-    private func run(_ turn: Turn, by agent: (any Agent)?, named name: String) async {
+    func run(_ turn: Turn, by agent: (any Agent)?, named name: String, _ number: UInt64) async {
         let head = turn.head
         let begun = ContinuousClock.now
         var record = TurnRecord(
@@ -145,6 +168,10 @@ final class Router: Sendable {
             await send(reply, for: head)
         } catch {
             guard !error.cancelled else {
+                guard state.withLock({ $0.turns[number]?.isStopped }) != true else {
+                    over(.stopped)
+                    return await settle(head, .finished)
+                }
                 over(.interrupted)
                 return state.withLock { $0.ledger.forget(head.id) }
             }
@@ -172,6 +199,7 @@ final class Router: Sendable {
         case .silent: logger.debug("turn ends: nothing to say", metadata: metadata)
         case .failed(let reason): logger.debug("turn ends: failed: \(reason)", metadata: metadata)
         case .refused(let reason): logger.debug("turn ends: not sent: \(reason)", metadata: metadata)
+        case .stopped: logger.debug("turn ends: it was stopped", metadata: metadata)
         case .interrupted:
             logger.notice(
                 "a turn was cut short by the stop; it is not settled, so that its message is delivered again",
@@ -235,6 +263,46 @@ final class Router: Sendable {
 
     /// The last turns of an account, the newest last.
     func recent(of account: String) -> [TurnRecord] { state.withLock { $0.board.recent(of: account) } }
+
+    /// Ends the agent's turns of a conversation, as somebody there wants it.
+    /// - Returns: how many there were, when they are over.
+    func stopTurns(account: String, conversation: String) async -> Int {
+        let tasks: [Task<Void, Never>] = state.withLock { state in
+            var tasks: [Task<Void, Never>] = []
+            for (number, turn) in state.turns
+            where turn.account == account && turn.conversation == conversation && !turn.isCommand {
+                state.turns[number]?.isStopped = true
+                tasks.append(turn.task)
+            }
+            return tasks
+        }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+        return tasks.count
+    }
+
+    /// The agent's turns of an account that run now, and since when the oldest does.
+    func turns(of account: String) -> RunningTurns? {
+        state.withLock { state in
+            let turns = state.turns.values.filter { $0.account == account && !$0.isCommand }
+            return turns.map(\.since).min().map { RunningTurns(count: turns.count, oldest: $0) }
+        }
+    }
+
+    /// How an agent does for an account.
+    func standing(of agent: String, for account: String) -> TurnBoard.Standing? {
+        state.withLock { $0.board.standing(of: agent, for: account) }
+    }
+
+    /// Who answers for which account now.
+    var table: RoutingTable { state.withLock { $0.table } }
+
+    /// Answers a delivery that no agent's turn is for.
+    func answer(_ head: DeliveryHead, _ text: String) async {
+        let reply = AgentReply(text: text)
+        state.withLock { $0.ledger.sending(head.id, reply) }
+        await send(reply, for: head)
+    }
 
     private func settle(_ head: DeliveryHead, _ outcome: DeliveryOutcome) async {
         state.withLock { _ = $0.ledger.finish(head.id) }

@@ -60,7 +60,8 @@ extension Gateway {
 
         // From here on nothing can fail.
         configuration = new
-        (table, slots) = routes
+        (table, slots) = (routes.table, routes.slots)
+        await keep(routes.companions)
         reserve.hold(descriptorsToReserve(new))
         var result: [String: [String]] = ["added": [], "changed": [], "adopted": [], "removed": []]
         for (id, runtime) in plugins where !wanted.contains(where: { $0.id == id }) {
@@ -75,10 +76,13 @@ extension Gateway {
             result["adopted"]?.append(contentsOf: adopted.adopted)
             result["removed"]?.append(contentsOf: adopted.removed)
             await plugins[id]?.apply(adopted)
+            await plugins[id]?.offer(new.commands)
+            await plugins[id]?.lookAtPresence(.agentsChanged)
         }
         for (id, runtime) in prepared.opened {
             runtime.router.use(table)
             plugins[id] = runtime
+            await runtime.offer(new.commands)
             await runtime.startAccounts()
             result["added"]?.append(contentsOf: await runtime.supervisor.accounts)
         }
@@ -98,7 +102,10 @@ extension Gateway {
         _ new: GatewayConfiguration, _ change: ConfigurationChange
     ) throws(GatewayError) -> [String] {
         let problems = new.commandProblems
-        let touched = Set((change.agents.added + change.agents.changed).map { "\(new.file): agents.\($0).command" })
+        let touched = Set(
+            (change.agents.added + change.agents.changed).map {
+                "\(new.file): agents.\($0).\(new.agents[$0]?.commandKey ?? "command")"
+            })
         let mistakes = problems.filter { touched.contains($0.place) }
         guard let first = mistakes.first else { return problems.map(\.description) }
         guard mistakes.count > 1 else { throw first }

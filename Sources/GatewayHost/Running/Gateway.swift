@@ -35,6 +35,8 @@ public actor Gateway {
     var table = RoutingTable()
     var loader: ModuleLoader?
     var slots: CommandSlots?
+    /// Agents whose processes stay, by name.
+    var companions: [String: ACPAgent] = [:]
     private var directories: TurnDirectories?
     /// What running turns may use tools by.
     nonisolated let capabilities = Capabilities()
@@ -83,6 +85,7 @@ public actor Gateway {
             for runtime in plugins.values { group.addTask { await runtime.shutdown(drain: drain) } }
         }
         plugins = [:]
+        await keep([:], atOnce: true)
         // Last, so that “stop” is answered when it is true; the answer itself is sent by the one who asked to stop.
         await control?.stop()
         control = nil
@@ -102,7 +105,8 @@ public actor Gateway {
             loader = ModuleLoader(
                 directory: modules, openDeadline: options.openDeadline, deadlines: options.deadlines, logger: logger)
             directories = try TurnDirectories(stateDirectory: configuration.stateDirectory)
-            (table, slots) = try routes(of: configuration)
+            let routes = try routes(of: configuration)
+            (table, slots) = (routes.table, routes.slots)
             for plugin in configuration.plugins where plugin.enabled {
                 plugins[plugin.id] = try await open(plugin, configuration)
             }
@@ -113,13 +117,17 @@ public actor Gateway {
             self.control = control
             self.lock = lock
             self.configuration = configuration
+            await keep(routes.companions)
         } catch {
             await stopNow(drain: .zero)
             throw error
         }
         reserve.hold(descriptorsToReserve(configuration))
         for problem in configuration.commandProblems { logger.error("an agent cannot be run: \(problem)") }
-        for runtime in plugins.values { await runtime.startAccounts() }
+        for runtime in plugins.values {
+            await runtime.offer(configuration.commands)
+            await runtime.startAccounts()
+        }
         await sayWhatFits()
         logger.notice(
             "gateway runs",
@@ -189,8 +197,11 @@ public actor Gateway {
     /// The agents and bindings of a configuration, and the places of its commands. Has no effect.
     func routes(
         of new: GatewayConfiguration
-    ) throws(GatewayError) -> (table: RoutingTable, slots: CommandSlots?) {
+    ) throws(GatewayError) -> Routes {
         guard let directories else { throw GatewayError("the gateway is not started") }
+        let tools = TurnTools(
+            capabilities: capabilities, executable: options.executable, stateDirectory: new.stateDirectory)
+        var companions: [String: ACPAgent] = [:]
         // Commands that run keep their places, so the bound holds across a reload that does not change it.
         let isSame = new.maximumCommands == configuration?.maximumCommands
         let slots = isSame ? self.slots ?? CommandSlots(new.maximumCommands) : CommandSlots(new.maximumCommands)
@@ -201,12 +212,38 @@ public actor Gateway {
             case .command(let command):
                 agents[name] = CommandAgent(
                     name: name, configuration: command, slots: slots, directories: directories,
-                    tools: TurnTools(
-                        capabilities: capabilities, executable: options.executable, stateDirectory: new.stateDirectory),
-                    reserve: reserve, logger: logger)
+                    tools: tools, reserve: reserve, logger: logger)
+            case .acp(let settings):
+                // One that stays as it is keeps its process and its conversations.
+                let kept = self.companions[name].flatMap { $0.settings == settings ? $0 : nil }
+                let agent =
+                    kept ?? ACPAgent(name: name, settings: settings, tools: tools, reserve: reserve, logger: logger)
+                companions[name] = agent
+                agents[name] = agent
             }
         }
-        return (RoutingTable(agents: agents, bindings: new.bindings), slots)
+        return Routes(
+            table: RoutingTable(agents: agents, bindings: new.bindings), slots: slots, companions: companions)
+    }
+
+    /// What a configuration says about agents.
+    struct Routes {
+        var table: RoutingTable
+        var slots: CommandSlots?
+        /// Agents whose processes stay; those of the present configuration that did not change are the same.
+        var companions: [String: ACPAgent]
+    }
+
+    /// Brings new agents up, and lets those go that are no more, when their turns are over.
+    func keep(_ wanted: [String: ACPAgent], atOnce: Bool = false) async {
+        let before = companions
+        companions = wanted
+        for (name, agent) in wanted where before[name] !== agent { await agent.begin() }
+        await withTaskGroup(of: Void.self) { group in
+            for (name, agent) in before where wanted[name] !== agent {
+                group.addTask { if atOnce { await agent.end() } else { await agent.retire() } }
+            }
+        }
     }
 
     /// Runs one of `start` and `reload` after the one before it.

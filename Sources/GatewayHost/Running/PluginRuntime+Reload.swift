@@ -28,7 +28,11 @@ extension PluginRuntime {
     }
 
     /// Starts what the configuration allows; called once after `open`.
-    func startAccounts() { apply(Adopted(accounts: adoptedAtOpen.accounts, unconfigured: adoptedAtOpen.unconfigured)) }
+    func startAccounts() {
+        apply(Adopted(accounts: adoptedAtOpen.accounts, unconfigured: adoptedAtOpen.unconfigured))
+        watchPresence()
+        lookAtPresence(.anew)
+    }
 
     /// Gives the running instance new settings, whole or not at all. Touches no account.
     func configure(_ settings: JSONValue) async throws(ModuleRefusal) -> Adopted {
@@ -84,6 +88,8 @@ extension PluginRuntime {
         }
         // To the new instance everything was new; here nothing is.
         apply(Adopted(accounts: opened.adopted.accounts, unconfigured: opened.adopted.unconfigured))
+        syncCommands()
+        lookAtPresence(.anew)
         // New code may do what the old could not: who was given up gets another chance.
         for account in supervisor.abandonedAccounts { handle(.retry(account: account)) }
         logger.notice(

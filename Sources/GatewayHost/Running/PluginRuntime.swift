@@ -42,6 +42,13 @@ actor PluginRuntime {
     private var timerDeadline: ContinuousClock.Instant?
     private var listener: Task<Void, Never>?
     var stopping = false
+    var presence = PresenceBoard()
+    var presenceWatch: Task<Void, Never>?
+    var presenceTimer: Task<Void, Never>?
+    /// Accounts that run and have no agent.
+    var unanswered: Set<String> = []
+    /// Slash commands besides the built-in ones.
+    var offered: [SlashCommand] = []
 
     init(setup: Setup, manifest: PluginManifest, table: RoutingTable) {
         self.setup = setup
@@ -220,6 +227,8 @@ actor PluginRuntime {
             }
         }
         router.end()
+        presenceWatch?.cancel()
+        presenceTimer?.cancel()
         let module = module
         slots.end()
         listener?.cancel()

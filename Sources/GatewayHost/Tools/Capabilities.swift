@@ -57,9 +57,12 @@ final class Capabilities: Sendable {
     }
 
     /// The turn is over, and so is what it may do.
-    func end(_ token: String) {
+    /// - Parameter delivery: the turn; whichever it is if `nil`.
+    func end(_ token: String, delivery: String? = nil) {
         let over: (grant: Grant, ended: @Sendable (Grant) -> Void)? = state.withLock { state in
-            guard let entry = state.entries[token], let grant = Self.grant(token, entry) else { return nil }
+            guard let entry = state.entries[token], let grant = Self.grant(token, entry),
+                delivery == nil || delivery == grant.delivery
+            else { return nil }
             state.entries[token]?.delivery = nil
             state.entries[token]?.scope.created = []
             return (grant, state.ended)

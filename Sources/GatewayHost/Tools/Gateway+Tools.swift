@@ -48,7 +48,10 @@ extension Gateway {
             "arguments": request.arguments == .null ? [:] : request.arguments, "callId": .string(id),
             "timeoutSeconds": .double(request.timeout / .seconds(1)),
         ]
-        if let grant = caller.grant { arguments["delivery"] = .string(grant.delivery) }
+        if let grant = caller.grant {
+            arguments["delivery"] = .string(grant.delivery)
+            if grant.scope.reach == .conversation { arguments["scope"] = "conversation" }
+        }
         // The module keeps the time; this is for a module that does not.
         let answer = try await Self.ask(
             caller.runtime, "tools.call", arguments, within: request.timeout + .seconds(10))

@@ -6,7 +6,7 @@ struct ToolRequest: Equatable, Sendable {
     /// How long a call may take when nobody says; long enough for an upload.
     static let defaultTimeout = Duration.seconds(120)
     /// A tool acts once; what takes longer is no tool.
-    static let longestTimeout = Duration.seconds(3600)
+    static let longestTimeout = Duration.seconds(600)
     static let longestID = 200
 
     /// Empty if a capability tells it.

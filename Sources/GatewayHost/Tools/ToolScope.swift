@@ -48,11 +48,11 @@ struct ToolScope: Equatable, Sendable {
         id == conversation || id == room || created.contains(id)
     }
 
-    /// The channels that the result of a call says it made.
+    /// The channel that the result of a call speaks of: one it made, or the turn's own, for others it may not name.
     static func created(by result: JSONValue) -> Set<String> {
         var ids: Set<String> = []
-        if let id = result["channel"]?["id"]?.string, result["created"]?.bool == true { ids.insert(id) }
-        if let id = result["createdChannelId"]?.string { ids.insert(id) }
+        if let id = result["channel"]?["id"]?.string { ids.insert(id) }
+        if let id = result["channelId"]?.string { ids.insert(id) }
         return ids
     }
 

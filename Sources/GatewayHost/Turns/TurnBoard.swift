@@ -39,7 +39,7 @@ struct TurnBoard: Sendable {
         defer { standings[Key(agent: turn.agent, account: turn.account)] = standing }
         switch turn.outcome {
         // Neither says anything about the agent.
-        case .interrupted: return nil
+        case .interrupted, .stopped: return nil
         case .failed(let reason):
             // In this order a flood of failures of one kind is one record, and another kind is news.
             let isNews = standing.failuresInRow == 0 || standing.lastError != reason

@@ -11,6 +11,8 @@ struct TurnRecord: Equatable, Sendable {
         case failed(String)
         /// The answer could not be sent.
         case refused(String)
+        /// Somebody said /stop.
+        case stopped
         /// The gateway stopped; the delivery comes again.
         case interrupted
     }
@@ -45,6 +47,7 @@ struct TurnRecord: Equatable, Sendable {
         case .silent: turn["outcome"] = "silent"
         case .failed(let reason): (turn["outcome"], turn["reason"]) = ("failed", .string(reason))
         case .refused(let reason): (turn["outcome"], turn["reason"]) = ("not sent", .string(reason))
+        case .stopped: turn["outcome"] = "stopped"
         case .interrupted: turn["outcome"] = "interrupted"
         }
         return .object(turn)

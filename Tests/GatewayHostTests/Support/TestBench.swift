@@ -158,14 +158,19 @@ final class TestBench: Sendable {
     /// Lets the module deliver; returns what the host answered.
     @discardableResult
     func deliver(
-        _ id: String, account: String = "a", text: String = "hello", wake: Bool = true, media: JSONValue = []
+        _ id: String, account: String = "a", text: String = "hello", wake: Bool = true, media: JSONValue = [],
+        command: String? = nil, byAgent: Bool = false, room: String = "c"
     ) async throws -> Int64? {
-        let delivery: JSONValue = [
+        var delivery: [String: JSONValue] = [
             "delivery": .string(id), "account": .string(account), "channel": "test", "wake": .bool(wake),
-            "caughtUp": false, "redelivered": false, "conversation": ["id": "test:g/c", "guild": "g", "channel": "c", "type": "group"],
-            "message": ["id": "m", "seq": 1, "text": .string(text), "author": ["id": "u"]], "media": media,
+            "caughtUp": false, "redelivered": false,
+            "conversation": ["id": .string("test:g/\(room)"), "guild": "g", "channel": .string(room), "type": "group"],
+            "message": ["id": "m", "seq": 1, "text": .string(text), "author": ["id": "u", "isAgent": .bool(byAgent)]],
+            "media": media,
         ]
-        return try await gateway.command("deliver", channel: nil, ["raw": .string(delivery.line)])["answer"]?.int
+        delivery["command"] = command.map { ["name": .string($0), "arguments": ""] }
+        return try await gateway.command("deliver", channel: nil, ["raw": .string(JSONValue.object(delivery).line)])[
+            "answer"]?.int
     }
 
     func account(_ id: String) async -> JSONValue {
