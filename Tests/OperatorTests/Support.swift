@@ -69,6 +69,8 @@ final class RunningCommand: Sendable {
                 let piece = Array(buffer[..<count])
                 change { take(&$0, piece) }
             }
+            // Not left to its end: a test that looks again and again would have all of them open.
+            try? pipe.fileHandleForReading.close()
             change { $0.openPipes -= 1 }
         }
     }
@@ -183,6 +185,20 @@ final class Desk: Sendable {
             let status = try await run("gateway", ["status", "--json"])
             if let account = status.json["accounts"]?.array?.first, isWanted(account) { return status }
             guard ContinuousClock.now < end else { throw Failure("no \(what): \(status.all)") }
+            try await ContinuousClock().sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// Asks for the status as people see it until it says what is wanted.
+    func statusText(
+        _ what: String, within limit: Duration = .seconds(30), _ isWanted: (String) -> Bool
+    ) async throws -> RunningCommand {
+        let end = ContinuousClock.now.advanced(by: limit)
+        while true {
+            let status = try await run("gateway", ["status"])
+            if isWanted(status.output) { return status }
+            guard ContinuousClock.now < end else { throw Failure("no \(what): \(status.all)") }
+            try await ContinuousClock().sleep(for: .milliseconds(50))
         }
     }
 

@@ -65,12 +65,14 @@ extension Account {
 
     /// Tells the gateway when something an operator would care about changed.
     func statusChanged() {
-        let open = inbox.guilds.filter(\.isOpen)
-        life.guilds = open.count
-        life.readyGuilds = open.count { $0.feed.isReady }
-        life.guildProblems = life.guildProblems.filter { number, _ in
-            inbox.guilds[number].isOpen && !inbox.guilds[number].feed.isReady
+        // In place: an account may have a thousand guilds, and each of them changes now and then.
+        (life.guilds, life.readyGuilds) = (0, 0)
+        for number in inbox.guilds.indices where inbox.guilds[number].isOpen {
+            life.guilds += 1
+            if inbox.guilds[number].feed.isReady { life.readyGuilds += 1 }
         }
+        for number in life.guildProblems.keys
+        where !inbox.guilds[number].isOpen || inbox.guilds[number].feed.isReady { life.guildProblems[number] = nil }
         if case .failing(let reason) = environment.store.health, !inbox.isStoreGood {
             life.storeProblem = reason
         } else {

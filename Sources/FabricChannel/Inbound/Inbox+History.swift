@@ -38,7 +38,8 @@ extension Inbox {
     /// where we were. Our own says nothing: the answer to its post has passed its position.
     private func isOtherLog(_ rows: [FabricHistory.Row], before start: Int64, _ guild: Int, _ slot: Int) -> Bool {
         guard guilds[guild].feed.slots[slot].position.isSeen,
-            let newest = guilds[guild].feed.slots[slot].newestKnown, let row = rows.first(where: { $0.seq == start - 1 })
+            let newest = guilds[guild].feed.slots[slot].newestKnown,
+            let row = rows.first(where: { $0.seq == start - 1 })
         else { return false }
         return row.withMessage { view in
             guard !isOwn(view), let created = view.createdAt.flatMap({ FabricTime.seconds($0) }) else { return false }

@@ -187,7 +187,8 @@ extension PluginInstance {
             default:
                 throw RequestProblem(
                     .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
-                    remedy: "known: channels.list, deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
+                    remedy:
+                        "known: channels.list, deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
                         + "tools.list, tools.call, tools.cancel")
             }
         } catch {

@@ -38,7 +38,7 @@ struct NetworkChecks {
         }
         if probe.guilds.isEmpty {
             let remedy = "Make the agent a member of a guild"
-            findings.append(DoctorFinding(.warning, "it is a member of no guild", at: place, remedy: remedy))
+            findings.append(DoctorFinding(.warning, "the account is a member of no guild", at: place, remedy: remedy))
         }
         for guild in probe.guilds {
             let spot = "\(place), guild \(guild.nodeId)"
