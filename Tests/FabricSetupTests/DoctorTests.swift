@@ -160,7 +160,9 @@ import Testing
         }
         store.close(within: .seconds(20))
         let findings = await Doctor(world: bench.world(), file: bench.file).examine(offline: true)
-        #expect(levels(findings, "whole, version \(StoreInspection.of(state + "/channel.db", isInUse: false).knownVersion)") == [.good], "\(findings)")
+        #expect(
+            levels(findings, "whole, version \(StoreInspection.of(state + "/channel.db", isInUse: false).knownVersion)")
+                == [.good], "\(findings)")
         try bench.write("no database at all, but long enough to be looked at by anybody", to: state + "/channel.db")
         let damaged = await Doctor(world: bench.world(), file: bench.file).examine(offline: true)
         let found = damaged.first { $0.place.hasSuffix("channel.db") }

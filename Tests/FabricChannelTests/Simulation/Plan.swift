@@ -3,10 +3,10 @@
 /// What a seed makes happen: each seed has a few of all possible faults, so that they are seen alone as well as together.
 struct Plan {
     enum Fault: CaseIterable {
-        case drops, duplicates, reorders, disconnects, deafness
-        case lostRequests, lostAnswers, slowAnswers, refusedTokens
+        case drops, duplicates, reorders, disconnects, deafness, vanishing
+        case lostRequests, lostAnswers, slowAnswers, refusedTokens, failingLogins
         case failingHistory, lyingHistory, failingLists, lyingLists, lyingEvents
-        case crashes, powerCuts, stops, handovers
+        case crashes, powerCuts, stops, handovers, restarts, failingStarts
         case slowStore, failingStore
         case guildRestarts, backups, membership, guildLeaves
         case clockJumps, clockSkew
@@ -31,6 +31,8 @@ struct Plan {
     var coalesces = true
     var syncPeriod = 60.0
     var catchUp: Int64 = 1_000_000
+    /// How long tokens live.
+    var tokenLife = 900.0
     /// How long an agent takes at most.
     var agentTime = 20.0
 
@@ -53,6 +55,7 @@ struct Plan {
         coalesces = random.chance(0.7)
         syncPeriod = random.pick([20, 60])
         agentTime = random.pick([0.1, 5, 60])
+        tokenLife = random.pick([120, 300, 900])
         if faults.contains(.smallCatchUp) { catchUp = random.pick([0, 1, 5]) }
     }
 

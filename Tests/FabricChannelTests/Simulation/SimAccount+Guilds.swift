@@ -1,31 +1,7 @@
 import FabricAPI
 
 @testable import FabricChannel
-
-/// The account's connection to one guild.
-final class SimLink {
-    let number: Int
-    let guild: SimGuild
-    var socket: SimSocket?
-    /// Counts attempts, so that one that was overtaken comes to nothing.
-    var attempt = 0
-    var isSilent = false
-
-    init(number: Int, guild: SimGuild) {
-        self.number = number
-        self.guild = guild
-    }
-
-    /// Nothing is heard of this connection any more.
-    func silence() {
-        isSilent = true
-        attempt += 1
-        guard let socket else { return }
-        self.socket = nil
-        socket.isOpen = false
-        guild.sockets.removeAll { $0 === socket }
-    }
-}
+@testable import Sessions
 
 /// Why a request came to nothing.
 enum SimTrouble: Error {
@@ -40,64 +16,89 @@ extension SimAccount {
     func open(_ number: Int) {
         let name = inbox.nodeID(number)
         guard links[number] == nil, let guild = world.guilds.first(where: { $0.id == name }) else { return }
-        let link = SimLink(number: number, guild: guild)
+        let link = SimLink(number: number, guild: guild, account: self)
         links[number] = link
-        after(0) { [self] in connect(link) }
+        after(0) { link.connect() }
     }
 
     func close(_ number: Int) { links.removeValue(forKey: number)?.silence() }
 
-    private func connect(_ link: SimLink) {
-        guard !link.isSilent else { return }
-        link.attempt += 1
-        let attempt = link.attempt
-        let step = { [self] (usual: Double, body: @escaping () -> Void) in
-            after(world.schedule.random.delay(usual)) { if link.attempt == attempt { body() } }
-        }
-        handle(.connecting(link.number))
-        step(0.3) { [self] in
-            guard !link.guild.isDown, !world.isHit(.disconnects, 0.2) else { return lost(link) }
-            handle(.askedForToken(link.number))
-            step(0.3) { [self] in
-                guard !link.guild.isDown else { return lost(link) }
-                connected(link)
+    // MARK: The session
+
+    /// As `Account` follows its session.
+    func obtainSession(failures: Int = 0) {
+        guard isRunning else { return }
+        sessions.demand { [self] result in
+            guard isRunning else { return }
+            switch result {
+            case .success(let session): adopt(session)
+            case .failure(let error):
+                world.trace("no session: \(error.kind)")
+                guard error.blockedReason == nil else { return block() }
+                let pause = error.retryDelay ?? .seconds(1 << min(failures + 1, 6))
+                after(max(pause.inSeconds, 0.01)) { [self] in obtainSession(failures: failures + 1) }
             }
         }
     }
 
-    private func connected(_ link: SimLink) {
-        var this: SimSocket?
-        let socket = SimSocket(
-            event: { [self] event, bytes, message in
-                if link.socket === this { received(event, bytes, message, link) }
-            },
-            lost: { [self] in if isRunning, link.socket === this { lost(link) } })
-        this = socket
-        socket.isDeaf = world.isHit(.deafness, 0.3)
-        link.socket = socket
-        link.guild.sockets.append(socket)
-        handle(.connected(link.number))
+    func heard(_ update: SessionUpdate) {
+        guard isRunning else { return }
+        world.trace("session: \(update)")
+        switch update {
+        case .renewed(let session): adopt(session)
+        case .blocked: block()
+        case .unblocked: if isBlocked { obtainSession() }
+        default: break
+        }
     }
 
-    /// The connection is gone, and is tried again after a while.
-    func lost(_ link: SimLink) {
-        guard !link.isSilent else { return }
-        link.attempt += 1
-        if let socket = link.socket {
-            link.socket = nil
-            socket.isOpen = false
-            link.guild.sockets.removeAll { $0 === socket }
-        }
-        handle(.disconnected(link.number))
-        let attempt = link.attempt
-        after(world.schedule.random.between(1, 10)) { [self] in if link.attempt == attempt { connect(link) } }
+    private func adopt(_ session: Session) {
+        isBlocked = false
+        handle(Inbox.Event.session(user: session.fabric.user.id, guilds: session.fabric.guilds.map(\.nodeId)))
+    }
+
+    private func block() {
+        isBlocked = true
+        handle(Inbox.Event.session(user: inbox.user, guilds: []))
     }
 
     // MARK: Requests
 
-    /// Asks a guild for something; it may be done although its answer never arrives.
+    /// Asks a guild for something, with a token that is good now; one that is refused is replaced once, as in `Account`.
     func ask<Answer>(
-        _ guild: SimGuild, isPost: Bool = false, retriesToken: Bool = true, _ serve: @escaping () -> Answer,
+        _ guild: SimGuild, isPost: Bool = false, _ serve: @escaping () -> Answer,
+        _ done: @escaping (Result<Answer, SimTrouble>) -> Void
+    ) {
+        token(guild) { [self] first in
+            guard let first else { return done(.failure(.passing("no token"))) }
+            ask(guild, isPost: isPost, token: first, serve) { [self] answer in
+                guard case .failure(.refusedToken) = answer,
+                    tokenDoubts[guild.id]?.mayRenew(now: world.moment.instant) ?? true
+                else { return done(answer) }
+                sessions.invalidate(first)
+                token(guild) { [self] second in
+                    guard let second, second != first else { return done(answer) }
+                    ask(guild, isPost: isPost, token: second, serve) { [self] answer in
+                        switch answer {
+                        case .failure(.refusedToken):
+                            tokenDoubts[guild.id, default: TokenDoubt()].refusedAgain(now: world.moment.instant)
+                        case .success: tokenDoubts[guild.id]?.renewalHelped()
+                        case .failure: break
+                        }
+                        done(answer)
+                    }
+                }
+            }
+        }
+    }
+
+    private func token(_ guild: SimGuild, _ done: @escaping (String?) -> Void) {
+        sessions.token(for: guild.id) { [self] result in if isRunning { done(try? result.get()) } }
+    }
+
+    /// Asks with a given token; it may be done although its answer never arrives.
+    func ask<Answer>(
+        _ guild: SimGuild, isPost: Bool = false, token: String, _ serve: @escaping () -> Answer,
         _ done: @escaping (Result<Answer, SimTrouble>) -> Void
     ) {
         let world = world
@@ -105,12 +106,7 @@ extension SimAccount {
         let back = world.schedule.random.delay(0.2) + (world.isHit(.slowAnswers, 0.15) ? 20 : 0)
         if guild.isDown { return after(there) { done(.failure(.passing("the guild is down"))) } }
         if world.isHit(.lostRequests, 0.15) { return after(10) { done(.failure(.unknownOutcome)) } }
-        if world.isHit(.refusedTokens, 0.1) {
-            return after(there) { [self] in
-                guard retriesToken else { return done(.failure(.refusedToken)) }
-                ask(guild, isPost: isPost, retriesToken: false, serve, done)
-            }
-        }
+        if world.isHit(.refusedTokens, 0.1) { return after(there) { done(.failure(.refusedToken)) } }
         let isLost = world.isHit(.lostAnswers, 0.15)
         // A guild that does not know the keys cannot tell a late request from a second one; nothing here could.
         if isLost, world.plan.honoursKeys { there = world.schedule.random.between(0, 40) }
@@ -119,6 +115,10 @@ extension SimAccount {
             guard isRunning || world.plan.honoursKeys || !isPost else { return }
             guard !guild.isDown else {
                 if !isLost { after(back) { done(.failure(.unknownOutcome)) } }
+                return
+            }
+            guard guild.takes(token) else {
+                if !isLost { after(back) { done(.failure(.refusedToken)) } }
                 return
             }
             let answer = serve()
@@ -132,27 +132,32 @@ extension SimAccount {
             handle(.listFailed(number, failure, purpose, epoch: epoch))
         }
         var date: Double?
-        ask(link.guild, retriesToken: purpose != .proof) {
-            if self.world.plan.tellsTime { date = link.guild.clock.rounded(.down) }
-            return self.world.liar.list(link.guild)
-        } _: { [self] (answer: Result<[ListedChannel]?, SimTrouble>) in
+        let proof = purpose == .proof ? link.token : nil
+        let serve = { [self] in
+            if world.plan.tellsTime { date = link.guild.clock.rounded(.down) }
+            return world.liar.list(link.guild)
+        }
+        let done = { [self] (answer: Result<[ListedChannel]?, SimTrouble>) in
             switch answer {
             case .success(.some(let channels)):
                 guard links[number] === link else { return }
                 world.trace("list \(purpose) \(channels.map { "\($0.id):\($0.lastSeq ?? -9)" })")
                 handle(.listed(number, channels, purpose, epoch: epoch, date: date))
             case .success(.none): failed(.passing("500"))
-            case .failure(.refusedToken): failed(.refused("401"))
+            case .failure(.refusedToken):
+                if let proof { sessions.invalidate(proof) }
+                failed(.refused("401"))
             case .failure(let trouble): failed(.passing("\(trouble)"))
             }
         }
+        if let proof { ask(link.guild, token: proof, serve, done) } else { ask(link.guild, serve, done) }
     }
 
     func join(_ number: Int, _ slots: [Int], _ channels: [String], epoch: Int, timeout: Duration) {
-        guard let link = links[number], !link.isSilent, let socket = link.socket else {
+        guard let link = links[number], let socket = link.socket else {
             return after(0) { [self] in handle(.joinsEnded(number, slots, answered: 0, epoch: epoch)) }
         }
-        let wait = Double(timeout.components.seconds) + Double(timeout.components.attoseconds) / 1e18
+        let wait = timeout.inSeconds
         let isDropped = world.isHit(.drops, 0.1)
         let arrival = world.schedule.random.delay(0.2)
         world.schedule.after(arrival) {

@@ -3,12 +3,13 @@ import FabricAPI
 import JSONBytes
 
 @testable import FabricChannel
+@testable import Sessions
 
 /// Carries out what the real `Inbox` and `Outgoing` decide, in virtual time. It differs from `Account` where that meets the
 /// world, and nowhere else:
-/// - one session that does not end; its guilds change when the world says so (no logins, no blocks, no tokens but for 401s);
-/// - sockets are `SimSocket`s, and reconnecting is a backoff of 1 to 10 s instead of `SocketIOClient`'s;
-/// - requests are functions of `SimGuild` that answer later, or fail; a token that is refused is renewed without a request;
+/// - the session comes from `SimSessions`, which is the real cache, and connections are `SimLink`s, which are the real state
+///   machine of a client, without packets;
+/// - requests are functions of `SimGuild` that answer later, or fail;
 /// - a delivery is a value, not JSON text, and a message for the record is told by the id of its slot, as the writer does;
 /// - the end of the turn of the loop comes up to 5 ms later;
 /// - files are fetched, kept and uploaded without a file system; uploads always succeed;
@@ -25,7 +26,10 @@ final class SimAccount {
     private var inboxActions: [Inbox.Action] = []
     private var outgoingActions: [Outgoing.Action] = []
     private var isPerforming = false
+    let sessions: SimSessions
     var links: [Int: SimLink] = [:]
+    var tokenDoubts: [String: TokenDoubt] = [:]
+    var isBlocked = false
     private var answers: [UInt64: (SendResult) -> Void] = [:]
     private var requests: UInt64 = 0
     private(set) var isRunning = true
@@ -33,10 +37,12 @@ final class SimAccount {
     private var timerDue: ContinuousClock.Instant?
     private var timers = 0
 
-    init(world: World, host: SimHost, run: Int, stored: StoredAccount, isHandover: Bool) {
+    /// - Parameter session: the session of the instance before, when the account moves.
+    init(world: World, host: SimHost, run: Int, stored: StoredAccount, isHandover: Bool, session: Session? = nil) {
         self.world = world
         self.host = host
         self.run = run
+        sessions = SimSessions(world: world)
         let agents = AgentDirectory()
         for agent in World.otherAgents { agents.insert(agent) }
         agents.insert(SimGuild.agent)
@@ -49,11 +55,8 @@ final class SimAccount {
             seed: world.schedule.random.next())
         handle(Inbox.Event.storeHealth(isGood: world.store.isGood))
         handle(Outgoing.Event.tick)
-        after(0.1) { [self] in sessionChanged() }
-    }
-
-    func sessionChanged() {
-        handle(Inbox.Event.session(user: SimGuild.agent, guilds: world.guilds.filter(\.hasAgent).map(\.id)))
+        sessions.subscribe(adopting: session) { [weak self] in self?.heard($0) }
+        after(0.01) { [self] in obtainSession() }
     }
 
     /// As a task of the account: not once it has stopped.
@@ -112,7 +115,10 @@ final class SimAccount {
         case .readHistory(let guild, let slot, let number, let channel, let range):
             readHistory(guild, slot, number, channel, range)
         case .replaceConnection(let guild, _):
-            if world.mutant != .staysDeaf, let link = links[guild] { lost(link) }
+            if world.mutant != .staysDeaf, let link = links[guild] {
+                if let token = link.token { sessions.invalidate(token) }
+                link.reconnect("deaf")
+            }
         case .record: break
         case .deliverRecord(let guild, let slot, let message, let isStored):
             let answer = deliver(message, guild, inbox.conversationChannel(guild, slot))
@@ -126,7 +132,8 @@ final class SimAccount {
         case .deliver(let id):
             guard let turn = inbox.turn(id) else { return }
             handle(.answered(id, deliver(turn.message, turn.guild, turn.channel)))
-        case .removeMedia, .phaseChanged, .trace, .statusChanged: break
+        case .phaseChanged: world.supervisor?.report()
+        case .removeMedia, .trace, .statusChanged: break
         case .endTurn(let turn):
             let floor = inbox.highest(ChannelKey(guild: turn.guild, channel: turn.channel))
             handle(.turnEnded(turn, floor: floor))
@@ -179,8 +186,7 @@ final class SimAccount {
         timers += 1
         guard let due else { return }
         let timer = timers
-        let wait = world.moment.instant.duration(to: due)
-        after(Double(wait.components.seconds) + Double(wait.components.attoseconds) / 1e18 + 1e-6) { [self] in
+        after(world.seconds(until: due) + 1e-6) { [self] in
             guard timer == timers else { return }
             timerDue = nil
             handle(Inbox.Event.tick)
@@ -279,12 +285,16 @@ final class SimAccount {
     // MARK: The end
 
     private var isDead = false
+    /// What the next instance takes over.
+    private(set) var session: Session?
 
     /// The process dies.
     func crash() {
         isRunning = false
         isDead = true
+        sessions.end()
         for link in links.values { link.silence() }
+        links = [:]
     }
 
     /// Ends in good order; `done` when the store has everything, or after two seconds.
@@ -301,6 +311,8 @@ final class SimAccount {
         handle(Inbox.Event.stop)
         isRunning = false
         links = [:]
+        session = sessions.session
+        sessions.end()
         let left = answers
         answers = [:]
         for (_, completion) in left.sorted(by: { $0.key < $1.key }) { completion(.notNow) }

@@ -86,15 +86,25 @@ final class SimSocket {
     var joined: Set<Int> = []
     var isDeaf = false
     var isOpen = true
+    /// The peer is gone without a word: no pings either.
+    var isGone = false
     /// Nothing sent later arrives before this, unless the network reorders.
     var lastArrival: Int64 = 0
-    let event: (GuildEvent, [UInt8], SimMessage?) -> Void
-    let lost: () -> Void
+    private let event: (SimSocket, GuildEvent, [UInt8], SimMessage?) -> Void
+    private let lost: (SimSocket) -> Void
 
-    init(event: @escaping (GuildEvent, [UInt8], SimMessage?) -> Void, lost: @escaping () -> Void) {
+    init(
+        event: @escaping (SimSocket, GuildEvent, [UInt8], SimMessage?) -> Void, lost: @escaping (SimSocket) -> Void
+    ) {
         self.event = event
         self.lost = lost
     }
+
+    func bring(_ event: GuildEvent, _ bytes: [UInt8], _ message: SimMessage?) {
+        if isOpen { self.event(self, event, bytes, message) }
+    }
+
+    func end() { lost(self) }
 }
 
 /// A guild: logs, members, idempotency keys and the sockets that are open.
@@ -163,6 +173,7 @@ final class SimGuild {
     }
 
     func push(_ event: GuildEvent, _ bytes: [UInt8], _ message: SimMessage?, to socket: SimSocket) {
+        if socket.isGone { return }
         if socket.isDeaf {
             if message != nil { world.trace("deaf: \(message?.id ?? "")") }
             return
@@ -180,10 +191,10 @@ final class SimGuild {
             socket.lastArrival = max(arrival, socket.lastArrival)
             delay = Double(socket.lastArrival - world.schedule.now) / 1e6
         }
-        world.schedule.after(delay) { if socket.isOpen { socket.event(event, bytes, message) } }
+        world.schedule.after(delay) { socket.bring(event, bytes, message) }
         if world.isFaulty, plan.has(.duplicates), world.schedule.random.chance(0.1) {
             world.schedule.after(delay + world.schedule.random.between(0, 5)) {
-                if socket.isOpen { socket.event(event, bytes, message) }
+                socket.bring(event, bytes, message)
             }
         }
     }
@@ -192,7 +203,7 @@ final class SimGuild {
         guard socket.isOpen else { return }
         socket.isOpen = false
         sockets.removeAll { $0 === socket }
-        world.schedule.after(world.schedule.random.delay(1)) { socket.lost() }
+        world.schedule.after(world.schedule.random.delay(1)) { socket.end() }
     }
 
     // MARK: What clients ask

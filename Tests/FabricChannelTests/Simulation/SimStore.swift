@@ -9,6 +9,8 @@ final class SimStore {
 
     unowned let world: World
     private(set) var durable = StoredAccount()
+    /// The deliveries in it: most changes are about one that is not there yet.
+    private var deliveries: Set<String> = []
     /// What the disk has for certain: all up to the last commit that must outlive a loss of power.
     private var synced = StoredAccount()
     private var unsynced: [[StoreChange]] = []
@@ -54,7 +56,7 @@ final class SimStore {
 
     private func apply(_ changes: [StoreChange]) {
         for change in changes {
-            durable.apply(change)
+            apply(change)
             world.checks.applied(change)
         }
         guard world.plan.has(.powerCuts) else { return }
@@ -62,6 +64,19 @@ final class SimStore {
         if changes.contains(where: { if case .outbox = $0 { true } else { false } }) {
             synced = durable
             unsynced = []
+        }
+    }
+
+    private func apply(_ change: StoreChange) {
+        switch change {
+        case .delivery(let delivery) where deliveries.insert(delivery.id).inserted:
+            durable.deliveries.append(delivery)
+        case .settled(let id):
+            guard deliveries.remove(id) != nil, let at = durable.deliveries.firstIndex(where: { $0.id == id }) else {
+                return
+            }
+            durable.deliveries.remove(at: at)
+        default: durable.apply(change)
         }
     }
 
@@ -86,8 +101,9 @@ final class SimStore {
         writing = 0
         guard losesPower else { return }
         durable = synced
+        deliveries = Set(durable.deliveries.map(\.id))
         for changes in unsynced.prefix(world.schedule.random.below(unsynced.count + 1)) {
-            for change in changes { durable.apply(change) }
+            for change in changes { apply(change) }
         }
         unsynced = []
         synced = durable

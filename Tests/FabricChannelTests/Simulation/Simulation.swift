@@ -84,6 +84,9 @@ extension Simulation {
             print(
                 "seeds \(first) to \(end): \(all.failures.count) failed; \(all.steps) steps, \(all.deliveries) deliveries, "
                     + "\(all.comparisons) comparisons with the store, \(seconds) s")
+            let failed = all.failures.keys.sorted().suffix(20).map(String.init).joined(separator: ", ")
+            if !failed.isEmpty { print("failed: \(failed)") }
+            fflush(nil)
             if end == last || all.failures.count >= 20 { break }
             next = end + 1
         }

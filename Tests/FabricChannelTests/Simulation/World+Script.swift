@@ -43,12 +43,16 @@ extension World {
         several(.crashes, 4) { $0.crash(losesPower: false) }
         several(.powerCuts, 3) { $0.crash(losesPower: true) }
         several(.stops, 3) { $0.stop() }
-        several(.handovers, 4) { $0.handOver() }
+        several(.handovers, 4) { $0.move(handsOver: true) }
+        several(.restarts, 3) { $0.supervisor?.settingsChanged() }
         several(.disconnects, 6) { world in
             for guild in world.guilds { if let socket = guild.sockets.first { guild.close(socket) } }
         }
         several(.deafness, 3) { world in
             for guild in world.guilds { for socket in guild.sockets { socket.isDeaf = true } }
+        }
+        several(.vanishing, 3) { world in
+            for guild in world.guilds { for socket in guild.sockets { socket.isGone = true } }
         }
         several(.failingStore, 2) { world in
             world.setStore(isGood: false)
@@ -95,7 +99,17 @@ extension World {
         guard guild.hasAgent != isMember else { return }
         trace("\(guild.id) member \(isMember)")
         guild.hasAgent = isMember
-        if let account, account.isRunning { account.sessionChanged() }
+        renewSession(tries: 20)
+    }
+
+    /// Until the account has a session that shows the guilds as they are, as it would have once its tokens ran out.
+    private func renewSession(tries: Int) {
+        let present = Set(guilds.filter(\.hasAgent).map(\.id))
+        guard tries > 0, let account, account.isRunning, let session = account.sessions.session,
+            Set(session.fabric.guilds.map(\.nodeId)) != present
+        else { return }
+        account.sessions.renew()
+        schedule.after(15) { [unowned self] in renewSession(tries: tries - 1) }
     }
 
     private func membershipChanges() {
@@ -185,7 +199,9 @@ extension World {
             setMember(guild, true)
         }
         setStore(isGood: true)
-        schedule.run(for: 320)
+        account?.sessions.unblock()
+        schedule.run(for: 20)
+        for _ in 0..<40 where !checks.isSettled { schedule.run(for: 10) }
         if account == nil { fail("the process does not run") }
         // Deafness: what is posted now must be taken in within two periods, whatever the sockets do.
         if plan.has(.deafness) { for guild in guilds { for socket in guild.sockets { socket.isDeaf = true } } }
@@ -195,10 +211,7 @@ extension World {
         }
         schedule.run(for: plan.syncPeriod * 2.2 + 15)
         if !plan.has(.overflow) { checks.areTakenIn(probes) }
-        for _ in 0..<60 {
-            schedule.run(for: 60)
-            if checks.isSettled { break }
-        }
+        for _ in 0..<60 where !checks.isSettled { schedule.run(for: 60) }
         checks.end()
     }
 }

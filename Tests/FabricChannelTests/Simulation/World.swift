@@ -14,7 +14,9 @@ final class World {
     private(set) var checks: Checks!
     private(set) var store: SimStore!
     var liar: Liar!
+    private(set) var center: SimCenter!
     private(set) var host: SimHost?
+    private(set) var supervisor: SimSupervisor?
     private(set) var account: SimAccount?
     /// The faults have not ended yet.
     var isFaulty = true
@@ -43,6 +45,7 @@ final class World {
         checks = Checks(world: self)
         store = SimStore(world: self)
         liar = Liar(world: self)
+        center = SimCenter(world: self)
         for number in 0..<plan.guilds {
             let skew = plan.has(.clockSkew) ? schedule.random.between(-40, 40) : 0
             guilds.append(SimGuild(number: number, world: self, skew: skew))
@@ -54,6 +57,8 @@ final class World {
             instant: Self.origin.advanced(by: .microseconds(schedule.now)),
             wall: Self.epoch + schedule.seconds + wallSkew)
     }
+
+    func seconds(until instant: ContinuousClock.Instant) -> Double { moment.instant.duration(to: instant).inSeconds }
 
     /// A log went back, and the process, or the instance of the module, is another one since.
     var wasCutAndBegunAgain: Bool { changes > 0 && guilds.contains { $0.channels.contains { $0.cutBelow != nil } } }
@@ -78,16 +83,22 @@ final class World {
 
     func startProcess() {
         trace("the process starts")
-        let host = SimHost(world: self)
-        self.host = host
+        host = SimHost(world: self)
         checks.processStarted()
-        account = SimAccount(
-            world: self, host: host, run: losses, stored: store.visible, isHandover: false)
+        supervisor = SimSupervisor(world: self)
+        supervisor?.begin()
+    }
+
+    /// The supervisor starts the account.
+    func startAccount() {
+        guard let host, account == nil, !isMoving else { return }
+        trace("the account starts")
+        account = SimAccount(world: self, host: host, run: losses, stored: store.visible, isHandover: false)
     }
 
     /// The process dies, with all that was in its memory.
     func crash(losesPower: Bool) {
-        guard account != nil || isMoving else { return }
+        guard host != nil else { return }
         trace(losesPower ? "the power is cut" : "the process is killed")
         powerWasCut = powerWasCut || losesPower
         end(isLossy: true, losesPower: losesPower)
@@ -101,6 +112,8 @@ final class World {
         account = nil
         host?.end()
         host = nil
+        supervisor?.end()
+        supervisor = nil
         if isLossy { losses += 1 }
         store.crash(losesPower: losesPower)
         forgotRunning =
@@ -110,7 +123,7 @@ final class World {
     private func startLater() {
         let change = changes
         let time = plan.has(.gaps) ? schedule.random.between(1, 200) : schedule.random.between(1, 10)
-        schedule.after(time) { [self] in if change == changes, account == nil { startProcess() } }
+        schedule.after(time) { [self] in if change == changes, host == nil { startProcess() } }
     }
 
     /// The gateway ends in good order, and starts again later.
@@ -127,18 +140,20 @@ final class World {
         }
     }
 
-    /// The account moves to another instance of the module, in the same process.
-    func handOver() {
+    /// The account moves to another instance of the module, in the same process, or is restarted in the same one.
+    func move(handsOver: Bool, _ done: @escaping () -> Void = {}) {
         guard let account, let host, !isMoving else { return }
-        trace("the account moves")
+        trace(handsOver ? "the account moves" : "the account is restarted")
         isMoving = true
         let change = changes
-        account.stop(drain: 0) { [self] in
+        account.stop(drain: handsOver ? 0 : 2) { [self] in
             guard change == changes else { return }
             isMoving = false
             trace("the account has moved")
             self.account = SimAccount(
-                world: self, host: host, run: losses, stored: store.visible, isHandover: true)
+                world: self, host: host, run: losses, stored: store.visible, isHandover: handsOver,
+                session: handsOver ? account.session : nil)
+            done()
         }
     }
 
@@ -147,7 +162,12 @@ final class World {
         account?.crash()
         account = nil
         host = nil
+        supervisor = nil
         guilds = []
         schedule.clear()
     }
+}
+
+extension Duration {
+    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }
