@@ -44,6 +44,13 @@ struct AgentTalkTests {
                 #expect(messages > count)
                 before += messages
             }
+            // FABRIC_TALK_SECONDS=60 for the figure of a minute: nothing more is said in it.
+            if let seconds = ProcessInfo.processInfo.environment["FABRIC_TALK_SECONDS"].flatMap({ Double($0) }) {
+                try await ContinuousClock().sleep(for: .seconds(seconds))
+                let all = await world.sim.history(room.id).count
+                print("\(count) agents, one person: \(before) messages, and \(all - before) in \(seconds) s after that")
+                #expect(all == before)
+            }
             #expect(world.log.text.contains("agents answer each other"))
             for delivery in world.gateway.deliveries {
                 let author = delivery.json["message"]?["author"]

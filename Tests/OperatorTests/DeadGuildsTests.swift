@@ -28,7 +28,7 @@ import Testing
         try await gateway.wait(for: "gateway runs")
         try await desk.status("every guild was tried") { account in
             let guilds = account["guilds"]?.array ?? []
-            return guilds.count == 1000 && guilds.allSatisfy { $0["reconnectAttempts"]?.int ?? 0 >= 2 }
+            return guilds.count == 1000 && guilds.allSatisfy { $0["reconnectAttempts"]?.int ?? 0 >= 1 }
         }
         // The backoff has begun; what follows is less and less.
         let (begun, before) = (ContinuousClock.now, try processorSeconds(gateway.pid))
@@ -36,9 +36,10 @@ import Testing
         let used = try processorSeconds(gateway.pid) - before
         let share = used / (begun.duration(to: .now) / .seconds(1))
         print("1,000 dead guilds: \((share * 1000).rounded() / 10) % of a core")
+        // Unoptimised, and the dearest seconds there are.
         #expect(share < 0.5, "\(share) of a core")
         let status = try await desk.run("gateway", ["status"])
-        #expect(status.code == 1 && status.output.count < 100_000, "\(status.output.count) characters")
+        #expect(status.code == 1 && status.output.contains("and 995 more guilds"), "\(status.output.prefix(2000))")
         let stop = try await desk.run("gateway", ["stop"])
         #expect(stop.code == 0, "\(stop.all)")
     }

@@ -58,6 +58,7 @@ extension Account {
 
     /// The session has the guild no more.
     func close(_ number: Int) {
+        life.guildProblems[number] = nil
         guard let link = links.removeValue(forKey: number) else { return }
         tearDown(link)
     }
@@ -133,6 +134,7 @@ extension Account {
         if let link = links[number], inbox.phase(number) == .ready {
             link.lastConnectedAt = environment.wallClock()
             link.reconnectAttempts = 0
+            life.guildProblems[number] = nil
             tellBoard(link)
         }
         statusChanged()

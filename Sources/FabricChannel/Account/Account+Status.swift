@@ -65,14 +65,12 @@ extension Account {
 
     /// Tells the gateway when something an operator would care about changed.
     func statusChanged() {
-        // In place: an account may have a thousand guilds, and each of them changes now and then.
-        (life.guilds, life.readyGuilds) = (0, 0)
-        for number in inbox.guilds.indices where inbox.guilds[number].isOpen {
-            life.guilds += 1
-            if inbox.guilds[number].feed.isReady { life.readyGuilds += 1 }
+        let (open, ready) = inbox.readiness
+        if open != life.guilds || ready != life.readyGuilds {
+            (life.guilds, life.readyGuilds) = (open, ready)
+            let away = inbox.guildsAway
+            life.guildProblems = life.guildProblems.filter { away.contains($0.key) }
         }
-        for number in life.guildProblems.keys
-        where !inbox.guilds[number].isOpen || inbox.guilds[number].feed.isReady { life.guildProblems[number] = nil }
         if case .failing(let reason) = environment.store.health, !inbox.isStoreGood {
             life.storeProblem = reason
         } else {

@@ -208,6 +208,21 @@ struct Inbox {
 
     var isQuiet: Bool { turns.isEmpty }
 
+    /// How many guilds the session has, and how many of them are connected.
+    var readiness: (open: Int, ready: Int) {
+        var (open, ready) = (0, 0)
+        for guild in guilds.indices where guilds[guild].isOpen {
+            open += 1
+            if guilds[guild].feed.isReady { ready += 1 }
+        }
+        return (open, ready)
+    }
+
+    /// The numbers of those that are not connected.
+    var guildsAway: Set<Int> {
+        Set(guilds.indices.filter { guilds[$0].isOpen && !guilds[$0].feed.isReady })
+    }
+
     func phase(_ guild: Int) -> GuildFeed.Phase { guilds[guild].feed.phase }
 
     var laneCount: Int { guilds.reduce(0) { $0 + $1.feed.slots.count { !$0.lane.isEmpty } } }
