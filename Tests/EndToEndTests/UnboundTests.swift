@@ -12,7 +12,6 @@ struct UnboundTests {
             let agent = try await world.sim.createUser(name: "agent")
             let human = try await world.sim.createUser(name: "human")
             let room = try await world.sim.createChannel(name: "room", members: [agent.id, human.id])
-            world.settleAll()
             let path = world.directory + "/fabric-identity.json"
             let bound = #"{"entries":[{"agentId":"agent","fabricApiKey":"\#(agent.apiKey)"}]}"#
             func post(_ text: String) async throws {
@@ -23,6 +22,7 @@ struct UnboundTests {
                 try? FileManager.default.removeItem(atPath: path)
                 try identities?.write(toFile: path, atomically: true, encoding: .utf8)
                 let instance = try world.secondInstance()
+                world.gateway.onWake.withLock { hook in hook = { instance.settle($0.id, .finished) } }
                 try await world.configure([:], accounts: [:], on: instance)
                 try await body(PluginRun(world: world, instance: instance))
                 await World.blocking { instance.shutdown() }
