@@ -99,16 +99,52 @@ enum ByteScan {
     /// Whether two ranges of `count` bytes are the same.
     @inlinable @inline(__always)
     static func same(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
+        guard count >= 8 else { return sameShort(left, right, count) }
+        let last = count &- 8
         var offset = 0
-        while offset &+ 8 <= count {
-            let a = left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            if a != right.loadUnaligned(fromByteOffset: offset, as: UInt64.self) { return false }
+        while offset < last {
+            if word(left, offset) != word(right, offset) { return false }
             offset &+= 8
         }
+        // The last word overlaps the one before instead of leaving single bytes.
+        return word(left, last) == word(right, last)
+    }
+
+    @inlinable @inline(__always)
+    static func sameShort(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
+        if count >= 4 {
+            let last = count &- 4
+            return left.loadUnaligned(as: UInt32.self) == right.loadUnaligned(as: UInt32.self)
+                && left.loadUnaligned(fromByteOffset: last, as: UInt32.self)
+                    == right.loadUnaligned(fromByteOffset: last, as: UInt32.self)
+        }
+        var offset = 0
         while offset < count {
             if byte(left, offset) != byte(right, offset) { return false }
             offset &+= 1
         }
         return true
+    }
+
+    @inlinable @inline(__always)
+    static func word(_ base: UnsafeRawPointer, _ offset: Int) -> UInt64 {
+        base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+
+    /// Whether a backslash is among `count` bytes; made for a few of them.
+    @inlinable @inline(__always)
+    static func hasBackslash(_ base: UnsafeRawPointer, _ count: Int) -> Bool {
+        var offset = 0
+        while offset &+ 8 <= count {
+            // A byte that is a backslash becomes zero, and a zero borrows from its highest bit.
+            let rest = word(base, offset) ^ 0x5C5C_5C5C_5C5C_5C5C
+            if (rest &- 0x0101_0101_0101_0101) & ~rest & 0x8080_8080_8080_8080 != 0 { return true }
+            offset &+= 8
+        }
+        while offset < count {
+            if byte(base, offset) == 0x5C { return true }
+            offset &+= 1
+        }
+        return false
     }
 }

@@ -29,6 +29,13 @@ public struct JSONView {
         self.init(base: base + begin, count: past &- begin, escapes: 0)
     }
 
+    /// The value that is exactly these bytes, without white space at either end: what
+    /// ``JSONBytes/validate(_:from:maximumDepth:isUTF8:element:)`` reported, or the ``rawBytes`` of another view.
+    @inlinable @inline(__always)
+    public init(exactly bytes: UnsafeRawBufferPointer) {
+        self.init(base: bytes.baseAddress, count: bytes.count, escapes: 0)
+    }
+
     @inlinable @inline(__always)
     init(base: UnsafeRawPointer?, count: Int, escapes: UInt8) {
         self.base = base
@@ -109,7 +116,8 @@ public struct JSONView {
         if length &+ 2 == count {
             return ByteScan.byte(base, 0) == 0x22 && ByteScan.byte(base, count &- 1) == 0x22
                 && ByteScan.same(base + 1, UnsafeRawPointer(text.utf8Start), length) && escapes != 2
-                && (escapes == 1 || !isEscaped)
+                // The same bytes: a backslash in the one is a backslash in the other.
+                && (escapes == 1 || !ByteScan.hasBackslash(UnsafeRawPointer(text.utf8Start), length))
         }
         return escapes != 1 && equalsUnescaped(UnsafeRawBufferPointer(start: text.utf8Start, count: length))
     }

@@ -74,9 +74,9 @@ public struct FabricMessageView {
         return first == 0x22 ? idPlace.count > 2 : first == 0x2D || (0x30...0x39).contains(first)
     }
 
+    @inline(__always)
     private func view(_ place: Place) -> JSONView {
-        let text = UnsafeRawBufferPointer(start: base + Int(place.start), count: Int(place.count))
-        return JSONView(validated: text, start: 0, end: text.count)
+        JSONView(exactly: UnsafeRawBufferPointer(start: base + Int(place.start), count: Int(place.count)))
     }
 
     private func optional(_ place: Place) -> JSONView? { place.count > 0 ? view(place) : nil }

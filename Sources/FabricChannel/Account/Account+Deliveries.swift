@@ -8,20 +8,11 @@ extension Account {
     func received(_ event: GuildEvent, _ argument: JSONView, from link: GuildLink) {
         guard case .messageCreated = event else { return membershipChanged(event, argument, link) }
         guard let view = FabricMessageView(argument) else { return handle(.unreadable(link.number)) }
-        inbox.handle(.message(link.number, view, argument), now: environment.moment, &inboxActions)
         // A message for the record goes on from where it arrived, with its bytes where they are.
-        var index = 0
-        while index < inboxActions.count {
-            if case .record(_, let slot, let isFromAgent) = inboxActions[index] {
-                deliver(view, argument, slot, link, isFromAgent: isFromAgent)
-                if inboxActions.count == 1 {
-                    inboxActions.removeAll(keepingCapacity: true)
-                    return
-                }
-            }
-            index += 1
+        if let record = inbox.live(view, argument, link.number, now: environment.moment, &inboxActions) {
+            deliver(view, argument, record.slot, link, isFromAgent: record.isFromAgent)
         }
-        if index > 0 { perform() }
+        if !inboxActions.isEmpty { perform() }
     }
 
     @inline(__always)

@@ -21,20 +21,21 @@ actor Account {
     var facts: AccountFacts
     var settings: AccountSettings
     var life = AccountLife()
-    var inbox: Inbox
+    @exclusivity(unchecked) var inbox: Inbox
     var outgoing: Outgoing
-    var inboxActions: [Inbox.Action] = []
+    @exclusivity(unchecked) var inboxActions: [Inbox.Action] = []
     var outgoingActions: [Outgoing.Action] = []
     var isPerforming = false
 
     /// The guilds of the session, by the number the inbox gave them.
     var links: [Int: GuildLink] = [:]
     var subscription: SessionSubscription?
+    var sessionNews: SessionSubscription?
     var answers = SendAnswers()
     var media = FetchedMedia()
     /// By guild: whether refusals are the token's fault.
     var tokenDoubts: [String: TokenDoubt] = [:]
-    let buffer = DeliveryBuffer()
+    var buffer: DeliveryBuffer { environment.buffer }
     /// When the turns began that are with the gateway; only while messages are traced.
     var turnsBegun: [String: ContinuousClock.Instant] = [:]
     var timer = AccountTimer()
@@ -90,7 +91,8 @@ actor Account {
             }
             performOutgoing()
         }
-        inboxActions.removeAll(keepingCapacity: true)
+        // Kept for the next; but an agent that did a lot once does not hold room for that for ever.
+        inboxActions.removeAll(keepingCapacity: inboxActions.count <= 2)
         isPerforming = false
         armTimer()
         checkDrained()

@@ -17,6 +17,8 @@ struct AccountEnvironment: Sendable {
     var board: GuildBoard
     /// Confined to the loop, as the account is.
     var agents: AgentDirectory
+    /// Where deliveries are written, one at a time; confined to the loop.
+    var buffer: DeliveryBuffer
     var logger: Logger
     /// Where attachments are kept while their turn runs.
     var mediaDirectory: String

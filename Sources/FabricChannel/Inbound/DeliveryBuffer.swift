@@ -1,10 +1,11 @@
-/// A reusable run of bytes that deliveries are written into; confined to the realtime loop.
+/// A reusable run of bytes that deliveries are written into; the accounts of a loop share one.
 ///
 /// Appending is a bounds check and a copy: the array's own append costs several times that for pieces this small, and a
 /// delivery has twenty of them.
-final class DeliveryBuffer {
-    private var storage: UnsafeMutableRawBufferPointer
-    private(set) var count = 0
+// Unchecked: only code on the realtime loop touches it, and a delivery is written and handed over in one go.
+final class DeliveryBuffer: @unchecked Sendable {
+    @exclusivity(unchecked) private var storage: UnsafeMutableRawBufferPointer
+    @exclusivity(unchecked) private(set) var count = 0
 
     init(capacity: Int = 4096) {
         storage = .allocate(byteCount: capacity, alignment: 16)

@@ -25,8 +25,9 @@ struct FailedMedia: Sendable, Equatable {
     var reason: String
 }
 
-/// The parts of a delivery that are the same for every message of a conversation, written once.
-struct ConversationText: Sendable {
+/// The parts of a delivery that are the same for every message of a conversation, written once. A class, so that one
+/// reference is counted per message, not three arrays.
+final class ConversationText: Sendable {
     /// `{"delivery":"` and what the delivery's id begins with
     let opening: [UInt8]
     /// `,"account":…,"channel":"fabric","self":{…}`

@@ -21,8 +21,8 @@ final class GuildLink: @unchecked Sendable {
     var lastConnectedAt: Double?
     /// Its place on the board of those who wait for the guild.
     var boardNumber: UInt64?
-    private var texts: [ConversationText?] = []
-    private var textsVersion = -1
+    @exclusivity(unchecked) private var texts: [ConversationText?] = []
+    @exclusivity(unchecked) private var textsVersion = -1
 
     init(number: Int, nodeId: String, endpoint: String, guild: FabricGuild) {
         self.number = number

@@ -3,59 +3,78 @@ import FabricAPI
 import JSONBytes
 
 /// What arrives live. The way of a message that needs nothing special (next in order, lane free, for the record) is one
-/// decision and one action, without an allocation or a copy.
+/// decision, without an allocation or a copy.
 extension Inbox {
+    /// The live message in hand goes to the gateway, for the record.
+    struct Record {
+        var slot: Int
+        var isFromAgent: Bool
+    }
+
+    /// As `handle` with `.message`, for the way of every message: what most of them lead to is returned, the rest is in
+    /// `actions`.
     @inline(__always)
-    mutating func message(
+    mutating func live(
         _ view: FabricMessageView, _ json: JSONView, _ guild: Int, now: @autoclosure () -> Moment,
         _ actions: inout [Action]
-    ) {
+    ) -> Record? {
         // A socket that is being closed may still bring what the next run will read.
-        guard !isStopped, guilds[guild].isOpen else { return }
+        guard !isStopped, guilds[guild].isOpen else { return nil }
         guard let channel = view.channelId?.stringBytes else {
-            return implausible(guild, channel: "", what: "a message without a channel", &actions)
+            implausible(guild, channel: "", what: "a message without a channel", &actions)
+            return nil
         }
         guard let slot = guilds[guild].slot(of: channel) else {
-            return unknownChannel(view, guild, now: now(), &actions)
+            unknownChannel(view, guild, now: now(), &actions)
+            return nil
         }
         guard let sequence = view.seq else {
-            return unsequenced(view, json, guild, slot, now: now(), &actions)
+            unsequenced(view, json, guild, slot, now: now(), &actions)
+            return nil
         }
         guard ChannelPosition.valid.contains(sequence) else {
-            return implausible(
-                guild, channel: guilds[guild].feed.slots[slot].id, what: "the seq of a message", &actions)
+            implausible(guild, channel: guilds[guild].feed.slots[slot].id, what: "the seq of a message", &actions)
+            return nil
         }
         guilds[guild].feed.slots[slot].broughtSinceList = true
         if guilds[guild].feed.slots[slot].overflown
             || guilds[guild].feed.slots[slot].lane.waitingCount >= ChannelSlot.laneLimit
             || !isStoreGood
         {
-            return postpone(view, sequence, guild, slot, &actions)
+            postpone(view, sequence, guild, slot, &actions)
+            return nil
         }
         let verdict = guilds[guild].feed.slots[slot].position.live(sequence, mark: byteHash(view.id.rawBytes))
         guard verdict == .accept else {
-            return notNext(verdict, sequence, view, json, guild, slot, now: now(), &actions)
+            notNext(verdict, sequence, view, json, guild, slot, now: now(), &actions)
+            return nil
         }
         markDirty(guild, slot, &actions)
         if guilds[guild].feed.slots[slot].notBefore != nil { guilds[guild].feed.foundNews(slot, at: sequence) }
         guilds[guild].feed.slots[slot].newest.advance(to: view.createdAt)
-        if isOwn(view) { return trace(.own, sequence, guild, slot, &actions) }
-        if guilds[guild].hasUnsequenced, !isFirstSight(view, guild) { return }
+        if isOwn(view) {
+            trace(.own, sequence, guild, slot, &actions)
+            return nil
+        }
+        if guilds[guild].hasUnsequenced, !isFirstSight(view, guild) { return nil }
         let type = typeOf(view, guild, slot)
         let isAgent = agents.contains(view.author?.stringBytes)
         if !isAgent, guilds[guild].feed.slots[slot].chatter.isCounting { personSpoke(view, guild, slot) }
         let disposition = WakeRule.live(type, wakeup: view.wakeup ?? false)
-        if disposition == .ignore { return trace(.ignored, sequence, guild, slot, &actions) }
+        if disposition == .ignore {
+            trace(.ignored, sequence, guild, slot, &actions)
+            return nil
+        }
         if disposition == .record, guilds[guild].feed.slots[slot].lane.isFree, guilds[guild].feed.slots[slot].isListed,
             !isDraining
         {
-            actions.append(.record(guild, slot: slot, isFromAgent: isAgent))
             trace(.record, sequence, guild, slot, &actions)
-            return
+            return Record(slot: slot, isFromAgent: isAgent)
         }
         enqueue(
             view, json, guild, slot, wake: disposition == .wake, caughtUp: false, isFromAgent: isAgent, now: now(),
             &actions)
+        return nil
     }
 
     @inline(__always)

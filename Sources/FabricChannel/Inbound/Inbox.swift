@@ -105,7 +105,8 @@ struct Inbox {
     @inline(__always)
     mutating func handle(_ event: Event, now: @autoclosure () -> Moment, _ actions: inout [Action]) {
         if case .message(let guild, let view, let json) = event {
-            message(view, json, guild, now: now(), &actions)
+            guard let record = live(view, json, guild, now: now(), &actions) else { return }
+            actions.append(.record(guild, slot: record.slot, isFromAgent: record.isFromAgent))
         } else {
             handleOther(event, now: now(), &actions)
         }

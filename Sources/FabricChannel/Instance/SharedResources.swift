@@ -32,6 +32,7 @@ final class SharedResources: Sendable {
     /// Directories of attachments that belong to another instance now.
     private let handedOverMedia: Locked<Swift.Set<String>>
     private let board = GuildBoard()
+    private let buffer = DeliveryBuffer()
 
     init(loop: RealtimeLoop, gateway: any GatewayPort, logger: Logger) {
         self.loop = loop
@@ -67,7 +68,7 @@ final class SharedResources: Sendable {
         restoreSession(of: account, under: setup)
         return AccountEnvironment(
             gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, board: board,
-            agents: agents, logger: logger,
+            agents: agents, buffer: buffer, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.outboxDirectory,
             wallClock: { SystemClock.wall },

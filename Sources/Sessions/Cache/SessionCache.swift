@@ -22,7 +22,7 @@ struct SessionCache {
     var chance: @Sendable () -> Double
     var actions: [Action] = []
     private(set) var counters = Counters()
-    var entries: [String: SessionEntry] = [:]
+    var entries = EntryTable()
     var alarms = DeadlineHeap()
     /// Flights that hold one of the login slots.
     var running: Set<UInt64> = []

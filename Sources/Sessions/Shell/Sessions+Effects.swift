@@ -54,7 +54,7 @@ extension Sessions {
                 }
             case .publish(let agent, let tokens): quick.set(agent, tokens, clock)
             case .tell(let agent, let update):
-                for listener in (state.listeners[agent] ?? [:]).values { listener.yield(update) }
+                for listener in (state.listeners[agent] ?? [:]).values { listener.tell(update) }
             case .startLogin(let agent, let flight):
                 if !state.isShutDown { state.tasks[flight] = loginTask(agent, flight) }
             case .cancelLogin(let flight):

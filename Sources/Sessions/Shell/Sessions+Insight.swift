@@ -119,18 +119,29 @@ extension Sessions {
         change { cache, now in cache.adopt(snapshot.session, now: now) }
     }
 
+    /// Who hears what happens to a session.
+    struct Listener {
+        var tell: @Sendable (SessionUpdate) -> Void
+        /// Called by ``Sessions/shutdown()``.
+        var finish: (@Sendable () -> Void)?
+    }
+
+    /// Tells what happens to the agent's session from now on, in order, until the subscription is cancelled or dropped.
+    /// - Parameter tell: called with a lock held, on any thread: it may only pass the news on.
+    public func listen(to agent: String, _ tell: @escaping @Sendable (SessionUpdate) -> Void) -> SessionSubscription {
+        guard let number = add(Listener(tell: tell, finish: nil), to: agent) else {
+            return SessionSubscription(agent: agent) {}
+        }
+        return SessionSubscription(agent: agent) { [weak self] in self?.stopListening(agent, number) }
+    }
+
     /// What happens to the agent's session from now on. Of a reader that falls behind the oldest news are dropped. Ends
     /// with ``shutdown()``.
     public func updates(for agent: String) -> AsyncStream<SessionUpdate> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: SessionUpdate.self, bufferingPolicy: .bufferingNewest(16))
-        let number = state.withLock { state -> UInt64? in
-            guard !state.isShutDown else { return nil }
-            let number = state.cache.number()
-            state.listeners[agent, default: [:]][number] = continuation
-            return number
-        }
-        guard let number else {
+        let listener = Listener(tell: { continuation.yield($0) }, finish: { continuation.finish() })
+        guard let number = add(listener, to: agent) else {
             continuation.finish()
             return stream
         }
@@ -139,6 +150,16 @@ extension Sessions {
             Task.detached { self?.stopListening(agent, number) }
         }
         return stream
+    }
+
+    /// nil after ``shutdown()``.
+    private func add(_ listener: Listener, to agent: String) -> UInt64? {
+        state.withLock { state in
+            guard !state.isShutDown else { return nil }
+            let number = state.cache.number()
+            state.listeners[agent, default: [:]][number] = listener
+            return number
+        }
     }
 
     private func stopListening(_ agent: String, _ number: UInt64) {

@@ -12,7 +12,7 @@ public final class Sessions: Sendable {
         /// Logins by flight, and sleepers by a number of their own.
         var tasks: [UInt64: Task<Void, Never>] = [:]
         var sleeper: (number: UInt64, until: ContinuousClock.Instant)?
-        var listeners: [String: [UInt64: AsyncStream<SessionUpdate>.Continuation]] = [:]
+        var listeners: [String: [UInt64: Listener]] = [:]
         var isShutDown = false
     }
 
@@ -133,7 +133,7 @@ public final class Sessions: Sendable {
             return (aftermath, Array(state.tasks.values), listeners)
         }
         aftermath.carryOut()
-        for listener in listeners { listener.finish() }
+        for listener in listeners { listener.finish?() }
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
     }

@@ -16,7 +16,8 @@ final class ClientCore {
         case accepted
     }
 
-    let configuration: SocketIOClient.Configuration
+    var configuration: SocketIOClient.Configuration { shared.value }
+    private let shared: SharedConfiguration
     let loop: RealtimeLoop
     let encoder: PacketEncoder
     /// As it stands in received packets: empty for the main namespace.
@@ -44,10 +45,11 @@ final class ClientCore {
     private var isActing = false
 
     init(
-        configuration: SocketIOClient.Configuration, connection: EngineConnection,
+        configuration shared: SharedConfiguration, connection: EngineConnection,
         auth: @escaping SocketIOClient.Auth, delegate: any SocketIODelegate
     ) {
-        self.configuration = configuration
+        self.shared = shared
+        let configuration = shared.value
         self.connection = connection
         loop = connection.loop
         self.auth = auth

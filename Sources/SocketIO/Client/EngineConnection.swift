@@ -5,7 +5,8 @@ import Glibc
 /// It is opened for the first client that wants it and dropped when the last one leaves. What concerns the connection ends it
 /// for all, what concerns a namespace only for that one.
 final class EngineConnection {
-    let configuration: SocketIOClient.Configuration
+    var configuration: SocketIOClient.Configuration { shared.value }
+    private let shared: SharedConfiguration
     let loop: RealtimeLoop
     var transport: (any WebSocketTransport)?
     @exclusivity(unchecked) var decoder: PacketDecoder
@@ -26,10 +27,10 @@ final class EngineConnection {
     /// would make an official server close the connection.
     private var unanswered: Set<[UInt8]> = []
 
-    init(configuration: SocketIOClient.Configuration, loop: RealtimeLoop) {
-        self.configuration = configuration
+    init(configuration: SharedConfiguration, loop: RealtimeLoop) {
+        shared = configuration
         self.loop = loop
-        decoder = PacketDecoder(limits: configuration.limits)
+        decoder = PacketDecoder(limits: configuration.value.limits)
     }
 
     // MARK: Clients

@@ -10,7 +10,8 @@ public actor SocketIOClient {
     /// connection. Runs outside the loop.
     public typealias Auth = @Sendable (_ attempt: Int) async throws -> [UInt8]?
 
-    public nonisolated let configuration: Configuration
+    public nonisolated var configuration: Configuration { shared.value }
+    private nonisolated let shared: SharedConfiguration
     public nonisolated let loop: RealtimeLoop
     /// The connection, for clients of other namespaces to share.
     public nonisolated let connection: SocketIOConnection
@@ -23,7 +24,7 @@ public actor SocketIOClient {
         delegate: any SocketIODelegate
     ) {
         let connection = SocketIOConnection(configuration: configuration, loop: loop)
-        self.init(configuration, connection, auth, delegate)
+        self.init(connection.shared, connection, auth, delegate)
     }
 
     /// A client of another namespace over a connection that is shared.
@@ -39,14 +40,14 @@ public actor SocketIOClient {
         var configuration = connection.configuration
         configure(&configuration)
         configuration.namespace = namespace
-        self.init(configuration, connection, auth, delegate)
+        self.init(SharedConfiguration(configuration), connection, auth, delegate)
     }
 
     private init(
-        _ configuration: Configuration, _ connection: SocketIOConnection, _ auth: @escaping Auth,
+        _ configuration: SharedConfiguration, _ connection: SocketIOConnection, _ auth: @escaping Auth,
         _ delegate: any SocketIODelegate
     ) {
-        self.configuration = configuration
+        shared = configuration
         self.connection = connection
         loop = connection.loop
         core = ClientCore(

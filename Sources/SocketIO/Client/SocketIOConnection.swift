@@ -11,14 +11,22 @@
 /// ``SocketIOSocket`` and ``SocketIOClient`` has one, which others can join.
 public final class SocketIOConnection: Sendable {
     /// Whom to connect to, and how. Its `namespace` is that of clients that name none.
-    public let configuration: SocketIOClient.Configuration
+    public var configuration: SocketIOClient.Configuration { shared.value }
+    let shared: SharedConfiguration
     public let loop: RealtimeLoop
     // Touched by its clients only, which run on the loop.
     nonisolated(unsafe) let engine: EngineConnection
 
     public init(configuration: SocketIOClient.Configuration, loop: RealtimeLoop) {
-        self.configuration = configuration
+        shared = SharedConfiguration(configuration)
         self.loop = loop
-        engine = EngineConnection(configuration: configuration, loop: loop)
+        engine = EngineConnection(configuration: shared, loop: loop)
     }
+}
+
+/// A configuration that several objects hold: it is 300 bytes long, and there may be ten thousand of them.
+final class SharedConfiguration: Sendable {
+    let value: SocketIOClient.Configuration
+
+    init(_ value: SocketIOClient.Configuration) { self.value = value }
 }

@@ -29,19 +29,19 @@ struct PayloadElements: Sendable {
 
     @inline(__always)
     func first(in text: UnsafeRawBufferPointer) -> JSONView? {
-        count > 0 ? JSONView(validated: text, start: firstStart, end: firstEnd) : nil
+        view(text, firstStart, firstEnd)
     }
 
     @inline(__always)
     func last(in text: UnsafeRawBufferPointer) -> JSONView? {
-        count > 0 ? JSONView(validated: text, start: lastStart, end: lastEnd) : nil
+        view(text, lastStart, lastEnd)
     }
 
     @inline(__always)
     func element(_ index: Int, of payload: JSONView, in text: UnsafeRawBufferPointer) -> JSONView? {
         guard index >= 0, index < count else { return nil }
         if index == 0 { return first(in: text) }
-        if index == 1 { return JSONView(validated: text, start: secondStart, end: secondEnd) }
+        if index == 1 { return view(text, secondStart, secondEnd) }
         if index == count - 1 { return last(in: text) }
         var found: JSONView?
         var at = 0
@@ -51,5 +51,12 @@ struct PayloadElements: Sendable {
             return found == nil
         }
         return found
+    }
+
+    /// The validation said where it begins and ends. Without elements both are 0.
+    @inline(__always)
+    private func view(_ text: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> JSONView? {
+        guard start < end, end <= text.count else { return nil }
+        return JSONView(exactly: UnsafeRawBufferPointer(rebasing: text[start..<end]))
     }
 }
