@@ -8,7 +8,7 @@ import SocketIO
 let examples: [String: @Sendable (String) async throws -> Void] = [
     "started": gettingStarted, "authentication": authentication, "acknowledgements": acknowledgements,
     "binary": binary, "reconnection": reconnection, "delegate": delegate,
-    "namespaces": namespaces,
+    "namespaces": namespaces, "readme": readme,
 ]
 
 guard CommandLine.arguments.count == 3, let example = examples[CommandLine.arguments[1]] else {

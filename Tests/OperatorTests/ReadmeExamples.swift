@@ -1,35 +1,6 @@
 import HTTPTransfer
-import SocketIO
 
-// The examples of README.md, word for word; ReadmeTests compares them.
-
-// example SocketIO
-/// Says hello on a Socket.IO server and returns the name of the first event it hears.
-func greet(server: String, namespace: String, token: @escaping @Sendable () async throws -> String) async throws
-    -> String?
-{
-    let loop = try RealtimeLoop()
-    defer { loop.shutdown() }
-    var configuration = try SocketIOClient.Configuration(url: server)
-    configuration.namespace = namespace
-    let events = SocketIOEvents()
-    let client = SocketIOClient(
-        configuration: configuration, loop: loop,
-        // Asked for every connect and reconnect, so that no old token is ever shown again.
-        auth: { _ in Array(#"{"token":"\#(try await token())"}"#.utf8) }, delegate: events)
-    await client.connect()
-    for await happening in events.stream {
-        switch happening {
-        case .state(.connected): try await client.emit("hello", [.string("world")])
-        case .state(let state): print(state)
-        case .event(let event):
-            await client.disconnect()
-            return event.name
-        }
-    }
-    return nil
-}
-// end
+// An example of README.md, word for word; ReadmeTests compares them. The other one is in Examples/SocketIO.
 
 // example HTTPTransfer
 /// Fetches a page into memory and a file onto the disk, over one connection pool.

@@ -15,7 +15,7 @@ struct ExampleTests {
     @Test(arguments: [
         ("started", "me: hello"), ("authentication", "bad token"), ("acknowledgements", "no answer within 0.1 seconds"),
         ("binary", "[1, 2, 3] [4]"), ("reconnection", "over: disconnected on request"), ("delegate", "done"),
-        ("namespaces", "room again"),
+        ("namespaces", "room again"), ("readme", "answered: 41\n"),
     ])
     func examplesRun(_ name: String, _ words: String) async throws {
         let server = try await Server("conformance.py")
