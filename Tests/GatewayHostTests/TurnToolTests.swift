@@ -72,6 +72,7 @@ import Testing
             """
             ask() { printf '{"jsonrpc":"2.0","id":%s,"method":"%s","params":%s}\\n' "$1" "$2" "$3"; }
             mkfifo "$OUT/in"
+            : > "$OUT/out"
             "$G" mcp < "$OUT/in" > "$OUT/out" &
             exec 3> "$OUT/in"
             ask 1 initialize '{"protocolVersion":"2025-06-18"}' >&3

@@ -51,9 +51,6 @@ struct DeliveryHead: Equatable, Sendable {
         var (channel, text) = ("", "")
         var sequence: Int64?
         var authorIsAgent = false
-        var authorName: String?
-        var command: String?
-        var (guild, room, roomName): (String?, String?, String?)
         var wake: Bool?
         var redelivered = false
         var media: [Media] = []
@@ -71,26 +68,11 @@ struct DeliveryHead: Equatable, Sendable {
             } else if key.equals("redelivered") {
                 redelivered = value.bool ?? false
             } else if key.equals("conversation"), value.kind == .object {
-                value.forEachMember { key, part in
-                    if key.equals("id") {
-                        conversation = part.string
-                    } else if key.equals("guild") {
-                        guild = part.string
-                    } else if key.equals("channel") {
-                        room = part.string
-                    } else if key.equals("name") {
-                        roomName = part.string
-                    }
-                    return true
-                }
-            } else if key.equals("command"), value.kind == .object {
-                command = value["name"]?.string
+                conversation = value["id"]?.string
             } else if key.equals("message"), value.kind == .object {
                 text = value["text"]?.string ?? ""
                 sequence = value["seq"]?.int64
-                let author = value["author"]
-                authorIsAgent = author?["isAgent"]?.bool ?? false
-                authorName = author?["name"]?.string ?? author?["id"]?.string
+                authorIsAgent = value["author"]?["isAgent"]?.bool ?? false
             } else if key.equals("media"), value.kind == .array {
                 value.forEachElement { file in
                     media.append(
@@ -105,7 +87,13 @@ struct DeliveryHead: Equatable, Sendable {
         guard let id, !id.isEmpty, let account, let wake, let conversation else { return nil }
         (self.id, self.account, self.wake, self.conversation) = (id, account, wake, conversation)
         (self.channel, self.text, self.redelivered, self.media) = (channel, text, redelivered, media)
-        (self.sequence, self.authorIsAgent, self.authorName) = (sequence, authorIsAgent, authorName)
-        (self.guild, self.room, self.roomName, self.command) = (guild, room, roomName, command)
+        (self.sequence, self.authorIsAgent) = (sequence, authorIsAgent)
+        // What only a turn needs; most messages are for the record.
+        guard wake else { return }
+        let place = view["conversation"]
+        (guild, room, roomName) = (place?["guild"]?.string, place?["channel"]?.string, place?["name"]?.string)
+        let author = view["message"]?["author"]
+        authorName = author?["name"]?.string ?? author?["id"]?.string
+        self.command = view["command"]?["name"]?.string
     }
 }

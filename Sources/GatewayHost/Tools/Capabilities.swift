@@ -17,6 +17,7 @@ final class Capabilities: Sendable {
     }
 
     private struct Entry {
+        var number: UInt64
         var caller: String
         var channel: String
         var account: String
@@ -46,7 +47,8 @@ final class Capabilities: Sendable {
         }.joined()
         state.withLock { state in
             state.last += 1
-            state.entries[token] = Entry(caller: "turn-\(state.last)", channel: channel, account: account, scope: scope)
+            state.entries[token] = Entry(
+                number: state.last, caller: "turn-\(state.last)", channel: channel, account: account, scope: scope)
         }
         return token
     }
@@ -94,6 +96,9 @@ final class Capabilities: Sendable {
         guard !channels.isEmpty else { return }
         state.withLock { $0.entries[token]?.scope.created.formUnion(channels) }
     }
+
+    /// Which of all there ever were; 0 if there is none such.
+    func number(_ token: String) -> UInt64 { state.withLock { $0.entries[token]?.number ?? 0 } }
 
     /// Capabilities there are.
     var count: Int { state.withLock { $0.entries.count } }

@@ -39,10 +39,12 @@ struct TurnTools: Sendable {
         return ["mcpServers": .object([name.isEmpty ? "gateway" : name: server])]
     }
 
-    /// The server as `session/new` of the Agent Client Protocol takes it.
+    /// The server as `session/new` of the Agent Client Protocol takes it. Each has a name of its own: there are agents that
+    /// keep one server for each name, whatever session it came with.
     func server(_ token: String, name: String) -> JSONValue {
         [
-            "name": .string(name.isEmpty ? "gateway" : name), "command": .string(executable), "args": ["mcp"],
+            "name": .string("\(name.isEmpty ? "gateway" : name)-\(capabilities.number(token))"),
+            "command": .string(executable), "args": ["mcp"],
             "env": .array(
                 variables(token).sorted { $0.key < $1.key }.map {
                     ["name": .string($0.key), "value": .string($0.value)]
