@@ -223,6 +223,7 @@ typedef struct gateway_channel {
      *    "stateDirectory": absolute path of a private directory (mode 0700) that is this gateway's alone: what must
      *    survive a restart lies there, and the files of turns,
      *    "capabilities": what the host can do, see 5, optional,
+     *    "trial": true if it is only to be checked: the same answer, and nothing is adopted; optional,
      *    "settings": the channel's section}
      * Result: {"configured": whether any account is, "reason": why not, "accounts": [{"accountId", "enabled",
      *    "configured", "credential": "available" | "unavailable" | "missing", "source": where it stands, "reason"}],
@@ -270,7 +271,8 @@ typedef struct gateway_channel {
      *    "lastInboundAt", "lastOutboundAt", "tokenExpiresAt": ISO 8601 or null,
      *    "lanes": conversations with something in them, "waiting": deliveries behind turns,
      *    "outbox": messages on their way, "outboxProblem": {"reason", "seconds"} of the one that waits longest, absent if
-     *    none is held up, "deadLetters": number }]} */
+     *    none is held up, "deadLetters": number, "agentsHeld": conversations in which another agent's messages wake it no
+     *    more for now, because the two have talked as much as is allowed }]} */
     void (*status)(void *instance, uint64_t request, gateway_bytes query);
 
     /* Room to grow without a new ABI. Request: {"command": name, ...}. Known: "channels.list" {accountId} gives
