@@ -142,7 +142,7 @@ struct TroubleTests {
             try await world.configure([:], accounts: ["agent": agent.apiKey])
             try await world.start("agent")
             var known: Set<String> = []
-            for limit in [Duration.seconds(2.5), .seconds(1)] {
+            for limit in [Duration.seconds(4), .seconds(2.5)] {
                 let sockets = try await world.sim.waitForSockets(user: agent.id, joined: room.id, excluding: known)
                 let joined = ContinuousClock.now
                 _ = try await world.gateway.wait(for: "ready") {

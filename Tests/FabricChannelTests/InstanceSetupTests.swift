@@ -95,7 +95,7 @@ import Testing
         let old = try place.setup()
         try place.write("{\"entries\": []}", to: "other.json")
         for settings: [String: JSONValue] in [
-            ["commandsSyncKey": "x"], ["sessionSeconds": 60], ["identityFile": "./other.json"],
+            ["sessionSeconds": 60], ["identityFile": "./other.json"],
         ] {
             #expect(try place.setup(settings).changes(from: old) == InstanceSetup.Changes(), "\(settings)")
         }
