@@ -85,6 +85,7 @@ enum FabricSpelling {
     static let closed = ["closed", "isClosed"]
     static let isPublic = ["isPublic", "is_public"]
     static let createdAt = ["createdAt", "created_at"]
+    static let onDuty = ["onDuty", "onDutyUserIds", "on_duty"]
     static let memberUserId = ["userId", "id"]
     static let memberBypass = ["bypass"]
 
@@ -202,6 +203,9 @@ enum FabricSpelling {
         }
         return key.equals("size") || key.equals("bytes") || key.equals("sizeBytes") ? .size : nil
     }
+
+    /// Where an object that stands for a message keeps its id.
+    static func isMessageId(_ key: JSONView) -> Bool { key.equals("id") || key.equals("messageId") }
 
     /// Where an object in `mentions` or `author` keeps the user's id.
     static func isUserId(_ key: JSONView) -> Bool { key.equals("id") || key.equals("userId") }

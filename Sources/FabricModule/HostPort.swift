@@ -28,6 +28,13 @@ final class HostPort: GatewayPort {
         status.withGatewayBytes { host.account_changed(host.context, $0) }
     }
 
+    var hearsPassing: Bool { host.passing != nil }
+
+    func passing(_ event: [UInt8]) {
+        guard let passing = host.passing, isOpen.load(ordering: .sequentiallyConsistent) else { return }
+        event.withGatewayBytes { passing(host.context, $0) }
+    }
+
     func complete(_ request: UInt64, _ result: RequestResult) {
         guard isOpen.load(ordering: .sequentiallyConsistent) else { return }
         let code =

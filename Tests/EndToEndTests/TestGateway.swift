@@ -21,6 +21,7 @@ final class TestGateway: GatewayPort {
     private struct State {
         var deliveries: [Delivery] = []
         var statuses: [JSONValue] = []
+        var passing: [JSONValue] = []
         var waiters: [UInt64: @Sendable () -> Void] = [:]
         var next: UInt64 = 0
     }
@@ -42,6 +43,17 @@ final class TestGateway: GatewayPort {
         guard let json = try? JSONValue(parsing: status) else { return }
         change { $0.statuses.append(json) }
     }
+
+    /// Whether what is true for the moment only is heard.
+    let hears = Locked(false)
+    var hearsPassing: Bool { hears.withLock { $0 } }
+
+    func passing(_ event: [UInt8]) {
+        guard let json = try? JSONValue(parsing: event) else { return }
+        change { $0.passing.append(json) }
+    }
+
+    var passings: [JSONValue] { state.withLock { $0.passing } }
 
     private func change(_ body: (inout State) -> Void) {
         let waiters = state.withLock { state in

@@ -57,7 +57,8 @@ final class World: Sendable {
 
     @discardableResult
     func configure(
-        _ settings: [String: JSONValue], accounts: [String: String], on instance: PluginInstance? = nil
+        _ settings: [String: JSONValue], accounts: [String: String], capabilities: [JSONValue] = [],
+        on instance: PluginInstance? = nil
     ) async throws -> JSONValue {
         var section = settings
         section["centerApiBase"] = section["centerApiBase"] ?? .string(sim.centerBase)
@@ -65,6 +66,7 @@ final class World: Sendable {
         let request: JSONValue = [
             "channel": "fabric", "file": "gateway.json", "keyPath": "channels.fabric",
             "directory": .string(directory), "stateDirectory": .string(directory), "settings": .object(section),
+            "capabilities": .array(capabilities),
         ]
         let (code, json) = await ask(instance, { $0.configure($1, completion: $2) }, request)
         guard code == .ok else { throw TestFailure("configure: \(String(decoding: json.serialized, as: UTF8.self))") }
@@ -109,12 +111,14 @@ final class World: Sendable {
     }
 
     /// An agent and a human in a channel; the account is configured, started and ready.
-    func scene(_ settings: [String: JSONValue] = [:], type: ChannelType = .general) async throws -> Scene {
+    func scene(
+        _ settings: [String: JSONValue] = [:], type: ChannelType = .general, capabilities: [JSONValue] = []
+    ) async throws -> Scene {
         let agent = try await sim.createUser(name: "agent")
         let human = try await sim.createUser(name: "human")
         let room = try await sim.createChannel(
             guild: Self.guild, name: "room", type: type, members: [agent.id, human.id])
-        try await configure(settings, accounts: ["agent": agent.apiKey])
+        try await configure(settings, accounts: ["agent": agent.apiKey], capabilities: capabilities)
         try await start("agent")
         try await ready("agent")
         return Scene(agent: agent, human: human, channel: room)

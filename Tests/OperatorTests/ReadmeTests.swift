@@ -52,7 +52,8 @@ import Testing
         let schema = try JSONValue(parsing: Array(Self.text("plugin.json").utf8))["configSchema"]?["properties"]
         let keys = [
             "enabled", "centerApiBase", "commandsSyncKey", "identityFile", "coalesce", "channelSyncSeconds",
-            "sessionSeconds", "turnTimeoutSeconds", "redeliveries", "agentTalk", "certificateAuthorityFile", "catchUp",
+            "sessionSeconds", "turnTimeoutSeconds", "redeliveries", "agentTalk", "presence", "certificateAuthorityFile",
+            "catchUp",
             "attachments", "accounts",
         ]
         guard case .object(let properties)? = schema else { throw Failure("plugin.json has no schema") }

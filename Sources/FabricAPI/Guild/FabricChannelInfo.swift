@@ -13,6 +13,8 @@ public struct FabricChannelInfo: Sendable, Equatable {
     /// ISO 8601; see ``FabricTime``.
     public var createdAt: String?
     public var purpose: String?
+    /// Who is on duty, where the list says it: user ids.
+    public var onDuty: [String] = []
 
     public init(
         id: String, name: String? = nil, xType: FabricChannelType, lastSeq: Int64? = nil, closed: Bool = false,
@@ -36,6 +38,9 @@ public struct FabricChannelInfo: Sendable, Equatable {
             lastSeq: value.whole(FabricSpelling.lastSeq), closed: value.truth(FabricSpelling.closed) ?? false,
             isPublic: value.truth(FabricSpelling.isPublic) ?? false, createdAt: value.text(FabricSpelling.createdAt),
             purpose: value.text(FabricSpelling.purpose))
+        if let duty = value.first(FabricSpelling.onDuty) {
+            onDuty = (duty.array ?? [duty]).compactMap { $0.string ?? $0.text(FabricSpelling.memberUserId) }
+        }
     }
 }
 

@@ -68,6 +68,9 @@ public struct FabricMessageView {
         guard hasId else { return nil }
     }
 
+    /// The guild itself wrote it, or somebody with its key.
+    public var isFromSystem: Bool { author?.equals(FabricRealtime.systemAuthorText) ?? false }
+
     private var hasId: Bool {
         guard idPlace.count > 0 else { return false }
         let first = base.load(fromByteOffset: Int(idPlace.start), as: UInt8.self)
@@ -130,6 +133,22 @@ public struct FabricMessageView {
 extension FabricMessageView: Sendable {}
 
 extension JSONView {
+    /// A message's id, or that of an object that describes one; a string.
+    public var messageId: JSONView? {
+        switch kind {
+        case .string: return self
+        case .object:
+            var found: JSONView?
+            forEachMember { key, value in
+                guard FabricSpelling.isMessageId(key), value.kind == .string else { return true }
+                found = value
+                return false
+            }
+            return found
+        default: return nil
+        }
+    }
+
     /// A whole number, also as a string of digits: databases hand out 64-bit numbers so.
     @inline(__always)
     var wholeNumber: Int64? {

@@ -8,6 +8,18 @@ public enum FabricRealtime {
     public static let channelJoined: StaticString = "channel.joined"
     /// The user left a channel.
     public static let channelLeft: StaticString = "channel.left"
+    /// A message was edited, deleted; a canvas was shared or changed, removed. Arguments: ``FabricChangeEvent``.
+    public static let messageUpdated: StaticString = "message.updated"
+    public static let messageDeleted: StaticString = "message.deleted"
+    public static let canvasUpdated: StaticString = "canvas.updated"
+    public static let canvasRemoved: StaticString = "canvas.removed"
+    /// What somebody being at the keyboard, and a changed presence, may be called: it is not known.
+    public static let typingNames: [StaticString] = [
+        "typing", "typing.started", "typing.start", "user.typing", "typing.stopped",
+    ]
+    public static let presenceNames: [StaticString] = [
+        "presence.updated", "presence.changed", "presence", "presence.update",
+    ]
     /// Subscribes to a channel's events; the argument is ``channelArgument(_:)``.
     public static let join = "join_channel"
     /// Ends the subscription.
@@ -27,6 +39,7 @@ public enum FabricRealtime {
 
     /// The author of messages that the guild or the system wrote.
     public static let systemAuthor = "00000000-0000-0000-0000-000000000000"
+    static let systemAuthorText: StaticString = "00000000-0000-0000-0000-000000000000"
 
     /// The CONNECT payload: JSON text.
     public static func authentication(token: String) -> [UInt8] {
@@ -46,6 +59,33 @@ public enum FabricRealtime {
         writer.string(channel)
         writer.endObject()
         return writer.bytes
+    }
+}
+
+/// The argument of an event about a change or a passing state: its parts, wherever they are.
+public struct FabricChangeEvent: Sendable, Equatable {
+    public var channelId: String?
+    public var messageId: String?
+    /// Who did it, or whom it is about.
+    public var userId: String?
+    /// The new text, if it is said.
+    public var text: String?
+    /// The whole argument.
+    public var json: JSONValue
+
+    /// nil if it is no object.
+    public init?(_ argument: JSONView) {
+        json = JSONValue(argument)
+        guard json.object != nil else { return nil }
+        let places = [json] + ["message", "canvas", "channel", "user"].compactMap { json[$0] }
+        func first(_ keys: [String]) -> String? { places.lazy.compactMap { $0.text(keys) }.first }
+        channelId = first(["channelId", "channel_id"])
+        messageId = first(["messageId", "message_id"]) ?? json["message"]?.text(["id"]) ?? json.text(["id"])
+        text = json.text(["content", "text"]) ?? json["message"]?.text(["content", "text"])
+        userId =
+            first(["authorUserId", "authorId", "senderUserId", "senderId", "userId", "user_id", "sharedByUserId"])
+            ?? json["author"]?.text(FabricSpelling.userId)
+            ?? json["message"]?["author"]?.text(FabricSpelling.userId) ?? json["user"]?.text(FabricSpelling.userId)
     }
 }
 

@@ -11,6 +11,17 @@ extension Account {
     /// Fetches the files of a turn's message; what fails is named with the reason, and the message is delivered all the
     /// same.
     func fetch(_ id: String, into directory: String?) {
+        if let turn = inbox.turn(id), needsRecent(turn) {
+            run { account in
+                await account.readRecent(turn)
+                account.fetchFiles(id, into: directory)
+            }
+        } else {
+            fetchFiles(id, into: directory)
+        }
+    }
+
+    private func fetchFiles(_ id: String, into directory: String?) {
         guard let directory, let turn = inbox.turn(id), let link = links[turn.guild] else {
             return handle(.fetched(id))
         }

@@ -63,6 +63,8 @@ extension Account {
         subscription = environment.sessions.subscribe(id)
         if let session = handover?.session { environment.sessions.importSnapshot(id, session) }
         statusChanged()
+        inbox.knowsStop = environment.commands.names.contains(SlashCommand.stop)
+        if handover == nil, settings.hostCapabilities.contains("presence") { presence.set(.idle) }
         followSession()
         handle(Outgoing.Event.tick)
     }
@@ -139,6 +141,7 @@ extension Account {
             open(number)
         }
         life.guildInfos = Dictionary(session.fabric.guilds.map { ($0.nodeId, $0) }) { first, _ in first }
+        presence.keep(Set(life.guildInfos.keys))
         let user = session.fabric.user
         handle(.session(user: user.id, name: user.name, guilds: session.fabric.guilds.map(\.nodeId)))
         // One that could not be used before may be usable now.
@@ -205,13 +208,16 @@ extension Account {
     // MARK: Stop
 
     /// Stops the account: no socket, timer, task or callback of it remains, and the store has what the next run needs.
-    func stop(drain: Duration) async -> Handover {
+    /// - Parameter isHandover: another instance goes on with it, so the agent is not away.
+    func stop(drain: Duration, isHandover: Bool = false) async -> Handover {
         guard !ending.hasBegun, ending.isLoaded else {
             ending.hasBegun = true
             return Handover(session: nil)
         }
         for link in links.values { silence(link) }
+        async let farewell: Void = isHandover ? () : sayFarewell()
         if drain > .zero { await self.drain(drain) }
+        await farewell
         guard !ending.hasBegun else { return Handover(session: nil) }
         handle(Outgoing.Event.stop)
         handle(Inbox.Event.stop)

@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 import SocketIO
 
@@ -61,6 +62,7 @@ extension Account {
         run { account in
             do {
                 let page = try await account.page(of: channel, range, link)
+                account.remember(page.messages, ChannelKey(guild: link.nodeId, channel: channel))
                 account.handle(.page(number, slot: slot, number: read, page.messages))
             } catch is CancellationError {
             } catch {
@@ -131,6 +133,6 @@ extension ListedChannel {
     init(_ info: FabricChannelInfo) {
         self.init(
             id: info.id, name: info.name, type: info.xType, lastSeq: info.lastSeq, closed: info.closed,
-            createdAt: info.createdAt.flatMap { FabricTime.seconds($0) })
+            createdAt: info.createdAt.flatMap { FabricTime.seconds($0) }, purpose: info.purpose, onDuty: info.onDuty)
     }
 }

@@ -136,6 +136,9 @@ extension Account {
             link.reconnectAttempts = 0
             life.guildProblems[number] = nil
             tellBoard(link)
+            presence.connected(link.nodeId)
+            syncCommands(link)
+            sayPresence()
         }
         statusChanged()
     }

@@ -11,7 +11,7 @@ struct AccountTimer {
 extension Account {
     /// One timer for everything that waits for a time.
     func armTimer() {
-        let due = [inbox.due, outgoing.due].compactMap(\.self).min()
+        let due = [inbox.due, outgoing.due, settings.saysPresence ? presence.due : nil].compactMap(\.self).min()
         guard due != timer.due else { return }
         timer.timer?.cancel()
         timer = AccountTimer()
@@ -22,6 +22,7 @@ extension Account {
                 account.timer = AccountTimer()
                 account.handle(Inbox.Event.tick)
                 account.handle(Outgoing.Event.tick)
+                account.sayPresence()
             }
         }
     }

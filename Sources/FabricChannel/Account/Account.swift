@@ -41,6 +41,11 @@ actor Account {
     var timer = AccountTimer()
     var tasks = AccountTasks()
     var ending = AccountEnding()
+    var presence = PresencePlan()
+    /// How much of what was said goes into deliveries; nil unless the gateway asks for it.
+    var historyWish: HistoryWish?
+    var recent: [ChannelKey: RecentMessages] = [:]
+    var heldChanges = HeldChanges()
     var toolCalls = ToolCalls()
     var toolPosts = ToolPosts()
     var downloads = ToolDownloads()
@@ -94,6 +99,7 @@ actor Account {
         // Kept for the next; but an agent that did a lot once does not hold room for that for ever.
         inboxActions.removeAll(keepingCapacity: inboxActions.count <= 2)
         isPerforming = false
+        deliverHeldChanges()
         armTimer()
         checkDrained()
     }
@@ -119,7 +125,7 @@ actor Account {
         case .readHistory(let guild, let slot, let number, let channel, let range):
             readHistory(guild, slot: slot, number: number, channel: channel, range)
         case .replaceConnection(let guild, let reason): replaceConnection(guild, reason: reason)
-        // Delivered where it arrived, see `received`.
+        // Delivered where they arrived, see `received`.
         case .record: break
         case .deliverRecord(let guild, let slot, let message, let isStored):
             deliverRecord(guild, slot: slot, message, isStored: isStored)
@@ -179,5 +185,7 @@ actor Account {
         inbox.adopt(settings.inbox, now: .now)
         outgoing.settings = settings.outgoing
         perform()
+        sayPresence()
+        syncCommands()
     }
 }

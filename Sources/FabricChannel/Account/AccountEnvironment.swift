@@ -17,6 +17,8 @@ struct AccountEnvironment: Sendable {
     var board: GuildBoard
     /// Confined to the loop, as the account is.
     var agents: AgentDirectory
+    /// The same.
+    var commands: CommandCatalogue
     /// Where deliveries are written, one at a time; confined to the loop.
     var buffer: DeliveryBuffer
     var logger: Logger
@@ -49,6 +51,10 @@ struct AccountSettings: Sendable, Equatable {
     var agentChatter = AgentChatter.Limits()
     /// Where the guilds' key for system messages and slash commands is.
     var commandsSyncKey: SecretSource?
+    /// Whether the guilds are told what the agent does.
+    var saysPresence = true
+    /// What the host understands.
+    var hostCapabilities: Set<String> = []
     /// Only a new account takes up another one.
     var certificateAuthorityFile: String?
 

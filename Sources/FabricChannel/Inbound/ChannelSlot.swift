@@ -10,6 +10,9 @@ struct ListedChannel: Equatable, Sendable {
     var closed: Bool
     /// Seconds since 1970, by the guild's clock.
     var createdAt: Double?
+    var purpose: String?
+    /// User ids, where the list says it.
+    var onDuty: [String] = []
 }
 
 /// What is kept of a channel between two runs.
@@ -37,6 +40,8 @@ struct ChannelSlot: Sendable {
     var name: String?
     var type: FabricChannelType
     var closed: Bool
+    var purpose: String?
+    var onDuty: [String] = []
     var head: Int64? {
         didSet { position.listed = head }
     }
@@ -120,6 +125,8 @@ struct ChannelSlot: Sendable {
         name = channel.name
         type = channel.type
         closed = channel.closed
+        purpose = channel.purpose
+        onDuty = channel.onDuty
         head = channel.lastSeq
         isHeadNew = head != nil
         position = ChannelPosition(
@@ -152,6 +159,8 @@ struct ChannelSlot: Sendable {
         if let name = channel.name { self.name = name }
         if channel.type != .unknown { type = channel.type }
         closed = channel.closed
+        purpose = channel.purpose
+        onDuty = channel.onDuty
         head = channel.lastSeq ?? head
         isHeadNew = channel.lastSeq != nil
         awaitsListing = false

@@ -32,14 +32,21 @@ final class ConversationText: Sendable {
     let opening: [UInt8]
     /// `,"account":…,"channel":"fabric","self":{…}`
     let account: [UInt8]
-    /// `,"conversation":{…},"message":{"id":`
+    /// `,"conversation":{…}`
+    let place: [UInt8]
+    /// The same and `,"message":{"id":`
     let conversation: [UInt8]
+    /// Where the guild's files are.
+    let endpoint: String
+    let guild: String
 
     /// - Parameter user: who the agent is to the guild; empty while that is not known.
     init(
         account: String, user: String, userName: String?, guild: String, channel: String, name: String?,
-        type: FabricChannelType, idPrefix: String
+        type: FabricChannelType, idPrefix: String, purpose: String? = nil, onDuty: [String] = [], endpoint: String = ""
     ) {
+        self.endpoint = endpoint
+        self.guild = guild
         var writer = JSONWriter()
         writer.string(idPrefix)
         opening = Array("{\"delivery\":".utf8) + writer.bytes.dropLast()
@@ -77,8 +84,19 @@ final class ConversationText: Sendable {
         writer.string(type == .dm ? "direct" : "group")
         writer.key("xType")
         writer.string(type.rawValue)
+        if let purpose, !purpose.isEmpty {
+            writer.key("purpose")
+            writer.string(purpose)
+        }
+        if !onDuty.isEmpty {
+            writer.key("onDuty")
+            writer.beginArray()
+            for user in onDuty { writer.string(user) }
+            writer.endArray()
+        }
         writer.endObject()
-        conversation = [0x2C] + writer.bytes.dropFirst() + Array(",\"message\":{\"id\":".utf8)
+        place = [0x2C] + writer.bytes.dropFirst()
+        conversation = place + Array(",\"message\":{\"id\":".utf8)
     }
 }
 
@@ -93,7 +111,8 @@ enum DeliveryWriter {
     /// A delivery of a message in hand; its id follows from the message.
     @inline(__always)
     static func write(
-        _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, to buffer: DeliveryBuffer
+        _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, tail: [UInt8] = [],
+        to buffer: DeliveryBuffer
     ) {
         buffer.removeAll()
         buffer.append(text.opening)
@@ -104,26 +123,41 @@ enum DeliveryWriter {
             buffer.append(view.id.stringBytes ?? view.id.rawBytes)
         }
         buffer.append("\"")
-        writeRest(view, text: text, facts: facts, media: [], failed: [], to: buffer)
+        writeRest(view, text: text, facts: facts, media: [], failed: [], tail: tail, to: buffer)
     }
 
     /// A delivery that got its id before.
     static func write(
         _ view: FabricMessageView, id: String, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
-        failed: [FailedMedia], to buffer: DeliveryBuffer
+        failed: [FailedMedia], tail: [UInt8] = [], to buffer: DeliveryBuffer
     ) {
         buffer.removeAll()
         buffer.append("{\"delivery\":")
         var writer = JSONWriter()
         writer.string(id)
         buffer.append(writer.bytes)
-        writeRest(view, text: text, facts: facts, media: media, failed: failed, to: buffer)
+        writeRest(view, text: text, facts: facts, media: media, failed: failed, tail: tail, to: buffer)
+    }
+
+    /// A change of a conversation.
+    /// - Parameter members: an object: its kind and what belongs to it.
+    static func write(change members: JSONValue, id: String, text: ConversationText, to buffer: DeliveryBuffer) {
+        buffer.removeAll()
+        buffer.append("{\"delivery\":")
+        var writer = JSONWriter()
+        writer.string(id)
+        buffer.append(writer.bytes)
+        buffer.append(text.account)
+        buffer.append(",\"wake\":false")
+        buffer.append(text.place)
+        buffer.append(",")
+        buffer.append(Array(members.serialized.dropFirst()))
     }
 
     @inline(__always)
     private static func writeRest(
         _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
-        failed: [FailedMedia], to buffer: DeliveryBuffer
+        failed: [FailedMedia], tail: [UInt8], to buffer: DeliveryBuffer
     ) {
         buffer.append(text.account)
         buffer.append(facts.wake ? ",\"wake\":true" : ",\"wake\":false")
@@ -148,14 +182,15 @@ enum DeliveryWriter {
             buffer.append(",\"name\":")
             buffer.append(name.rawBytes)
         }
+        if view.isFromSystem { buffer.append(",\"isSystem\":true") }
         buffer.append("}")
         if let createdAt = view.createdAt, createdAt.kind == .string {
             buffer.append(",\"createdAt\":")
             buffer.append(createdAt.rawBytes)
         }
-        if let replyTo = view.replyTo, replyTo.kind == .string {
+        if let replyTo = view.replyTo, let id = replyTo.messageId {
             buffer.append(",\"replyTo\":")
-            buffer.append(replyTo.rawBytes)
+            buffer.append(id.rawBytes)
         }
         buffer.append(",\"mentions\":")
         appendMentions(of: view, to: buffer)
@@ -167,9 +202,9 @@ enum DeliveryWriter {
         if media.isEmpty, failed.isEmpty, !facts.wake, let files = view.attachments, files.rawBytes.count > 2,
             files.kind == .array
         {
-            buffer.append(",\"attachments\":")
-            buffer.append(files.rawBytes)
+            append(attachments: files, endpoint: text.endpoint, to: buffer)
         }
+        if !tail.isEmpty { buffer.append(tail) }
         buffer.append("}")
     }
 
@@ -206,6 +241,24 @@ enum DeliveryWriter {
         for id in ids { writer.string(id) }
         writer.endArray()
         buffer.append(writer.bytes)
+    }
+
+    /// The guild's own list, each entry with an address that can be fetched from anywhere.
+    @inline(never)
+    private static func append(attachments: JSONView, endpoint: String, to buffer: DeliveryBuffer) {
+        var rows: [JSONValue] = []
+        attachments.forEachElement { element in
+            let value = JSONValue(element)
+            guard let file = FabricAttachment(element) else {
+                rows.append(value)
+                return true
+            }
+            let isRelative = !file.url.contains("://")
+            let url = isRelative ? endpoint + (file.url.hasPrefix("/") ? "" : "/") + file.url : file.url
+            rows.append((value.object == nil ? ["url": value] : value).with(["fileId": .string(url)]))
+            return true
+        }
+        buffer.append(DeliveryTail.member("attachments", .array(rows)))
     }
 
     @inline(never)

@@ -47,7 +47,7 @@ final class GuildLink: @unchecked Sendable {
             texts = []
         }
         while texts.count <= slot { texts.append(nil) }
-        let text = inbox.conversation(number, slot)
+        let text = inbox.conversation(number, slot, endpoint: guild.endpoint)
         texts[slot] = text
         return text
     }

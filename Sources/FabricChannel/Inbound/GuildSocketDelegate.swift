@@ -5,6 +5,8 @@ import SocketIO
 /// The events of a guild that mean something here.
 enum GuildEvent: Sendable {
     case messageCreated, channelJoined, channelLeft
+    case messageUpdated, messageDeleted, canvasUpdated, canvasRemoved
+    case typing, presence
 
     @inline(__always)
     init?(_ event: borrowing SocketIOEvent) {
@@ -15,7 +17,41 @@ enum GuildEvent: Sendable {
         } else if event.isNamed(FabricRealtime.channelLeft) {
             self = .channelLeft
         } else {
+            self.init(rare: event)
+        }
+    }
+
+    @inline(never)
+    private init?(rare event: borrowing SocketIOEvent) {
+        if event.isNamed(FabricRealtime.messageUpdated) {
+            self = .messageUpdated
+        } else if event.isNamed(FabricRealtime.messageDeleted) {
+            self = .messageDeleted
+        } else if event.isNamed(FabricRealtime.canvasUpdated) {
+            self = .canvasUpdated
+        } else if event.isNamed(FabricRealtime.canvasRemoved) {
+            self = .canvasRemoved
+        } else {
+            for name in FabricRealtime.typingNames where event.isNamed(name) {
+                self = .typing
+                return
+            }
+            for name in FabricRealtime.presenceNames where event.isNamed(name) {
+                self = .presence
+                return
+            }
             return nil
+        }
+    }
+
+    /// What the delivery of a change is called; nil for what is none.
+    var change: String? {
+        switch self {
+        case .messageUpdated: "message.updated"
+        case .messageDeleted: "message.deleted"
+        case .canvasUpdated: "canvas.updated"
+        case .canvasRemoved: "canvas.removed"
+        case .messageCreated, .channelJoined, .channelLeft, .typing, .presence: nil
         }
     }
 }

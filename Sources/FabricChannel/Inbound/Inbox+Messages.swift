@@ -9,6 +9,8 @@ extension Inbox {
     struct Record {
         var slot: Int
         var isFromAgent: Bool
+        /// It does not wait for the turn of its conversation: it is what ends that.
+        var passesTurn = false
     }
 
     /// As `handle` with `.message`, for the way of every message: what most of them lead to is returned, the rest is in
@@ -71,6 +73,10 @@ extension Inbox {
             trace(.record, sequence, guild, slot, &actions)
             return Record(slot: slot, isFromAgent: isAgent)
         }
+        if knowsStop, disposition == .wake, guilds[guild].feed.slots[slot].lane.turn != nil, isStop(view) {
+            trace(.stop, sequence, guild, slot, &actions)
+            return Record(slot: slot, isFromAgent: isAgent, passesTurn: true)
+        }
         enqueue(
             view, json, guild, slot, wake: disposition == .wake, caughtUp: false, isFromAgent: isAgent, now: now(),
             &actions)
@@ -110,6 +116,13 @@ extension Inbox {
     }
 
     // MARK: The unusual
+
+    @inline(never)
+    private func isStop(_ view: FabricMessageView) -> Bool {
+        // A long text is none, and is not read for it.
+        guard let content = view.content, content.rawBytes.count < 400, let text = content.string else { return false }
+        return SlashCommand(text, known: [SlashCommand.stop]) != nil
+    }
 
     @inline(never)
     private mutating func notNext(

@@ -80,6 +80,8 @@ struct Inbox {
 
     /// Whether every message is accounted for with a `trace`.
     var traces = false
+    /// The gateway offers a command that ends the turn of its conversation.
+    var knowsStop = false
     var isDraining = false
     var isStopped = false
     var random: SplitMix64
@@ -166,12 +168,18 @@ struct Inbox {
     func number(of guild: String) -> Int? { numbers[guild].flatMap { guilds[$0].isOpen ? $0 : nil } }
 
     /// The constant parts of a channel's deliveries.
-    func conversation(_ guild: Int, _ slot: Int) -> ConversationText {
+    func conversation(_ guild: Int, _ slot: Int, endpoint: String = "") -> ConversationText {
         let channel = guilds[guild].feed.slots[slot]
         return ConversationText(
             account: account, user: user, userName: userName, guild: guilds[guild].nodeID, channel: channel.id,
             name: channel.name, type: channel.type,
-            idPrefix: channel.deliveryPrefix(account: account, guild: guilds[guild].nodeID))
+            idPrefix: channel.deliveryPrefix(account: account, guild: guilds[guild].nodeID), purpose: channel.purpose,
+            onDuty: channel.onDuty, endpoint: endpoint)
+    }
+
+    /// Whether nothing of the conversation waits or is under way.
+    func isFree(_ guild: Int, _ slot: Int) -> Bool {
+        isSlot(guild, slot) && guilds[guild].feed.slots[slot].lane.isFree
     }
 
     /// Whether the gateway works at this delivery, so that a message can belong to its turn.

@@ -106,6 +106,7 @@ extension Inbox {
         case recordCaughtUp = "for the record: caught up, and nothing says that it wakes the agent"
         case ignored = "not for the agent: triage"
         case own = "its own"
+        case stop = "ends the turn that runs"
         case duplicate = "seen before"
         case waitsForGap = "waits until the gap before it is read"
         case postponed = "left in the guild: the lane is full, or nothing can be recorded"

@@ -23,6 +23,17 @@ public protocol GatewayPort: Sendable {
 
     /// An account's status changed; JSON text. Called on the realtime loop.
     func accountChanged(_ status: [UInt8])
+
+    /// Whether ``passing(_:)`` is of use.
+    var hearsPassing: Bool { get }
+
+    /// Something that is true for the moment only: who types, who is there; JSON text. Called on the realtime loop.
+    func passing(_ event: [UInt8])
+}
+
+extension GatewayPort {
+    public var hearsPassing: Bool { false }
+    public func passing(_ event: [UInt8]) {}
 }
 
 /// How a request to the plugin ended.

@@ -143,7 +143,7 @@ struct InstanceSetup: Sendable {
     }
 
     /// What this module can do beyond the first version of the contract (`gateway_channel.h`, 5).
-    static let capabilities = ["tools"]
+    static let capabilities = ["tools", "presence", "commands", "changes", "history"]
 
     /// The answer to `configure`.
     func report(_ changes: Changes) -> JSONValue {
@@ -228,6 +228,8 @@ struct InstanceSetup: Sendable {
         settings.agentChatter = AgentChatter.Limits(
             messages: configuration.agentTalkMessages, window: .seconds(configuration.agentTalkSeconds))
         settings.commandsSyncKey = configuration.commandsSyncKey
+        settings.saysPresence = configuration.presence
+        settings.hostCapabilities = hostCapabilities
         settings.turnTimeout = .seconds(configuration.turnTimeoutSeconds)
         settings.certificateAuthorityFile = authoritiesPath
         return settings

@@ -43,6 +43,7 @@ extension PluginInstance {
             }
             let account = try makeAccount(id)
             accounts[id] = account
+            if let wish = historyWishes[id] { account.assumeIsolated { $0.wish(wish) } }
             Task {
                 do {
                     try await account.start(handover: handover, traces: setup?.traces ?? false)
@@ -76,7 +77,9 @@ extension PluginInstance {
         let plan = try setup.plan(for: id)
         return Account(
             id: id, settings: plan.settings, facts: plan.facts,
-            environment: try resources.environment(for: setup, account: id, store: store, agents: agents))
+            environment: try resources.environment(
+                for: setup, account: id, store: store, agents: agents,
+                commands: commands))
     }
 
     /// Stops an account.
@@ -94,7 +97,7 @@ extension PluginInstance {
                 return
             }
             draining[id] = account
-            let stop = Task { await account.stop(drain: .seconds(drain)) }
+            let stop = Task { await account.stop(drain: .seconds(drain), isHandover: wantsHandover) }
             stopping[id] = stop
             Task {
                 let handover = await stop.value
@@ -184,12 +187,15 @@ extension PluginInstance {
             case "tools.list": completion(listTools())
             case "tools.call": callTool(try ToolRequest(value), completion)
             case "tools.cancel": completion(try cancelTool(value))
+            case "presence.set": completion(try setPresence(value))
+            case "commands.sync": completion(try syncCommands(value))
+            case "history.set": completion(try setHistory(value))
             default:
                 throw RequestProblem(
                     .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
                     remedy:
                         "known: channels.list, deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
-                        + "tools.list, tools.call, tools.cancel")
+                        + "tools.list, tools.call, tools.cancel, presence.set, commands.sync, history.set")
             }
         } catch {
             completion(error.result)

@@ -25,6 +25,10 @@ public actor PluginInstance {
     var resources: SharedResources
     /// The users that are agents of this instance.
     let agents = AgentDirectory()
+    /// By account: how much of what was said last its deliveries are to have.
+    var historyWishes: [String: HistoryWish] = [:]
+    /// The slash commands that the gateway offers.
+    let commands = CommandCatalogue()
     var accounts: [String: Account] = [:]
     /// Accounts being stopped; a start waits for the stop to end.
     var stopping: [String: Task<Handover, Never>] = [:]

@@ -61,14 +61,15 @@ final class SharedResources: Sendable {
 
     /// What an account that starts needs, under the settings in force.
     func environment(
-        for setup: InstanceSetup, account: String, store: any ChannelStore, agents: AgentDirectory
+        for setup: InstanceSetup, account: String, store: any ChannelStore, agents: AgentDirectory,
+        commands: CommandCatalogue
     ) throws(RequestProblem) -> AccountEnvironment {
         let transfer = try transfer(for: setup)
         logins.use(transfer)
         restoreSession(of: account, under: setup)
         return AccountEnvironment(
             gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, board: board,
-            agents: agents, buffer: buffer, logger: logger,
+            agents: agents, commands: commands, buffer: buffer, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.outboxDirectory,
             wallClock: { SystemClock.wall },

@@ -136,6 +136,34 @@
  *   "conversation" what others wrote may be read in the turn's own conversation only ("other_conversation").
  *   Codes: unknown_tool, invalid_argument, not_member, not_found, channel_closed, refused, not_configured, turn_over,
  *   other_conversation, unavailable, busy, half_done, unknown_outcome, timeout, cancelled, failed.
+ *   "presence" (module): presence.set {"account", "state": "idle" | "working" | "busy" | "offline"} says what the agent
+ *   does; the module tells every guild, each at most every 30 s, and the last state counts. A host that says
+ *   "presence" will report: the module then says idle when the account starts, and offline when it stops.
+ *
+ *   "commands" (module): commands.sync {"account"?, "commands": [{"name", "description", "arguments"?: any JSON}]} says
+ *   which slash commands there are, in the place of those of the last call for that account (or for all). The guilds are
+ *   told, where the channel has their key. A message that wakes and is one of them ("/name rest", mentions before it
+ *   aside) has "command": {"name", "arguments": the rest as text}; any other text is only text. If one is named "stop",
+ *   a "/stop" that comes while a turn of its conversation runs does not wait for its end: it is delivered at once, with
+ *   "wake": false and "command".
+ *
+ *   "changes" (both): to a host that says it, the module delivers what happened to a conversation, in order with
+ *   its messages: {"delivery", "account", "channel", "kind", "wake": false, "conversation", ...} with the kinds
+ *     "message.updated"   "message": {"id", "text": the new one if the chat system says it}, "user"
+ *     "message.deleted"   "message": {"id"}, "user"
+ *     "canvas.updated"    "canvas": as the chat system gives it, "user"; "canvas.removed"
+ *     "membership"        "joined": whether the account is in the conversation now
+ *   A delivery without "kind" is a message. Changes are not kept: what happens while the account is away is not told,
+ *   what is answered does not matter, and nothing is settled. The account's own changes are not told.
+ *
+ *   "history" (module): history.set {"account", "messages": at most 200, 0 for none, "maximumBytes": of JSON} asks for what
+ *   was said last, as long as the instance lives: deliveries that wake have "history": [{"id", "seq", "text", "author": {"id"}, "createdAt"}...], the
+ *   messages before this one, oldest first. They are read once for a conversation and then kept from what passes by.
+ *
+ *   Deliveries of this module may further have: conversation.purpose and conversation.onDuty, where the chat system
+ *   tells; message.author.isSystem, true for what the chat system itself wrote; "instructions", what the agent is to be
+ *   told in this conversation; and "fileId" in each entry of "attachments", which fabric-file-download takes.
+ *
  *   stop_account lets calls that are under way finish within its drainSeconds; what is left is answered "unavailable".
  */
 #ifndef GATEWAY_CHANNEL_H
@@ -203,6 +231,11 @@ typedef struct gateway_host {
 
     /* One log record: {"message": ..., "metadata": {name: text...}}. Any thread. */
     void (*log)(void *context, int32_t level, gateway_bytes record);
+
+    /* What is true for the moment only, see 5: {"account", "kind": "typing" | "presence", "user": id, "conversation": as
+     * in a delivery, of what concerns one, "status": of a presence, "event": what the chat system said}. Called on the
+     * module's realtime thread; nothing is repeated or kept. May be NULL; came later than the functions above. */
+    void (*passing)(void *context, gateway_bytes event);
 } gateway_host;
 
 /* The module's side. Filled by gateway_channel_open; valid until shutdown returned. */

@@ -71,7 +71,7 @@ final class ModuleCallbacks: Sendable {
             log: { context, level, record in
                 guard let callbacks = ModuleCallbacks.from(context) else { return }
                 callbacks.events.log(level: level, record: ModuleTable.bytes(record), from: callbacks.generation)
-            })
+            }, passing: nil)
     }
 
     static func release(_ table: gateway_host) {

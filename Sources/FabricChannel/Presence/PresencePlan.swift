@@ -1,0 +1,69 @@
+import FabricAPI
+
+/// What the guilds are told of an agent: its state on every change, each guild at most every 30 s, one request at a time.
+///
+/// A plain value: what happened goes in, what is to be said comes out.
+struct PresencePlan: Sendable {
+    /// What the gateway says of an agent, and what the guilds call it.
+    enum State: String, Sendable, CaseIterable {
+        case idle, working, busy, offline
+
+        var fabric: String { self == .working ? "on_call" : rawValue }
+    }
+
+    struct Put: Equatable, Sendable {
+        var guild: String
+        var state: State
+    }
+
+    private struct Guild {
+        var said: State?
+        /// Before this nothing is said to it.
+        var next: ContinuousClock.Instant?
+    }
+
+    /// How often a guild is told at most.
+    static let pause: Duration = .seconds(30)
+
+    private(set) var wanted: State?
+    private var guilds: [String: Guild] = [:]
+    private var underWay: Put?
+
+    /// The gateway says what the agent does.
+    mutating func set(_ state: State) { wanted = state }
+
+    /// A guild is connected: what it was told before may be forgotten there.
+    mutating func connected(_ guild: String) { guilds[guild, default: Guild()].said = nil }
+
+    mutating func disconnected(_ guild: String) { guilds[guild]?.said = wanted }
+
+    /// The session has the guild no more.
+    mutating func keep(_ known: Set<String>) { guilds = guilds.filter { known.contains($0.key) } }
+
+    /// What to say now, if anything; it is under way until ``ended(_:isGood:now:)``.
+    mutating func next(now: ContinuousClock.Instant) -> Put? {
+        guard underWay == nil, let wanted else { return nil }
+        let due = guilds.filter { $0.value.said != wanted && ($0.value.next ?? now) <= now }
+        // In a fixed order, so that no guild waits for ever behind one that fails: that one waits for its pause.
+        guard let guild = due.keys.min() else { return nil }
+        underWay = Put(guild: guild, state: wanted)
+        return underWay
+    }
+
+    mutating func ended(_ put: Put, isGood: Bool, now: ContinuousClock.Instant) {
+        guard underWay == put else { return }
+        underWay = nil
+        guard guilds[put.guild] != nil else { return }
+        guilds[put.guild]?.next = now.advanced(by: Self.pause)
+        if isGood { guilds[put.guild]?.said = put.state }
+    }
+
+    /// When ``next(now:)`` may have something to say.
+    var due: ContinuousClock.Instant? {
+        guard underWay == nil, let wanted else { return nil }
+        return guilds.values.filter { $0.said != wanted }.compactMap(\.next).min()
+    }
+
+    /// The agent goes: the guilds that think it is there.
+    var farewells: [String] { guilds.filter { $0.value.said != nil && $0.value.said != .offline }.keys.sorted() }
+}

@@ -1,0 +1,75 @@
+import Testing
+
+@testable import FabricChannel
+
+@Suite struct PresencePlanTests {
+    private let start = ContinuousClock.now
+
+    private func put(_ plan: inout PresencePlan) throws -> PresencePlan.Put {
+        let next = plan.next(now: start)
+        return try #require(next)
+    }
+
+    private func next(_ plan: inout PresencePlan, _ seconds: Int) -> PresencePlan.Put? {
+        plan.next(now: start.advanced(by: .seconds(seconds)))
+    }
+
+    @Test func oneAtATimeAndEachGuildAtMostEveryHalfMinute() throws {
+        var plan = PresencePlan()
+        plan.connected("a")
+        plan.connected("b")
+        let later1 = plan.next(now: start)
+        #expect(later1 == nil)
+        plan.set(.idle)
+        let first = try put(&plan)
+        let later2 = plan.next(now: start)
+        #expect(first == .init(guild: "a", state: .idle) && later2 == nil)
+        plan.ended(first, isGood: true, now: start)
+        let second = try put(&plan)
+        #expect(second.guild == "b")
+        plan.set(.working)
+        plan.ended(second, isGood: true, now: start)
+        let later3 = next(&plan, 29)
+        #expect(later3 == nil)
+        #expect(plan.due == start.advanced(by: .seconds(30)))
+        // What changed and changed back in between is not told.
+        plan.set(.idle)
+        let later4 = next(&plan, 40)
+        #expect(plan.due == nil && later4 == nil)
+        plan.set(.busy)
+        let later5 = next(&plan, 40)
+        #expect(later5?.state == .busy)
+    }
+
+    @Test func aGuildThatFailsDoesNotHoldTheOthers() throws {
+        var plan = PresencePlan()
+        plan.connected("a")
+        plan.connected("b")
+        plan.set(.working)
+        let first = try put(&plan)
+        plan.ended(first, isGood: false, now: start)
+        let other = try put(&plan)
+        #expect(other.guild == "b")
+        plan.ended(other, isGood: true, now: start)
+        let later6 = next(&plan, 10)
+        #expect(later6 == nil)
+        let later7 = next(&plan, 30)
+        #expect(later7?.guild == "a")
+        #expect(plan.farewells == ["b"])
+    }
+
+    @Test func aGuildThatComesBackIsToldAgain() throws {
+        var plan = PresencePlan()
+        plan.connected("a")
+        plan.set(.idle)
+        let put = try put(&plan)
+        plan.ended(put, isGood: true, now: start)
+        plan.connected("a")
+        let later8 = next(&plan, 30)
+        #expect(later8 == put)
+        plan.keep([])
+        plan.ended(put, isGood: true, now: start)
+        let later9 = next(&plan, 90)
+        #expect(plan.farewells.isEmpty && later9 == nil)
+    }
+}
