@@ -21,6 +21,8 @@ public enum StoreChange: Sendable, Equatable {
     case outboxRemoved(id: String)
     /// The guild's channel list was seen at this time, seconds since 1970.
     case listed(guild: String, at: Double)
+    /// Something else that is to survive, under a name; nil: it is not there any more.
+    case note(String, [UInt8]?)
     /// A run of the account begins, or ends in good order.
     case running(Bool)
 }
@@ -64,6 +66,8 @@ extension StoredAccount {
             outbox.removeAll { $0.id == id }
         case .listed(let guild, let at):
             listedAt[guild] = at
+        case .note(let name, let value):
+            notes[name] = value
         case .running(let value):
             isRunning = value
         }

@@ -139,6 +139,8 @@ public struct StoredAccount: Sendable, Codable, Equatable {
     /// Per guild: when its channel list was last seen, seconds since 1970. A channel that is in no list before that
     /// time appeared later.
     public var listedAt: [String: Double]
+    /// What else is to survive, by name.
+    public var notes: [String: [UInt8]] = [:]
     /// Whether a run of the account began and did not end in good order: what lies just above a cursor may have been
     /// delivered.
     public var isRunning: Bool

@@ -62,6 +62,8 @@ public struct FabricConfiguration: Sendable, Equatable {
     public var turnTimeoutSeconds: Double = 1800
     /// How often a delivery is delivered again after its turn died with the process.
     public var redeliveries = 3
+    /// How long nobody may speak in a sub-discussion before it is moved on, in seconds.
+    public var guestPatienceSeconds: Double = 300
     /// Whether the guilds are told what the agents do.
     public var presence = true
     /// How many wake-ups by one agent are allowed in `agentTalkSeconds`; 0: no limit.
@@ -112,6 +114,7 @@ public struct FabricConfiguration: Sendable, Equatable {
         }
         turnTimeoutSeconds = section.number("turnTimeoutSeconds", in: 0.1...604_800) ?? turnTimeoutSeconds
         redeliveries = section.int("redeliveries", in: 0...1000) ?? redeliveries
+        guestPatienceSeconds = section.number("guestPatienceSeconds", in: 0.1...86_400) ?? guestPatienceSeconds
         presence = section.bool("presence") ?? presence
         if let inner = section.section("agentTalk") {
             agentTalkMessages = inner.int("messages", in: 0...100_000) ?? agentTalkMessages

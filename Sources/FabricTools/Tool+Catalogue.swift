@@ -3,7 +3,7 @@ extension Tool {
     public static let all: [Tool] =
         [.register, .guildList, .channelList, .channel, .messageHistory, .sendMessage, .sendSystemMessage]
         + [.createChat, .createWork, .createReport, .createDiscussion, .discussionComplete]
-        + [.canvas, .setPurpose]
+        + [.createSubDiscussion, .closeSubDiscussion, .canvas, .setPurpose]
         + [.join, .leave, .bypass, .editMessage, .deleteMessage, .fileDownload, .presence]
 
     /// The tool of that name.

@@ -77,6 +77,7 @@ import Testing
         ("coalesce", false), ("turnTimeoutSeconds", 5), ("channelSyncSeconds", 9), ("catchUp", ["wake": "never"]),
         ("catchUp", ["maximumMessages": 3]), ("catchUp", ["maximumHours": 1]), ("attachments", ["maximumMegabytes": 1]),
         ("attachments", ["allowPrivateAddresses": true]),
+        ("commandsSyncKey", "x"), ("presence", false), ("guestPatienceSeconds", 1),
     ]
 
     @Test(arguments: adoptable)

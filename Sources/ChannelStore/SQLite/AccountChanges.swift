@@ -5,6 +5,7 @@ struct AccountChanges {
     private(set) var forgetsAll = false
     private var running: Bool?
     private var listed: [String: Double] = [:]
+    private var notes: [String: [UInt8]?] = [:]
     private var channels: [ChannelKey: ChannelChanges] = [:]
     private var deliveries = KeyedChanges<StoredDelivery>()
     private var outbox = KeyedChanges<OutboxEntry>()
@@ -33,6 +34,7 @@ struct AccountChanges {
         case .outbox(let entry): outbox.put(entry, id: entry.id)
         case .outboxRemoved(let id): outbox.remove(id: id)
         case .listed(let guild, let at): listed[guild] = at
+        case .note(let name, let value): notes.updateValue(value, forKey: name)
         case .running(let value): running = value
         }
     }
@@ -41,6 +43,7 @@ struct AccountChanges {
         var result: [StoreChange] = []
         if let running { result.append(.running(running)) }
         for (guild, at) in listed { result.append(.listed(guild: guild, at: at)) }
+        for (name, value) in notes { result.append(.note(name, value)) }
         for (key, channel) in channels { channel.append(to: &result, key: key) }
         for entry in deliveries.entries {
             if entry.dropsKept { result.append(.settled(delivery: entry.id)) }

@@ -1,6 +1,7 @@
 /// Reads what is kept of accounts, over a connection of its caller's.
 final class AccountReader {
     private let connection: SQLiteConnection
+    private let notes: SQLiteStatement
     private let account, guilds, channels, marks, deliveries, outbox, media, names: SQLiteStatement
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
@@ -25,6 +26,7 @@ final class AccountReader {
             """)
         media = try connection.prepare(
             "SELECT path, name, media_type, uploaded FROM media WHERE outbox = ?1 ORDER BY number")
+        notes = try connection.prepare("SELECT name, value FROM note WHERE account = ?1")
         names = try connection.prepare("SELECT name FROM account ORDER BY name")
     }
 
@@ -75,6 +77,8 @@ final class AccountReader {
         }
         try readDeliveries(of: row, keys: keys, into: &stored)
         try readOutbox(of: row, keys: keys, into: &stored)
+        try notes.bind(1, row)
+        while try notes.step() { stored.notes[notes.string(0)] = notes.bytes(1) }
         return stored
     }
 

@@ -93,6 +93,12 @@ final class BatchWriter {
             try statements.setListed.bind(1, try row(ofGuild: guild, in: index))
             try statements.setListed.bind(2, at)
             try statements.setListed.run()
+        case .note(let name, let value):
+            let statement = value == nil ? statements.dropNote : statements.setNote
+            try statement.bind(1, index.row)
+            try statement.bind(2, name)
+            if let value { try statement.bind(3, value) }
+            try statement.run()
         case .running(let value):
             try statements.setRunning.bind(1, index.row)
             try statements.setRunning.bind(2, Int64(value ? 1 : 0))

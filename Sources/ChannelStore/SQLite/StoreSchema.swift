@@ -12,7 +12,7 @@ struct StoreSchema: Sendable {
     /// What each version adds to the one before it. Only ever appended to.
     var steps: [String]
 
-    static let current = StoreSchema(steps: [version1, version2])
+    static let current = StoreSchema(steps: [version1, version2, version3])
 
     // Integer keys wherever a message passes: a row found by its number costs half of one found by text. Cursors have a
     // table of their own, so that the cursors of an account lie side by side and changing one rewrites nothing else.
@@ -49,6 +49,11 @@ struct StoreSchema: Sendable {
         ALTER TABLE cursor ADD COLUMN newest REAL;
         ALTER TABLE channel ADD COLUMN era INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE channel ADD COLUMN not_before REAL;
+        """
+
+    private static let version3 = """
+        CREATE TABLE note (
+            account INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
         """
 
     /// Refuses what is not ours or of a later version, without having changed anything.

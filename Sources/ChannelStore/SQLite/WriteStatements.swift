@@ -7,6 +7,7 @@ struct WriteStatements {
     let addMark, hasMarks, dropMarks, channelsWithMarks: SQLiteStatement
     let deliveries, addDelivery, changeDelivery, dropDelivery: SQLiteStatement
     let outbox, addOutbox, changeOutbox, dropOutbox, addMedia, dropMedia: SQLiteStatement
+    let setNote, dropNote: SQLiteStatement
     let removals: [SQLiteStatement]
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
@@ -76,8 +77,12 @@ struct WriteStatements {
             "INSERT INTO media (outbox, number, path, name, media_type, uploaded) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         dropMedia = try connection.prepare("DELETE FROM media WHERE outbox = ?1")
 
+        setNote = try connection.prepare("REPLACE INTO note (account, name, value) VALUES (?1, ?2, ?3)")
+        dropNote = try connection.prepare("DELETE FROM note WHERE account = ?1 AND name = ?2")
+
         var removals: [SQLiteStatement] = []
         for sql in [
+            "DELETE FROM note WHERE account = ?1",
             "DELETE FROM media WHERE outbox IN (SELECT row FROM outbox WHERE account = ?1)",
             "DELETE FROM outbox WHERE account = ?1",
             "DELETE FROM delivery WHERE account = ?1",

@@ -9,6 +9,7 @@ extension Account {
         guard case .messageCreated = event else { return receivedOther(event, argument, link) }
         guard let view = FabricMessageView(argument) else { return handle(.unreadable(link.number)) }
         if historyWish != nil { remember(view, link) }
+        if !guestWatch.isEmpty { heard(view, link) }
         // A message for the record goes on from where it arrived, with its bytes where they are.
         if let record = inbox.live(view, argument, link.number, now: environment.moment, &inboxActions) {
             if record.passesTurn {
@@ -120,7 +121,7 @@ extension Account {
             }
             tail += DeliveryTail.of(SlashCommand(text ?? "", known: known))
         }
-        return tail + recentTail(of: turn)
+        return tail + guideTail(of: turn) + recentTail(of: turn)
     }
 
     /// The gateway reports what became of a delivery.

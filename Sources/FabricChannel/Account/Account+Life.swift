@@ -63,6 +63,7 @@ extension Account {
         subscription = environment.sessions.subscribe(id)
         if let session = handover?.session { environment.sessions.importSnapshot(id, session) }
         statusChanged()
+        restoreSubDiscussions(stored)
         inbox.knowsStop = environment.commands.names.contains(SlashCommand.stop)
         if handover == nil, settings.hostCapabilities.contains("presence") { presence.set(.idle) }
         followSession()

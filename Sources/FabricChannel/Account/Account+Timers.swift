@@ -11,7 +11,10 @@ struct AccountTimer {
 extension Account {
     /// One timer for everything that waits for a time.
     func armTimer() {
-        let due = [inbox.due, outgoing.due, settings.saysPresence ? presence.due : nil].compactMap(\.self).min()
+        let due = [
+            inbox.due, outgoing.due, settings.saysPresence ? presence.due : nil,
+            guestWatch.next(patience: settings.guestPatience),
+        ].compactMap(\.self).min()
         guard due != timer.due else { return }
         timer.timer?.cancel()
         timer = AccountTimer()
@@ -22,6 +25,7 @@ extension Account {
                 account.timer = AccountTimer()
                 account.handle(Inbox.Event.tick)
                 account.handle(Outgoing.Event.tick)
+                account.moveOn()
                 account.sayPresence()
             }
         }

@@ -46,6 +46,7 @@ actor Account {
     var historyWish: HistoryWish?
     var recent: [ChannelKey: RecentMessages] = [:]
     var heldChanges = HeldChanges()
+    var guestWatch = GuestWatch()
     var toolCalls = ToolCalls()
     var toolPosts = ToolPosts()
     var downloads = ToolDownloads()

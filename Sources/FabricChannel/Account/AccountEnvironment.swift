@@ -21,6 +21,8 @@ struct AccountEnvironment: Sendable {
     var commands: CommandCatalogue
     /// Where deliveries are written, one at a time; confined to the loop.
     var buffer: DeliveryBuffer
+    /// Those that accounts of this instance began; confined to the loop.
+    var subDiscussions: SubDiscussions
     var logger: Logger
     /// Where attachments are kept while their turn runs.
     var mediaDirectory: String
@@ -53,6 +55,8 @@ struct AccountSettings: Sendable, Equatable {
     var commandsSyncKey: SecretSource?
     /// Whether the guilds are told what the agent does.
     var saysPresence = true
+    /// How long a sub-discussion may be silent before it is moved on.
+    var guestPatience: Duration = .seconds(300)
     /// What the host understands.
     var hostCapabilities: Set<String> = []
     /// Only a new account takes up another one.

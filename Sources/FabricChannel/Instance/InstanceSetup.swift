@@ -228,6 +228,7 @@ struct InstanceSetup: Sendable {
         settings.agentChatter = AgentChatter.Limits(
             messages: configuration.agentTalkMessages, window: .seconds(configuration.agentTalkSeconds))
         settings.commandsSyncKey = configuration.commandsSyncKey
+        settings.guestPatience = .seconds(configuration.guestPatienceSeconds)
         settings.saysPresence = configuration.presence
         settings.hostCapabilities = hostCapabilities
         settings.turnTimeout = .seconds(configuration.turnTimeoutSeconds)

@@ -33,6 +33,7 @@ final class SharedResources: Sendable {
     private let handedOverMedia: Locked<Swift.Set<String>>
     private let board = GuildBoard()
     private let buffer = DeliveryBuffer()
+    private let subDiscussions = SubDiscussions()
 
     init(loop: RealtimeLoop, gateway: any GatewayPort, logger: Logger) {
         self.loop = loop
@@ -69,7 +70,7 @@ final class SharedResources: Sendable {
         restoreSession(of: account, under: setup)
         return AccountEnvironment(
             gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, board: board,
-            agents: agents, commands: commands, buffer: buffer, logger: logger,
+            agents: agents, commands: commands, buffer: buffer, subDiscussions: subDiscussions, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.outboxDirectory,
             wallClock: { SystemClock.wall },

@@ -21,6 +21,8 @@ extension Account {
         case .setPurpose: return try await setPurpose(call)
         case .bypass: return try await bypass(call)
         case .discussionComplete: return try await completeDiscussion(call)
+        case .createSubDiscussion: return try await createSubDiscussion(call)
+        case .closeSubDiscussion: return try await closeSubDiscussion(call)
         case .canvas: return try await useCanvas(call)
         default:
             if let type = call.tool.createdType { return try await createChannel(call, type: type) }

@@ -61,6 +61,12 @@ extension Account {
         return (guild ?? target.guild, target.channel)
     }
 
+    /// A guild that was named before.
+    func toolGuild(_ node: String) async throws -> ToolGuild {
+        try await guild(
+            node, ToolCall(tool: .guildList, arguments: ToolArguments([:], for: .guildList), isConfined: false))
+    }
+
     private func guild(_ named: String?, _ call: ToolCall) async throws -> ToolGuild {
         if life.guildInfos.isEmpty {
             let session = try await environment.sessions.session(for: id)

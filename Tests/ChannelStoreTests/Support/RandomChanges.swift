@@ -59,7 +59,8 @@ struct RandomChanges {
         case 56..<68: return .settled(delivery: "d\(number(0...7))")
         case 68..<82: return .outbox(entry())
         case 82..<91: return .outboxRemoved(id: "o\(number(0...5))")
-        case 91..<96: return .listed(guild: key().guild, at: [0, 1.5, 1_700_000_000.25, -3, .infinity][number(0...4)])
+        case 91..<93: return .note("n\(number(0...2))", chance(30) ? nil : bytes())
+        case 93..<96: return .listed(guild: key().guild, at: [0, 1.5, 1_700_000_000.25, -3, .infinity][number(0...4)])
         default: return .running(chance(50))
         }
     }

@@ -26,6 +26,7 @@ extension StoredAccount {
         }
         if deliveries.count != mine.count || other.deliveries.count != others.count { found.append("a delivery twice") }
         if outbox != other.outbox { found.append("outbox: \(outbox), not \(other.outbox)") }
+        if notes != other.notes { found.append("notes") }
         if listedAt != other.listedAt { found.append("listedAt: \(listedAt), not \(other.listedAt)") }
         if isRunning != other.isRunning { found.append("isRunning: \(isRunning)") }
         return found.joined(separator: "; ")
