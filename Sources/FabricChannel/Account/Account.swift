@@ -126,7 +126,7 @@ actor Account {
         case .readHistory(let guild, let slot, let number, let channel, let range):
             readHistory(guild, slot: slot, number: number, channel: channel, range)
         case .replaceConnection(let guild, let reason): replaceConnection(guild, reason: reason)
-        // Delivered where they arrived, see `received`.
+        // Delivered where it arrived, see `received`.
         case .record: break
         case .deliverRecord(let guild, let slot, let message, let isStored):
             deliverRecord(guild, slot: slot, message, isStored: isStored)
