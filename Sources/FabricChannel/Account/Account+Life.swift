@@ -55,7 +55,8 @@ extension Account {
             now: environment.moment, &inboxActions)
         inbox.traces = traces
         outgoing = Outgoing(
-            settings: settings.outgoing, restored: stored.outbox, takenOver: inbox.turns.keys.sorted(),
+            settings: settings.outgoing, restored: stored.outbox,
+            takenOver: Outgoing.turnsGoingOn(stored, isHandover: handover != nil),
             seed: environment.seed())
         OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)
         // It may have changed while what is kept was being read.

@@ -194,7 +194,6 @@ struct ChannelPosition: Sendable {
     /// Takes note of a position that needs no delivery (the account's own post).
     mutating func passOver(_ sequence: Int64) {
         guard reading == nil, let intake, sequence == intake + 1 else { return }
-        unseen = sequence
         advance(to: sequence)
         liveHigh = max(liveHigh, sequence)
     }

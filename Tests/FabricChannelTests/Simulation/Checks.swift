@@ -10,10 +10,10 @@ import ChannelStore
 ///   due is what the guild cut off before it could be read, and what was posted before the agent left the channel again. Where
 ///   catching up is bounded (`smallCatchUp`), as much may be missing as was reported as skipped; of a channel whose beginning
 ///   had to be looked for, skipping is not reported.
-/// - After a restore from a backup positions, and delivery ids, mean two messages. What was posted at a position used before
-///   may be missed if the log had grown past it before the next two lists; what was delivered just before may come again when
-///   the process ends while the log is read anew, or may be missed with it; and how often a log went back is not kept, so that after a restart two
-///   messages may share an id.
+/// - After a restore from a backup, what is posted at a position that was used before may be missed: if the log has grown back
+///   to where the account was before two lists showed it shorter, nothing but the message at that very position tells, and
+///   that one is the agent's own, or was passed over, or the account never heard one there. What lies beyond is due, nothing
+///   comes twice, and no delivery id means two messages.
 /// - A message whose position an event claimed that was not its own may be hidden by that one, if the account has forgotten
 ///   by then what the claim looked like.
 ///   Such a claim may also pass for a restore from a backup, after which the newest messages come again.
@@ -27,15 +27,16 @@ import ChannelStore
 /// - Every message that the outbox holds is in the log once, or a dead letter. Where the guild does not know the keys, not if
 ///   no position to look from was known or a lie made it too high, more than a thousand were posted since, the log was cut off, or a turn that sends its texts one by
 ///   one was run again.
-/// - The store holds what the values hold, whenever nothing is under way, and no delivery id means two messages: after a
-///   restore, a claimed position, or in a channel that the agent left and came into again.
+/// - The store holds what the values hold, whenever nothing is under way, and no delivery id means two messages, but after a
+///   claimed position, or in a channel that the agent left and came into again.
 final class Checks {
     unowned let world: World
     private var messages: [String: SimMessage] = [:]
     private var order: [SimMessage] = []
     /// Per channel: from when on messages are due.
     private var dueFrom: [ChannelKey: Int64] = [:]
-    private var lastDelivered: [ChannelKey: Int64] = [:]
+    /// Per channel: the newest message that was delivered.
+    private var lastDelivered: [ChannelKey: Int] = [:]
     private var skipped: [ChannelKey: Int64] = [:]
     private var hadGapTrouble: Set<ChannelKey> = []
     private var wasLeft: Set<ChannelKey> = []
@@ -67,7 +68,7 @@ final class Checks {
         order.append(message)
         guard channel.isMember, message.author != SimGuild.agent else { return }
         message.isDue = channel.type != .triage || (message.wake && message.isInferable)
-        if let cut = channel.cutBelow, message.sequence <= cut { message.mayBeMissed = true }
+        if let cut = channel.cutBelow, message.sequence <= cut { message.isHidden = true }
     }
 
     /// Where this machine's clock tells what the guild's does, messages are due from now on; otherwise from when the store
@@ -80,7 +81,7 @@ final class Checks {
 
     /// Delivery ids may mean two messages.
     var mayShareIDs: Bool {
-        !claimed.isEmpty || !wasLeft.isEmpty || world.guilds.contains { $0.channels.contains { $0.cutBelow != nil } }
+        !claimed.isEmpty || !wasLeft.isEmpty
     }
 
     /// An event claims a position that may be another message's.
@@ -162,36 +163,31 @@ final class Checks {
         let channel = channel(message)
         if message.author == SimGuild.agent { world.fail("\(delivery.id): its own message") }
         if message.postedAt < 30_000_000, channel.joinedAt == nil, !message.mayBeMissed,
-            channel.cutBelow == nil
+            !message.mayBeMissed
         {
             world.fail("\(delivery.id) is from before the first start")
         }
-        if isRepeat, !delivery.redelivered, !world.forgotRunning, claimed[delivery.place] == nil, !message.mayBeMissed,
-            channel.cutBelow == nil
-        {
+        if isRepeat, !delivery.redelivered, !world.forgotRunning, claimed[delivery.place] == nil, !message.mayBeMissed {
             world.fail("\(delivery.id) (\(message.id)) was delivered \(message.deliveries) times, and is not marked")
         }
-        checkOrder(delivery, channel)
+        checkOrder(delivery, message)
         checkWake(delivery, message)
     }
 
-    private func checkOrder(_ delivery: SimDelivery, _ channel: SimChannel) {
-        guard let sequence = delivery.sequence else { return }
-        defer { lastDelivered[delivery.place] = max(sequence, lastDelivered[delivery.place] ?? .min) }
+    private func checkOrder(_ delivery: SimDelivery, _ message: SimMessage) {
+        defer { lastDelivered[delivery.place] = max(message.number, lastDelivered[delivery.place] ?? 0) }
         let isUnordered =
             delivery.redelivered && !delivery.wake || hadGapTrouble.contains(delivery.place)
-            || wasLeft.contains(delivery.place) || wentBack.contains(delivery.place) || claimed[delivery.place] != nil
-        guard let last = lastDelivered[delivery.place], sequence < last, channel.cutBelow == nil, !isUnordered
-        else { return }
-        world.fail("\(delivery.id) was delivered after \(last)")
+            || wasLeft.contains(delivery.place) || claimed[delivery.place] != nil
+        guard let last = lastDelivered[delivery.place], message.number < last, !isUnordered else { return }
+        world.fail("\(delivery.id) (\(message.id)) was delivered after m\(last)")
     }
 
     private func checkWake(_ delivery: SimDelivery, _ message: SimMessage) {
-        if delivery.wake, !message.wake, channel(message).cutBelow == nil, !isClaimed(message) {
+        if delivery.wake, !message.wake, !isClaimed(message) {
             world.fail("\(delivery.id) wakes, and should not")
         }
-        guard message.wake, !delivery.wake, !World.otherAgents.contains(message.author),
-            channel(message).cutBelow == nil, !isClaimed(message)
+        guard message.wake, !delivery.wake, !World.otherAgents.contains(message.author), !isClaimed(message)
         else { return }
         if message.isInferable {
             world.fail("\(delivery.id) does not wake")
@@ -208,7 +204,7 @@ final class Checks {
         for guild in account.inbox.guilds {
             for slot in guild.feed.slots {
                 largestLane = max(largestLane, slot.lane.waitingCount)
-                if slot.lane.waitingCount > ChannelSlot.laneLimit + Inbox.page + 1 {
+                if slot.lane.waitingCount > ChannelSlot.laneLimit + Inbox.page + slot.position.limits.held {
                     world.fail("a lane holds \(slot.lane.waitingCount)")
                 }
                 if slot.position.takenAhead.count > slot.position.limits.ahead + slot.position.limits.held {
@@ -236,7 +232,8 @@ final class Checks {
 
     func areTakenIn(_ probes: [SimMessage]) {
         guard let account = world.account else { return }
-        for message in probes where message.isDue && !message.mayBeMissed {
+        for message in probes
+        where message.isDue && !message.mayBeMissed && !message.isHidden && message.deliveries == 0 {
             guard let guild = account.inbox.number(of: world.guilds[message.guild].id),
                 let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id)
             else {
@@ -252,9 +249,8 @@ final class Checks {
 
     private var missing: [SimMessage] {
         order.filter { message in
-            guard message.isDue, !message.isGone, !message.mayBeMissed, message.deliveries == 0,
-                !setAside.contains(message.id), let from = dueFrom[key(message)], !isClaimed(message),
-                channel(message).cutBelow == nil || !world.wasCutAndBegunAgain
+            guard message.isDue, !message.isGone, !message.mayBeMissed, !message.isHidden, message.deliveries == 0,
+                !setAside.contains(message.id), let from = dueFrom[key(message)], !isClaimed(message)
             else { return false }
             return message.postedAt > from
         }
@@ -262,7 +258,8 @@ final class Checks {
 
     var isSettled: Bool {
         guard let account = world.account, account.isRunning else { return false }
-        return account.inbox.isQuiet && account.inbox.waitingCount == 0 && account.outgoing.isQuiet
+        return account.inbox.guilds.allSatisfy { !$0.isOpen || $0.feed.isReady } && account.inbox.isQuiet
+            && account.inbox.waitingCount == 0 && account.outgoing.isQuiet
             && world.store.isIdle && missing.isEmpty
     }
 
@@ -295,10 +292,12 @@ final class Checks {
     private func checkOutbox() {
         var found: [String: Int] = [:]
         var cut: Set<String> = []
+        var left: Set<String> = []
         for message in order {
             guard let entry = message.entry else { continue }
             found[entry, default: 0] += 1
             if channel(message).cutBelow != nil { cut.insert(entry) }
+            if wasLeft.contains(key(message)) { left.insert(entry) }
         }
         for (entry, canBeLookedFor) in accepted.sorted(by: { $0.key < $1.key }) {
             let count = found[entry] ?? 0
@@ -307,6 +306,8 @@ final class Checks {
                 !canBeLookedFor || cut.contains(entry) || world.plan.has(.lyingEvents) || world.plan.has(.overflow)
             if count > 1, !world.plan.honoursKeys, isHidden { continue }
             if count > 1, cut.contains(entry) { continue }
+            // What it was asked before it left the channel may be asked again when it comes back.
+            if count > 1, !world.plan.honoursKeys, left.contains(entry) { continue }
             // What a turn said before it died, and says otherwise when it is run again.
             if count > 1, !world.plan.honoursKeys, entry.contains("#s"), world.hasBegunAgain { continue }
             world.fail("\(entry) is in the log \(count) times")

@@ -126,7 +126,7 @@ struct InboxShape {
         actions.removeAll(keepingCapacity: true)
         for guild in inbox.guilds {
             for slot in guild.feed.slots {
-                if slot.lane.waitingCount > ChannelSlot.laneLimit + Inbox.page + 1 {
+                if slot.lane.waitingCount > ChannelSlot.laneLimit + Inbox.page + slot.position.limits.held {
                     problem = "\(slot.lane.waitingCount) wait in a lane"
                 }
                 if slot.position.takenAhead.count > slot.position.limits.ahead + slot.position.limits.held {

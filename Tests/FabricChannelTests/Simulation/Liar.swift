@@ -16,12 +16,11 @@ struct Liar {
     init(world: World) { self.world = world }
 
     /// Nil: the request fails.
-    mutating func list(_ guild: SimGuild) -> [ListedChannel]? {
+    mutating func list(_ guild: SimGuild) -> (isTrue: Bool, channels: [ListedChannel])? {
         if world.schedule.now < listsFailUntil { return nil }
         var channels = guild.list()
         guard world.isHit(.lyingLists, 0.2), listLies[guild.id, default: 0] < 1, !channels.isEmpty else {
-            listLies[guild.id] = 0
-            return channels
+            return (true, channels)
         }
         listLies[guild.id, default: 0] += 1
         let at = world.schedule.random.below(channels.count)
@@ -35,8 +34,11 @@ struct Liar {
         default: channels[at].lastSeq = nil
         }
         world.trace("the list lies")
-        return channels
+        return (false, channels)
     }
+
+    /// The account has heard what the list really is.
+    mutating func wasHeard(_ guild: SimGuild) { listLies[guild.id] = 0 }
 
     /// The account has heard what history really is.
     mutating func wasHeard(_ guild: SimGuild, _ channel: String) { historyLies[guild.id + "/" + channel] = 0 }

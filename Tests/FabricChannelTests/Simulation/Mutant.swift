@@ -26,6 +26,12 @@ enum Mutant: String, CaseIterable, Sendable {
     case handingOverNotKept
     case runningNotKept
     case outboxNotKept
+    /// How often a log went back, and which beginning is looked for.
+    case logNotKept
+    /// An account that could not be started is not started again.
+    case startsOnce
+    /// A login that failed is not repeated.
+    case logsInOnce
     /// Every attempt has a key of its own.
     case keyNotReused
     /// A post whose answer got lost is not looked for.
@@ -42,6 +48,9 @@ enum Mutant: String, CaseIterable, Sendable {
         case .settledNotKept, .waitingNotKept, .handingOverNotKept: [.crashes]
         case .runningNotKept: [.crashes, .slowStore]
         case .outboxNotKept: [.crashes, .sendFaults]
+        case .logNotKept: [.crashes, .backups, .failingHistory, .bursts]
+        case .startsOnce: [.failingStarts]
+        case .logsInOnce: [.failingLogins]
         case .keyNotReused, .readBackSkipped: [.lostAnswers]
         case .doublesDelivered, .gapNotRead, .rowLost, .settleIgnored: []
         }
@@ -51,7 +60,7 @@ enum Mutant: String, CaseIterable, Sendable {
         changes.compactMap { change in
             switch (self, change) {
             case (.wakeupsNotKept, .wakeup), (.takenNotKept, .taken), (.settledNotKept, .settled),
-                (.runningNotKept, .running(true)), (.outboxNotKept, .outbox):
+                (.runningNotKept, .running(true)), (.outboxNotKept, .outbox), (.logNotKept, .log):
                 return nil
             case (.waitingNotKept, .delivery(let delivery)):
                 return delivery.handedOver ? change : nil

@@ -35,6 +35,7 @@ extension SimAccount {
             case .failure(let error):
                 world.trace("no session: \(error.kind)")
                 guard error.blockedReason == nil else { return block() }
+                if world.mutant == .logsInOnce { return }
                 let pause = error.retryDelay ?? .seconds(1 << min(failures + 1, 6))
                 after(max(pause.inSeconds, 0.01)) { [self] in obtainSession(failures: failures + 1) }
             }
@@ -137,9 +138,10 @@ extension SimAccount {
             if world.plan.tellsTime { date = link.guild.clock.rounded(.down) }
             return world.liar.list(link.guild)
         }
-        let done = { [self] (answer: Result<[ListedChannel]?, SimTrouble>) in
+        let done = { [self] (answer: Result<(isTrue: Bool, channels: [ListedChannel])?, SimTrouble>) in
             switch answer {
-            case .success(.some(let channels)):
+            case .success(.some((let isTrue, let channels))):
+                if isTrue { world.liar.wasHeard(link.guild) }
                 guard links[number] === link else { return }
                 world.trace("list \(purpose) \(channels.map { "\($0.id):\($0.lastSeq ?? -9)" })")
                 handle(.listed(number, channels, purpose, epoch: epoch, date: date))

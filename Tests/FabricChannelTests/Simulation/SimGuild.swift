@@ -7,6 +7,8 @@ import JSONBytes
 /// A message in the log of a guild, and what is known of its way to the agent.
 final class SimMessage {
     let id: String
+    /// Counts the messages of the world.
+    let number: Int
     let guild: Int
     let channel: Int
     let sequence: Int64
@@ -33,12 +35,16 @@ final class SimMessage {
     var heardIn: Int?
     /// It may have been skipped, for a reason that is allowed and said.
     var mayBeMissed = false
+    /// Its position was used before: nothing may show that it is there.
+    var isHidden = false
 
     init(
-        id: String, guild: Int, channel: SimChannel, author: String, content: String, wake: Bool, isInferable: Bool,
+        id: String, number: Int, guild: Int, channel: SimChannel, author: String, content: String, wake: Bool,
+        isInferable: Bool,
         hasFile: Bool, entry: String?, key: String?, created: Int64, now: Int64
     ) {
         self.id = id
+        self.number = number
         self.guild = guild
         self.channel = channel.number
         sequence = channel.next
@@ -156,7 +162,8 @@ final class SimGuild {
     ) -> SimMessage {
         world.messageCount += 1
         let message = SimMessage(
-            id: "m\(world.messageCount)", guild: number, channel: channel, author: author, content: content,
+            id: "m\(world.messageCount)", number: world.messageCount, guild: number, channel: channel, author: author,
+            content: content,
             wake: wake, isInferable: isInferable, hasFile: hasFile, entry: entry, key: key,
             created: created(), now: world.schedule.now)
         channel.next += 1

@@ -69,7 +69,7 @@ final class SimSessions {
 
     /// Center's word that something changed: the next session shows it.
     func renew() {
-        guard let session else { return }
+        guard tell != nil, let session else { return }
         invalidate(session.fabric.accessToken)
     }
 

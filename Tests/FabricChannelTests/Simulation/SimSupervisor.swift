@@ -77,7 +77,8 @@ final class SimSupervisor {
     /// While the account is on its way from one instance to another, operations wait.
     private func restart(_ run: UInt64, _ reason: String) {
         guard run == self.run, world.host != nil else { return }
-        guard world.account != nil, !world.isMoving else { return later(0.5) { [self] in restart(run, reason) } }
+        if world.isMoving { return later(0.5) { [self] in restart(run, reason) } }
+        guard world.account != nil else { return start(run) }
         world.move(handsOver: false) { [self] in handle(.started(account: Self.account, run: run)) }
     }
 
@@ -89,6 +90,7 @@ final class SimSupervisor {
         later(world.seconds(until: next) + 1e-6) { [self] in
             guard sleep == sleeps else { return }
             wakesAt = nil
+            if world.mutant == .startsOnce { return }
             handle(.tick)
         }
     }

@@ -105,10 +105,9 @@ extension World {
     /// Until the account has a session that shows the guilds as they are, as it would have once its tokens ran out.
     private func renewSession(tries: Int) {
         let present = Set(guilds.filter(\.hasAgent).map(\.id))
-        guard tries > 0, let account, account.isRunning, let session = account.sessions.session,
-            Set(session.fabric.guilds.map(\.nodeId)) != present
-        else { return }
-        account.sessions.renew()
+        let known = account?.sessions.session.map { Set($0.fabric.guilds.map(\.nodeId)) }
+        guard tries > 0, known != present else { return }
+        account?.sessions.renew()
         schedule.after(15) { [unowned self] in renewSession(tries: tries - 1) }
     }
 

@@ -60,9 +60,6 @@ final class World {
 
     func seconds(until instant: ContinuousClock.Instant) -> Double { moment.instant.duration(to: instant).inSeconds }
 
-    /// A log went back, and the process, or the instance of the module, is another one since.
-    var wasCutAndBegunAgain: Bool { changes > 0 && guilds.contains { $0.channels.contains { $0.cutBelow != nil } } }
-
     var hasBegunAgain: Bool { changes > 0 }
 
     func trace(_ text: @autoclosure () -> String) {
