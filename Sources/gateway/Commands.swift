@@ -1,7 +1,7 @@
 import ArgumentParser
 import GatewayHost
 
-/// Exit codes: 0 well, 1 something is wrong, 3 no gateway runs here.
+/// Exit codes: 0 well, 1 something is wrong, 2 the configuration or the command is, 3 no gateway runs here.
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs the gateway until SIGTERM or gateway stop. SIGHUP reloads the settings.")
@@ -10,7 +10,8 @@ struct Run: AsyncParsableCommand {
     var logLevel = "info"
 
     func run() async throws {
-        guard await CommandLineTool.run(configuration: config.file, logLevel: logLevel) else { throw ExitCode(1) }
+        let code = await CommandLineTool.run(configuration: config.file, logLevel: logLevel)
+        if code != 0 { throw ExitCode(code) }
     }
 }
 

@@ -10,6 +10,23 @@ struct GatewayCommand: AsyncParsableCommand {
             Run.self, Status.self, Reload.self, Send.self, Channels.self, Stop.self, Unblock.self, DeadLetters.self,
             Tool.self, MCP.self,
         ])
+
+    /// Runs the command the process was called with. A command that cannot be understood ends with 2, as everything does
+    /// that is wrong with what was asked, not with the parser's 64.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var patient = command as? any AsyncParsableCommand {
+                try await patient.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            CommandLineTool.standardError(fullMessage(for: error) + "\n")
+            exit(withError: ExitCode(2))
+        }
+    }
 }
 
 /// Where the configuration is; every command needs it, for the state directory stands there.

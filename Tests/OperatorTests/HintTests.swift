@@ -71,6 +71,28 @@ import Testing
         }
     }
 
+    /// Whatever is asked of a configuration that is not there, or in words nobody knows, ends with 2.
+    @Test func whatIsWrongWithTheQuestionIsTwo() async throws {
+        let desk = try Desk()
+        for command in [
+            ["status"], ["reload"], ["stop"], ["run"], ["deadletters", "list"], ["channels", "--account", "a"],
+        ] {
+            let missing = try await desk.run("gateway", command)
+            #expect(missing.code == 2 && missing.all.contains(desk.file), "\(command): \(missing.code) \(missing.all)")
+        }
+        for command in [["inspect"], ["doctor"], ["unbind", "--agent-id", "a"]] {
+            let missing = try await desk.run("fabric-setup", command)
+            #expect(missing.code == 2 && missing.all.contains(desk.file), "\(command): \(missing.code) \(missing.all)")
+        }
+        try desk.configure("{}")
+        for command in [
+            ["status", "--bogus"], ["bogus"], ["deadletters", "drop"], ["unblock"], ["run", "--log-level", "loud"],
+        ] {
+            let wrong = try await desk.run("gateway", command)
+            #expect(wrong.code == 2 && !wrong.errors.isEmpty, "\(command): \(wrong.code) \(wrong.all)")
+        }
+    }
+
     /// What an editor writes into a configuration for itself is no mistake.
     @Test func aSchemaMayBeNamed() async throws {
         let desk = try Desk()

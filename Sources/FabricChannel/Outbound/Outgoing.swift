@@ -167,7 +167,8 @@ struct Outgoing {
         _ now: ContinuousClock.Instant, _ actions: inout [Action]
     ) {
         guard isTurn, let delivery = send.delivery else {
-            singles.insert(entry)
+            // The late answer of a turn that is over has nobody who would send it again.
+            if send.delivery == nil { singles.insert(entry) }
             return accept(entry, send, request, key, floor, now, &actions)
         }
         if settings.coalesces {

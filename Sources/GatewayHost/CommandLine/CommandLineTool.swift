@@ -3,7 +3,7 @@ import Glibc
 import JSONBytes
 
 /// What the `gateway` executable does, so that the executable itself has no logic. Each command prints and returns its
-/// exit code: 0 well, 1 something is wrong, 3 no gateway runs here.
+/// exit code: 0 well, 1 something is wrong, 2 the configuration cannot be read, 3 no gateway runs here.
 public struct CommandLineTool: Sendable {
     private let configuration: String
     /// Standard output, for programs.
@@ -169,8 +169,14 @@ public struct CommandLineTool: Sendable {
     func ask(
         _ request: JSONValue, within limit: Duration = patience, inherited: Bool = false, _ use: (JSONValue) -> Int32
     ) -> Int32 {
+        let directory: String
         do {
-            let directory = try stateDirectory(inherited: inherited)
+            directory = try stateDirectory(inherited: inherited)
+        } catch {
+            complain("gateway: \("\(error)".printable(lineBreak: "\n  "))\n")
+            return 2
+        }
+        do {
             // What may take long is asked only of a gateway that answers at all.
             if limit > Self.patience {
                 _ = try ControlClient.ask(["command": "ping"], stateDirectory: directory, within: Self.patience)

@@ -6,13 +6,13 @@ import Logging
 extension CommandLineTool {
     /// Runs a gateway until it is told to stop: by SIGTERM or SIGINT (a second one stops without draining) or by the
     /// control socket. SIGHUP reloads the settings.
-    /// - Returns: whether it could be started.
-    public static func run(configuration: String, logLevel: String) async -> Bool {
+    /// - Returns: the exit code: 0 if it ran, 1 if it could not be started, 2 if the configuration or the command is wrong.
+    public static func run(configuration: String, logLevel: String) async -> Int32 {
         let log = GatewayLog.standardError()
         defer { log.flush() }
         guard let level = Logger.Level(rawValue: logLevel) else {
             log.logger().error("--log-level must be trace, debug, info, notice, warning, error or critical")
-            return false
+            return 2
         }
         // A connection that went away is an error where it is used, never the end of the process.
         signal(SIGPIPE, SIG_IGN)
@@ -29,7 +29,7 @@ extension CommandLineTool {
         } catch {
             let names = CommandNames.ofThisProcess.with(configuration: configuration)
             logger.critical("the gateway could not be started: \(names.spell("\(error)"))")
-            return false
+            return ConfigurationCheck.findings(in: configuration).isEmpty ? 1 : 2
         }
         let flusher = Task {
             while !Task.isCancelled {
@@ -39,7 +39,7 @@ extension CommandLineTool {
         }
         await gateway.stopped()
         flusher.cancel()
-        return true
+        return 0
     }
 
     /// The signals of a running gateway, as dispatch sources: no code runs in signal context.
