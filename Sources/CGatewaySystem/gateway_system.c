@@ -25,6 +25,10 @@ int gateway_spawn_close_from(posix_spawn_file_actions_t *actions, int from) {
     return posix_spawn_file_actions_addclosefrom_np(actions, from);
 }
 
+int gateway_spawn_directory(posix_spawn_file_actions_t *actions, const char *directory) {
+    return posix_spawn_file_actions_addchdir_np(actions, directory);
+}
+
 int gateway_reap(pid_t pid, int *code, int *signal) {
     int status = 0;
     pid_t reaped;

@@ -80,6 +80,9 @@ import Testing
         let agent = await agent { $0.command = ["/nowhere/agent"] }
         #expect(await failure(agent, try turn("x"))?.description.contains("/nowhere/agent") == true)
         await agent.end()
+        let homeless = await self.agent { $0.directory = "/nowhere/else" }
+        #expect(await failure(homeless, try turn("x"))?.description.contains("entering /nowhere/else") == true)
+        await homeless.end()
     }
 
     @Test func itDoesNotSeeTheSecrets() async throws {

@@ -58,6 +58,43 @@ import Testing
         await bench.gateway.stop()
     }
 
+    @Test func aStopBesideItsLaneIsNoTurnOfItsOwn() async throws {
+        let bench = try await bench(["a": ["command": ["/bin/sh", "-c", "exec sleep 1000"]]])
+        // Nothing runs: nothing is said.
+        #expect(try await bench.deliver("s0", text: "/stop", wake: false, command: "stop") == 1)
+        try await bench.deliver("d1")
+        try await eventually("it runs") { await bench.account("a")["turns"]?["running"]?.int == 1 }
+        #expect(try await bench.deliver("s1", text: "/stop", wake: false, command: "stop") == 1)
+        #expect(try await said(bench, "d1") == "")
+        try await eventually("it is said") { try await bench.journal().contains("send a test:g/c [Stopped.]") }
+        #expect(try await bench.journal().filter { $0.hasPrefix("settle ") } == ["settle d1 2"])
+        #expect(try await bench.journal().filter { $0.hasPrefix("send ") }.count == 1)
+        await bench.gateway.stop()
+    }
+
+    @Test func historyIsAskedForWhereABindingWantsIt() async throws {
+        func binding(_ messages: Int) -> JSONValue {
+            [
+                [
+                    "agentId": "a", "match": ["channel": "test", "accountId": "b"],
+                    "history": ["messages": .int(Int64(messages))],
+                ]
+            ]
+        }
+        let accounts = ["a": "1", "b": "2"]
+        let bench = try TestBench(accounts: accounts, bindings: binding(20), settings: ["tools": true])
+        try await bench.gateway.start()
+        try await eventually("it is asked for") { try await bench.journal().contains("history b 20") }
+        try bench.rewrite(accounts: accounts, bindings: binding(5), settings: ["tools": true])
+        try await bench.gateway.reload()
+        try await eventually("another number") { try await bench.journal().contains("history b 5") }
+        try bench.rewrite(accounts: accounts, settings: ["tools": true])
+        try await bench.gateway.reload()
+        try await eventually("none") { try await bench.journal().contains("history b 0") }
+        #expect(try await bench.journal().filter { $0.hasPrefix("history") }.count == 3)
+        await bench.gateway.stop()
+    }
+
     @Test func theCatalogueIsGivenToTheModule() async throws {
         let bench = try await bench(["a": ["builtin": "echo"]])
         try await eventually("the catalogue is there") {

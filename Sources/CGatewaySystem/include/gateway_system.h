@@ -23,6 +23,9 @@ int gateway_pidfd(pid_t pid);
 /* posix_spawn_file_actions_addclosefrom_np. Returns 0 or an errno value. */
 int gateway_spawn_close_from(posix_spawn_file_actions_t *actions, int from);
 
+/* posix_spawn_file_actions_addchdir_np. Returns 0 or an errno value. */
+int gateway_spawn_directory(posix_spawn_file_actions_t *actions, const char *directory);
+
 /* Reaps an exited child without waiting. Returns 1 when reaped, 0 when it still runs, -1 with errno.
  * code is the exit status; signal is 0, or the signal that ended it. */
 int gateway_reap(pid_t pid, int *code, int *signal);

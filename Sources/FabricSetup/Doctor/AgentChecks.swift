@@ -44,9 +44,9 @@ struct AgentChecks {
 
     /// Whether an agent's program is there and may be run.
     private func command(_ agent: SettingsNode.Member) -> DoctorFinding? {
-        guard let node = agent.node["command"] ?? agent.node["acp"]?["command"], let program = node.elements?.first?.string, !program.isEmpty else {
-            return nil
-        }
+        guard let node = agent.node["command"] ?? agent.node["acp"]?["command"],
+            let program = node.elements?.first?.string, !program.isEmpty
+        else { return nil }
         let place = "agent \(agent.name)"
         let candidates: [String]
         if program.contains("/") {

@@ -34,15 +34,29 @@ package enum AgentTools: String, CaseIterable, Sendable {
     case none
 }
 
+/// How much of what was said last comes with a turn.
+package struct HistoryWanted: Equatable, Hashable, Sendable {
+    package var messages: Int
+    /// Of the JSON that they are in the delivery.
+    package var maximumBytes: Int
+    package init(messages: Int, maximumBytes: Int = 64 << 10) {
+        self.messages = messages
+        self.maximumBytes = maximumBytes
+    }
+}
+
 /// One entry of `bindings`.
 package struct AgentBinding: Equatable, Hashable, Sendable {
     package var agent: String
     package var channel: String
     /// `nil`: every account of the channel.
     package var account: String?
-    package init(agent: String, channel: String, account: String? = nil) {
+    /// What was said last comes with each turn; `nil`: nothing.
+    package var history: HistoryWanted?
+    package init(agent: String, channel: String, account: String? = nil, history: HistoryWanted? = nil) {
         self.agent = agent
         self.channel = channel
         self.account = account
+        self.history = history
     }
 }

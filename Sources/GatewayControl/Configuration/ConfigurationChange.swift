@@ -24,7 +24,7 @@ package struct ConfigurationChange: Equatable, Sendable {
 
     package init(from old: GatewayConfiguration, to new: GatewayConfiguration) {
         agents = Self.compare(old.agents, new.agents) { name, _ in name }
-        bindings = Self.compare(Self.byMatch(old.bindings), Self.byMatch(new.bindings)) { "\($0) → \($1)" }
+        bindings = Self.compare(Self.byMatch(old.bindings), Self.byMatch(new.bindings)) { "\($0) → \($1.agent)" }
         let plugins = { (configuration: GatewayConfiguration) in
             Dictionary(
                 configuration.plugins.filter(\.enabled).map { ($0.id, $0.manifest) }, uniquingKeysWith: { a, _ in a })
@@ -33,9 +33,8 @@ package struct ConfigurationChange: Equatable, Sendable {
         if old.maximumCommands != new.maximumCommands { maximumCommands = new.maximumCommands }
     }
 
-    private static func byMatch(_ bindings: [AgentBinding]) -> [String: String] {
-        Dictionary(
-            bindings.map { ("\($0.channel)/\($0.account ?? "*")", $0.agent) }, uniquingKeysWith: { first, _ in first })
+    private static func byMatch(_ bindings: [AgentBinding]) -> [String: AgentBinding] {
+        Dictionary(bindings.map { ("\($0.channel)/\($0.account ?? "*")", $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     private static func compare<Value: Equatable>(

@@ -97,6 +97,7 @@ extension GatewayConfiguration {
             let channel = match?.string("channel")
             let account = match?.string("accountId")
             match?.finish()
+            let history = history(section.section("history"))
             section.finish()
             guard node.members != nil else { continue }
             if section.value("agentId") == nil { section.require("agentId", remedy: "Name the agent") }
@@ -110,9 +111,19 @@ extension GatewayConfiguration {
                     node, "there is a binding for this before", remedy: "Remove one of them; an account has one agent")
                 continue
             }
-            bindings.append(AgentBinding(agent: agent, channel: channel, account: account))
+            bindings.append(AgentBinding(agent: agent, channel: channel, account: account, history: history))
         }
         return bindings
+    }
+
+    private static func history(_ section: SettingsSection?) -> HistoryWanted? {
+        guard let section else { return nil }
+        let messages = section.int("messages", in: 1...200)
+        let bytes = section.int("maximumBytes", in: 100...(1 << 20))
+        section.finish()
+        if section.value("messages") == nil { section.require("messages", remedy: "Write how many, 1 to 200") }
+        guard let messages else { return nil }
+        return bytes.map { HistoryWanted(messages: messages, maximumBytes: $0) } ?? HistoryWanted(messages: messages)
     }
 
     private static func check(

@@ -139,7 +139,8 @@ actor ACPAgent: Agent {
         let (events, post) = AsyncStream<ACPProcess.Event>.makeStream()
         do throws(POSIXFailure) {
             let process = try ACPProcess(
-                command: settings.command, hiddenVariables: settings.hiddenVariables.union(TurnTools.variables),
+                command: settings.command, directory: settings.directory,
+                hiddenVariables: settings.hiddenVariables.union(TurnTools.variables),
                 reserve: reserve
             ) { post.yield($0) }
             self.process = process

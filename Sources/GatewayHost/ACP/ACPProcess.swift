@@ -28,6 +28,8 @@ final class ACPProcess: Sendable {
     }
 
     private let command: [String]
+    /// Where it runs.
+    private let directory: String
     private let hiddenVariables: Set<String>
     private let reserve: DescriptorReserve
     private let state = Locked(State())
@@ -35,10 +37,11 @@ final class ACPProcess: Sendable {
     private let report: @Sendable (Event) -> Void
 
     init(
-        command: [String], hiddenVariables: Set<String>, reserve: DescriptorReserve,
+        command: [String], directory: String, hiddenVariables: Set<String>, reserve: DescriptorReserve,
         report: @escaping @Sendable (Event) -> Void
     ) throws(POSIXFailure) {
         self.command = command
+        self.directory = directory
         self.hiddenVariables = hiddenVariables
         self.reserve = reserve
         self.report = report
@@ -78,8 +81,11 @@ final class ACPProcess: Sendable {
         defer { pipes.closeAll() }
         let pid: pid_t
         do {
+            // Or the system would blame the program for it.
+            guard access(directory, X_OK) == 0 else { throw POSIXFailure(operation: "entering \(directory)") }
             try pipes.open()
-            pid = try CommandSpawn.start(command, pipes: pipes, hiding: hiddenVariables, adding: [:])
+            pid = try CommandSpawn.start(
+                command, pipes: pipes, hiding: hiddenVariables, adding: [:], directory: directory)
         } catch {
             return report(.ended("\(error)"))
         }

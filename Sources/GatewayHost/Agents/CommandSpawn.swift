@@ -73,7 +73,8 @@ struct CommandPipes {
 /// three pipes, and an environment without the channel's secrets.
 enum CommandSpawn {
     static func start(
-        _ command: [String], pipes: CommandPipes, hiding hidden: Set<String>, adding added: [String: String]
+        _ command: [String], pipes: CommandPipes, hiding hidden: Set<String>, adding added: [String: String],
+        directory: String? = nil
     ) throws(POSIXFailure) -> pid_t {
         guard let program = command.first else {
             throw POSIXFailure(operation: "starting an empty command", code: EINVAL)
@@ -90,6 +91,7 @@ enum CommandSpawn {
         posix_spawn_file_actions_adddup2(&actions, pipes.childOutput, 1)
         posix_spawn_file_actions_adddup2(&actions, pipes.childErrors, 2)
         gateway_spawn_close_from(&actions, 3)
+        if let directory { gateway_spawn_directory(&actions, directory) }
 
         var all = sigset_t()
         var none = sigset_t()

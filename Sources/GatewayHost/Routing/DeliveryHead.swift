@@ -51,6 +51,7 @@ struct DeliveryHead: Equatable, Sendable {
         var (channel, text) = ("", "")
         var sequence: Int64?
         var authorIsAgent = false
+        var command: String?
         var wake: Bool?
         var redelivered = false
         var media: [Media] = []
@@ -69,6 +70,8 @@ struct DeliveryHead: Equatable, Sendable {
                 redelivered = value.bool ?? false
             } else if key.equals("conversation"), value.kind == .object {
                 conversation = value["id"]?.string
+            } else if key.equals("command"), value.kind == .object {
+                command = value["name"]?.string
             } else if key.equals("message"), value.kind == .object {
                 text = value["text"]?.string ?? ""
                 sequence = value["seq"]?.int64
@@ -87,13 +90,12 @@ struct DeliveryHead: Equatable, Sendable {
         guard let id, !id.isEmpty, let account, let wake, let conversation else { return nil }
         (self.id, self.account, self.wake, self.conversation) = (id, account, wake, conversation)
         (self.channel, self.text, self.redelivered, self.media) = (channel, text, redelivered, media)
-        (self.sequence, self.authorIsAgent) = (sequence, authorIsAgent)
+        (self.sequence, self.authorIsAgent, self.command) = (sequence, authorIsAgent, command)
         // What only a turn needs; most messages are for the record.
         guard wake else { return }
         let place = view["conversation"]
         (guild, room, roomName) = (place?["guild"]?.string, place?["channel"]?.string, place?["name"]?.string)
         let author = view["message"]?["author"]
         authorName = author?["name"]?.string ?? author?["id"]?.string
-        self.command = view["command"]?["name"]?.string
     }
 }

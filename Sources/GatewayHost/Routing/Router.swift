@@ -72,7 +72,11 @@ final class Router: Sendable {
             return .finished
         }
         // Neither echo nor a command has a memory: a message for the record is safe as soon as it was seen.
-        guard head.wake else { return .adopted }
+        guard head.wake else {
+            // It does not wait for the turn that it is to end, and is none itself.
+            if BuiltinCommand(head) == .stop { stopBeside(head) }
+            return .adopted
+        }
         return state.withLock { state in
             guard !state.ended else { return .taken }
             switch state.ledger.arrived(head.id) {
@@ -279,6 +283,21 @@ final class Router: Sendable {
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
         return tasks.count
+    }
+
+    /// Ends the turns of a conversation for a message that no turn is for, and says so there.
+    private func stopBeside(_ head: DeliveryHead) {
+        state.withLock { state in
+            guard !state.ended else { return }
+            begin(&state, head, isCommand: true) { _ in
+                guard await self.stopTurns(account: head.account, conversation: head.conversation) > 0 else { return }
+                let message: JSONValue = [
+                    "account": .string(head.account), "to": .string(head.conversation), "text": .string("Stopped."),
+                ]
+                // Nobody waits for it: it is posted when it can be.
+                _ = await self.slots.use(head.account) { $0.send(message) }
+            }
+        }
     }
 
     /// The agent's turns of an account that run now, and since when the oldest does.

@@ -21,8 +21,11 @@ extension PluginRuntime {
     }
 
     func lookAtPresence(_ reason: PresenceReason = .turns) {
-        guard capabilities.contains("presence"), !stopping else { return }
-        if case .anew = reason { presence.forget() }
+        guard !stopping else { return }
+        if reason == .anew { presence.forget() }
+        // Each account that is started anywhere asks by itself.
+        if reason == .agentsChanged { askForHistory(supervisor.runningAccounts) }
+        guard capabilities.contains("presence") else { return }
         let table = router.table
         var states: [String: PresenceBoard.State] = [:]
         for account in Set(router.running.keys).union(presence.notIdle) where router.turns(of: account) != nil {
@@ -58,6 +61,30 @@ extension PluginRuntime {
             _ = try await command("presence.set", ["account": .string(account), "state": .string(state.rawValue)])
         } catch {
             logger.debug("presence was not told: \(error)", metadata: ["account": "\(account)"])
+        }
+    }
+
+    /// Asks the module for what was said last, where a binding wants it with each turn; `none` where it did and does not
+    /// any more.
+    func askForHistory(_ accounts: [String]) {
+        guard capabilities.contains("history") else { return }
+        let table = router.table
+        for account in accounts {
+            let wanted = table.history(channel: setup.channel, account: account)
+            guard wanted != histories[account] else { continue }
+            histories[account] = wanted
+            let arguments: [String: JSONValue] = [
+                "account": .string(account), "messages": .int(Int64(wanted?.messages ?? 0)),
+                "maximumBytes": .int(Int64(wanted?.maximumBytes ?? 0)),
+            ]
+            let logger = logger
+            Task {
+                do throws(ModuleRefusal) {
+                    _ = try await command("history.set", arguments)
+                } catch {
+                    logger.warning("no history comes with turns: \(error)", metadata: ["account": "\(account)"])
+                }
+            }
         }
     }
 

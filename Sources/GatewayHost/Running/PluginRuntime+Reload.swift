@@ -163,7 +163,7 @@ extension PluginRuntime {
     }
 
     /// What this host makes use of, so that a module need not keep up what nobody asks for.
-    private static let hostCapabilities: [JSONValue] = ["tools", "presence", "commands"]
+    private static let hostCapabilities: [JSONValue] = ["tools", "presence", "commands", "history"]
 
     private static func adopted(_ answer: JSONValue) -> Adopted {
         Adopted(

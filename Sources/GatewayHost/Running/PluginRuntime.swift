@@ -47,6 +47,8 @@ actor PluginRuntime {
     var presenceTimer: Task<Void, Never>?
     /// Accounts that run and have no agent.
     var unanswered: Set<String> = []
+    /// What the module was asked to bring with each turn.
+    var histories: [String: HistoryWanted] = [:]
     /// Slash commands besides the built-in ones.
     var offered: [SlashCommand] = []
 
@@ -118,6 +120,8 @@ actor PluginRuntime {
                 try await module.start(account: account)
             }
             handle(.started(account: account, run: run))
+            histories[account] = nil
+            askForHistory([account])
         } catch {
             slots.reporting(account, nil)
             handle(

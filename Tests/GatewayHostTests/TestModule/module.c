@@ -180,7 +180,7 @@ static void configure(void *context, uint64_t request, gateway_bytes bytes) {
     char *result = malloc(capacity + 400000);
     sprintf(result, "{\"configured\":%s,\"reason\":\"%s\",\"accounts\":[%s],\"added\":[%s],\"changed\":[%s],\"removed\":[%s]%s}",
             kept ? "true" : "false", kept ? "" : "no account is bound", accounts, added, changes, removed,
-            self->tools ? ",\"capabilities\":[\"tools\",\"presence\",\"commands\"]" : "");
+            self->tools ? ",\"capabilities\":[\"tools\",\"presence\",\"commands\",\"history\"]" : "");
     complete(self, request, GATEWAY_OK, result);
     free(result), free(accounts), free(added), free(changes), free(removed), free(json);
 }
@@ -424,6 +424,13 @@ static bool tool_command(instance *self, uint64_t request, const char *name, con
         snprintf(detail, sizeof detail, "%s %s", id, state);
         pthread_mutex_lock(&self->lock);
         note(self, "presence", detail);
+        pthread_mutex_unlock(&self->lock);
+        complete(self, request, GATEWAY_OK, "{}");
+    } else if (strcmp(name, "history.set") == 0) {
+        const char *count = strstr(json, "\"messages\":");
+        snprintf(detail, sizeof detail, "%s %d", id, count ? atoi(count + strlen("\"messages\":")) : -1);
+        pthread_mutex_lock(&self->lock);
+        note(self, "history", detail);
         pthread_mutex_unlock(&self->lock);
         complete(self, request, GATEWAY_OK, "{}");
     } else if (strcmp(name, "commands.sync") == 0) {
