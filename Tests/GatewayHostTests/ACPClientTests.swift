@@ -164,7 +164,12 @@ import Testing
         bench.up()
         let first = bench.prompted(1, "c", session: "S")
         bench.take(bench.client.cancel(1, at: bench.now))
-        #expect(bench.asked("session/cancel")?["params"]?["sessionId"] == "S" && bench.finished.isEmpty)
+        #expect(bench.asked("session/cancel")?["params"]?["sessionId"] == "S")
+        #expect(bench.finished == [1: .cancelled], "who gave it up does not wait for the agent")
+        // The next turn of the conversation does.
+        bench.submit(9, "c")
+        #expect(bench.asked("session/prompt") == nil)
+        bench.chunk("S", "too late")
         // It asks for permission in between: that is over too.
         bench.says([
             "jsonrpc": "2.0", "id": "p", "method": "session/request_permission",
@@ -172,16 +177,18 @@ import Testing
         ])
         #expect(bench.written.last?["result"]?["outcome"]?["outcome"] == "cancelled")
         bench.answers(first, ["stopReason": "cancelled"])
-        #expect(bench.finished == [1: .cancelled])
+        bench.answers(bench.asked("session/prompt"), ["stopReason": "end_turn"])
+        #expect(bench.finished == [1: .cancelled, 9: .said("")])
         // One that takes too long, and does not end by being asked to.
         _ = bench.prompted(2, "c", session: "S")
         bench.passes(.seconds(10))
-        #expect(bench.asked("session/cancel") != nil && bench.finished[2] == nil)
+        #expect(bench.asked("session/cancel") != nil)
+        bench.submit(3, "c")
+        #expect(bench.asked("session/new") == nil)
         bench.passes(.seconds(3))
         guard case .failed(let reason)? = bench.finished[2] else { return #expect(Bool(false), "it did not fail") }
         #expect(reason.contains("agents.helper.timeoutSeconds"))
         // Its conversation begins anew.
-        bench.submit(3, "c")
         #expect(bench.asked("session/new") != nil)
         // One that waits for the session ends at once.
         bench.take(bench.client.cancel(3, at: bench.now))

@@ -112,7 +112,7 @@ actor ACPAgent: Agent {
             case .start: start()
             case .write(let message): process?.write(message.serialized)
             case .kill: process?.kill()
-            case .note(let text): logger.warning("the agent \(text)")
+            case .note(let text): logger.warning("an agent that stays: \(text)")
             case .finish(let id, let outcome): outcomes.removeValue(forKey: id)?.decide(outcome)
             }
         }

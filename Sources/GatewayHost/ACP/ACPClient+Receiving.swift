@@ -24,10 +24,11 @@ extension ACPClient {
             return [.write(ACPMessages.refusal(id, "this host has no \(method.prefix(80))"))]
         }
         let session = parameters["sessionId"]?.string
-        let isEnding = turns.values.contains { turn in
-            turn.ending != nil && sessions[turn.wanted.key]?.id == session
+        // Only who has a turn may do anything.
+        let hasTurn = sessions.values.contains {
+            if case .busy = $0.state { $0.id == session } else { false }
         }
-        let outcome = isEnding ? ACPPolicy.cancelled : settings.outcome(of: parameters)
+        let outcome = hasTurn ? settings.outcome(of: parameters) : ACPPolicy.cancelled
         return [.write(ACPMessages.response(id, ["outcome": outcome]))]
     }
 
@@ -88,14 +89,15 @@ extension ACPClient {
         case .load(let key):
             guard case .opening = sessions[key]?.state else { return }
             if problem == nil { sessions[key]?.state = .idle } else { sessions[key] = nil }
-        case .prompt(let id): over(id, result, problem.map { $0 + hint(error) }, &actions)
+        case .prompt(let id, let key):
+            if case .ending(id, _) = sessions[key]?.state { sessions[key]?.state = .idle }
+            over(id, result, problem.map { $0 + hint(error) }, &actions)
         case .other: break
         }
     }
 
     private mutating func over(_ id: TurnID, _ result: JSONValue?, _ problem: String?, _ actions: inout [Action]) {
         guard let turn = turns[id] else { return }
-        if let ending = turn.ending { return finish(id, ending.outcome, &actions) }
         if let problem { return finish(id, .failed("the agent failed: \(problem)"), &actions) }
         switch result?["stopReason"]?.string {
         case "end_turn": finish(id, .said(turn.text), &actions)

@@ -70,7 +70,7 @@ struct ACPClient: Sendable {
         case authenticate
         case open(Key)
         case load(Key)
-        case prompt(TurnID)
+        case prompt(TurnID, Key)
         case other
     }
 
@@ -81,6 +81,8 @@ struct ACPClient: Sendable {
             case opening(since: Instant)
             case idle
             case busy(TurnID)
+            /// Its turn is over for us; the agent has been asked to end it.
+            case ending(TurnID, since: Instant)
         }
         var id: String?
         var state: State
@@ -93,8 +95,6 @@ struct ACPClient: Sendable {
         var text = ""
         /// Something else came between the parts of the text.
         var isBroken = false
-        /// Asked to end, since when and what it then counts as.
-        var ending: (since: Instant, outcome: Outcome)?
     }
 
     let name: String
@@ -155,11 +155,11 @@ struct ACPClient: Sendable {
         let wasStarting = phase == .starting
         if let since = phaseSince, phase == .ready, now - since >= limits.goodTime { failures = 0 }
         failures += 1
-        for (id, turn) in turns.sorted(by: { $0.key < $1.key }) {
+        for id in turns.keys.sorted() {
             // Those that were not with it wait for the next, unless it does not even come up.
             let isWaiting = waiting.contains(id)
             guard !isWaiting || wasStarting || phase == .over else { continue }
-            finish(id, turn.ending?.outcome ?? .failed(reason), &actions)
+            finish(id, .failed(reason), &actions)
         }
         requests = [:]
         for (key, session) in sessions {
@@ -191,22 +191,22 @@ struct ACPClient: Sendable {
             phaseSince = now
         }
         for (key, session) in sessions {
-            guard case .opening(let since) = session.state, now - since >= limits.start else { continue }
-            fail(key, "the agent did not open a session within \(Int(limits.start / .seconds(1))) s", &actions)
-        }
-        for (id, turn) in turns.sorted(by: { $0.key < $1.key }) {
-            if let ending = turn.ending {
-                guard now - ending.since >= limits.grace else { continue }
+            switch session.state {
+            case .opening(let since) where now - since >= limits.start:
+                fail(key, "the agent did not open a session within \(Int(limits.start / .seconds(1))) s", &actions)
+            case .ending(_, let since) where now - since >= limits.grace:
                 // It does not listen: the conversation begins anew, and the others are not held up.
                 actions.append(.note("it did not end a cancelled turn within \(Int(limits.grace / .seconds(1))) s"))
-                finish(id, ending.outcome, &actions)
-                forget(turn.wanted.key, &actions)
-            } else if now - turn.since >= limits.turn {
-                let seconds = limits.turn / .seconds(1)
-                end(
-                    id, as: .failed("the agent took longer than \(seconds) s; see agents.\(name).timeoutSeconds"), now,
-                    &actions)
+                forget(key, &actions)
+            default: break
             }
+        }
+        for (id, turn) in turns.sorted(by: { $0.key < $1.key }) {
+            guard now - turn.since >= limits.turn else { continue }
+            let seconds = limits.turn / .seconds(1)
+            end(
+                id, as: .failed("the agent took longer than \(seconds) s; see agents.\(name).timeoutSeconds"), now,
+                &actions)
         }
         return actions + step(now)
     }
@@ -216,11 +216,14 @@ struct ACPClient: Sendable {
         var times: [Instant] = []
         if case .down(let until?) = phase { times.append(until) }
         if phase == .starting, let since = phaseSince { times.append(since.advanced(by: limits.start)) }
-        for case .opening(let since) in sessions.values.map(\.state) { times.append(since.advanced(by: limits.start)) }
-        for turn in turns.values {
-            times.append(
-                turn.ending.map { $0.since.advanced(by: limits.grace) } ?? turn.since.advanced(by: limits.turn))
+        for session in sessions.values {
+            switch session.state {
+            case .opening(let since): times.append(since.advanced(by: limits.start))
+            case .ending(_, let since): times.append(since.advanced(by: limits.grace))
+            default: break
+            }
         }
+        for turn in turns.values { times.append(turn.since.advanced(by: limits.turn)) }
         return times.min()
     }
 
@@ -246,7 +249,7 @@ struct ACPClient: Sendable {
             let key = turn.wanted.key
             switch sessions[key]?.state {
             case .idle: prompt(id, turn, &actions)
-            case .opening, .busy: break
+            case .opening, .busy, .ending: break
             case .remembered where abilities.loads: open(key, turn.wanted.servers, now, &actions)
             case .remembered, nil:
                 guard sessions[key] != nil || makeRoom(&actions) else { break }
@@ -276,7 +279,8 @@ struct ACPClient: Sendable {
         waiting.removeAll { $0 == id }
         actions.append(
             request(
-                "session/prompt", ["sessionId": .string(session), "prompt": .array(turn.wanted.prompt)], .prompt(id)))
+                "session/prompt", ["sessionId": .string(session), "prompt": .array(turn.wanted.prompt)],
+                .prompt(id, key)))
     }
 
     /// Room for one more session: the one that was not used for longest goes.
@@ -298,12 +302,12 @@ struct ACPClient: Sendable {
     }
 
     mutating func end(_ id: TurnID, as outcome: Outcome, _ now: Instant, _ actions: inout [Action]) {
-        guard let turn = turns[id], turn.ending == nil else { return }
-        guard case .busy(id) = sessions[turn.wanted.key]?.state, let session = sessions[turn.wanted.key]?.id else {
-            return finish(id, outcome, &actions)
+        guard let key = turns[id]?.wanted.key else { return }
+        if case .busy(id) = sessions[key]?.state, let session = sessions[key]?.id {
+            sessions[key]?.state = .ending(id, since: now)
+            actions.append(.write(ACPMessages.notification("session/cancel", ["sessionId": .string(session)])))
         }
-        turns[id]?.ending = (now, outcome)
-        actions.append(.write(ACPMessages.notification("session/cancel", ["sessionId": .string(session)])))
+        finish(id, outcome, &actions)
     }
 
     /// A turn is over.
@@ -311,7 +315,6 @@ struct ACPClient: Sendable {
         guard let turn = turns.removeValue(forKey: id) else { return }
         waiting.removeAll { $0 == id }
         if case .busy(id) = sessions[turn.wanted.key]?.state { sessions[turn.wanted.key]?.state = .idle }
-        for (number, request) in requests where request == .prompt(id) { requests[number] = nil }
         actions.append(.finish(id, outcome))
     }
 
