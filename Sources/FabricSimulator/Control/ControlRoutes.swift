@@ -12,6 +12,11 @@ import Foundation
 /// | `POST /_sim/channels` | `{"name", "type"?, "guild"?, "members"?, "isPublic"?, "bypass"?, "onDuty"?, "listeners"?, "purpose"?}` | creates a channel; users by id or name |
 /// | `POST /_sim/channels/join`, `/leave`, `/close` | `{"channel", "user"?}` | changes membership, closes |
 /// | `POST /_sim/post` | `{"user", "channel", "content", "attachments"?: [{"url", …}], "replyTo"?}` | posts |
+/// | `POST /_sim/edit`, `/_sim/delete` | `{"channel", "message", "content"}` | changes a message as its author |
+/// | `POST /_sim/canvas` | `{"user", "channel", "content"?}` | shares a canvas; without content removes it |
+/// | `GET /_sim/canvas`, `/_sim/commands` | `channel`; `guild`? | the canvas; the slash commands as they were synced |
+/// | `POST /_sim/presence`, `/_sim/typing` | `{"user", "status", "guild"?}`; `{"user", "channel"}` | says it as that user |
+/// | `GET /_sim/presence` | `user`, `guild`? | as the guild has it |
 /// | `GET /_sim/messages` | `channel` | everything stored |
 /// | `GET /_sim/wait` | `channel`, `author`?, `contains`?, `afterSeq`?, `timeout`? (s, 10) | the first message that fits; 408 if none comes |
 /// | `GET /_sim/wait-sockets` | `user`?, `guild`?, `channel`?, `count`?, `timeout`? | sockets once there are enough; 408 |
@@ -49,6 +54,7 @@ extension FabricSimulator {
         do {
             let route = "\(request.method) \(segments.dropFirst().joined(separator: "/"))"
             if let response = try await controlWorld(route, request) { return response }
+            if let response = try controlDoings(route, request) { return response }
             if let response = try await controlFaults(route, request) { return response }
             return .noRoute(request)
         } catch let error as SimulatorError {

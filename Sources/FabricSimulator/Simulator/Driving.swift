@@ -116,7 +116,7 @@ extension FabricSimulator {
     }
 
     /// Edits a message as its author.
-    public func edit(_ message: SimulatedMessage, content: String) throws {
+    public func edit(_ message: SimulatedMessage, content: String) throws(SimulatorError) {
         do {
             let (_, emission) = try world.edit(
                 message.id, in: message.channel, by: message.author, content: content, now: guildNow)
@@ -127,7 +127,7 @@ extension FabricSimulator {
     }
 
     /// Deletes a message as its author.
-    public func delete(_ message: SimulatedMessage) throws {
+    public func delete(_ message: SimulatedMessage) throws(SimulatorError) {
         do {
             let (_, emission) = try world.delete(message.id, in: message.channel, by: message.author, now: guildNow)
             emit([emission])
