@@ -37,6 +37,9 @@ struct FabricDemo: AsyncParsableCommand {
         try await stage.step("a file goes each way") {
             try await stage.exchangeFile()
         }
+        try await stage.step("a tool makes a channel as the agent") {
+            try await stage.useTool()
+        }
         try await stage.step("the tokens expire and the guild drops the socket") {
             let before = try await stage.expireEverything()
             let answer = try await stage.ask("are you still there?")

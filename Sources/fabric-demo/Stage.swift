@@ -179,6 +179,18 @@ final class Stage {
         return "\(sent.count) bytes to the agent and back, byte for byte"
     }
 
+    func useTool() async throws -> String {
+        let output = try await command([
+            "tool", "create-report-channel", "--account", "echo", "--json",
+            #"{"name":"findings","firstMessage":"nothing so far"}"#,
+        ])
+        let result = try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]
+        guard let id = result?["channelId"] as? String, let made = await sim.channel(id),
+            let first = await sim.history(id).first, first.author == agent.id
+        else { throw DemoFailure(step: "tool", reason: "the guild does not have what the tool says: \(output)") }
+        return "#\(made.name), with \"\(first.content)\" in it"
+    }
+
     func expireEverything() async throws -> Int {
         let old = Set(await sim.sockets(guild: "sim-guild-1").compactMap(\.sid))
         await sim.expireTokens()
