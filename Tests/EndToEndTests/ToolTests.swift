@@ -162,6 +162,17 @@ import Testing
         }
     }
 
+    @Test func aLostAnswerIsNotRepeatedAndSaid() async throws {
+        try await withWorld { world in
+            _ = try await world.scene()
+            await world.sim.faults.add(RouteFault(method: "POST", path: "/api/channels", count: 1, drop: .after))
+            let made = await world.tool("create-chat-channel", ["name": "lost"])
+            #expect(made.failure == "unknown_outcome" && made.message.contains("look before"), "\(made)")
+            let list = await world.tool("fabric-channel-list", ["nameFilter": "lost"])
+            #expect(list.result["count"]?.int == 1)
+        }
+    }
+
     @Test func theKeyOfTheSameUserIsRenewed() async throws {
         try await withWorld { world in
             let agent = try await world.sim.createUser(name: "agent")

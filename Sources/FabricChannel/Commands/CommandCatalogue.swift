@@ -45,9 +45,6 @@ final class CommandCatalogue: @unchecked Sendable {
         if isGood { guilds[guild]?.synced = commands.serialized }
     }
 
-    /// A guild was replaced or restarted: it may have forgotten.
-    func forget(_ guild: String) { guilds[guild]?.synced = nil }
-
     func mayComplain() -> Bool {
         defer { hasComplained = true }
         return !hasComplained

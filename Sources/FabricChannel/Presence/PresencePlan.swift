@@ -35,8 +35,6 @@ struct PresencePlan: Sendable {
     /// A guild is connected: what it was told before may be forgotten there.
     mutating func connected(_ guild: String) { guilds[guild, default: Guild()].said = nil }
 
-    mutating func disconnected(_ guild: String) { guilds[guild]?.said = wanted }
-
     /// The session has the guild no more.
     mutating func keep(_ known: Set<String>) { guilds = guilds.filter { known.contains($0.key) } }
 

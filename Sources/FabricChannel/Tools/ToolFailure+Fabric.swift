@@ -2,6 +2,15 @@ import FabricAPI
 import FabricTools
 import Sessions
 
+extension FabricError {
+    /// The error with what helps who calls tools; a tool repeats nothing by itself.
+    fileprivate func told(_ remedy: String) -> String {
+        var copy = self
+        copy.remedy = remedy
+        return copy.operatorText
+    }
+}
+
 extension ToolFailure {
     /// What an error of Center, a guild or a session means to the one who called.
     /// - Parameter reads: the tool changes nothing, so that repeating it does no harm.
@@ -25,8 +34,9 @@ extension ToolFailure {
         switch error.kind {
         case .refused(status: 403) where error.speaksOfMembership: self.init(.notMember, words)
         case .refused: self.init(.refused, words)
-        case .passing: self.init(.unavailable, words, isRetryable: true)
-        case .unknownOutcome: self.init(.unknownOutcome, words)
+        case .passing: self.init(.unavailable, error.told("Try it again later."), isRetryable: true)
+        case .unknownOutcome:
+            self.init(.unknownOutcome, error.told("It may have taken effect: look before it is called again."))
         case .rejected(status: 404, _): self.init(.notFound, words)
         case .rejected(_, code: "channel_closed"): self.init(.channelClosed, words)
         case .rejected(status: 400, _), .rejected(status: 422, _): self.init(.invalidArgument, words)
