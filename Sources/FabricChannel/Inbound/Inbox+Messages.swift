@@ -185,7 +185,7 @@ extension Inbox {
         guilds[guild].feed.slots[slot].overflown = true
         let isNews = sequence > guilds[guild].feed.slots[slot].position.intake ?? .min
         guilds[guild].feed.slots[slot].position.postpone(sequence, wake: wake, mark: byteHash(view.id.rawBytes))
-        guard wake, isNews else { return }
+        guard wake, isNews, guilds[guild].feed.slots[slot].position.wakeups.contains(sequence) else { return }
         pending.append(.wakeup(key(guild, slot), sequence: sequence))
         flushSoon(&actions)
     }

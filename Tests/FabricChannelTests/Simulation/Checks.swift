@@ -12,23 +12,25 @@ import ChannelStore
 ///   had to be looked for, skipping is not reported.
 /// - After a restore from a backup, what is posted at a position that was used before may be missed: if the log has grown back
 ///   to where the account was before two lists showed it shorter, nothing but the message at that very position tells, and
-///   that one is the agent's own, or was passed over, or the account never heard one there. What lies beyond is due, nothing
-///   comes twice, and no delivery id means two messages.
+///   that one is the agent's own, or was passed over, or the account never heard one there. What lies beyond is due, and
+///   nothing comes twice. Until the restore is noticed, an id may mean two messages.
 /// - A message whose position an event claimed that was not its own may be hidden by that one, if the account has forgotten
 ///   by then what the claim looked like.
 ///   Such a claim may also pass for a restore from a backup, after which the newest messages come again.
 /// - Nothing is delivered twice but as `redelivered`, unless a crash came before the store had that the run began. A loss of
 ///   power may take back everything that the guild can repeat, and with it the knowledge that it was delivered, and where the
 ///   agent began.
-/// - A channel is delivered in order within a run of the process. Not where history failed so long that live messages went
-///   ahead, or did not show what there is, and not after a claim that was not true; and what is for the record and delivered again may come late.
-/// - What the guild says wakes the agent, does; what history cannot tell only if the event was heard and no crash lost it.
+/// - A channel is delivered in order within a run of the process. Not where history failed so long that live messages
+///   went ahead, or did not show what there is, not where what the socket brought after a restore is released, and not
+///   after a claim that was not true; and what is for the record and delivered again may come late.
+/// - What the guild says wakes the agent, does; what history cannot tell only if the event was heard and no crash lost it. Not
+///   after a restore: which message a kept flag belongs to is not kept.
 /// - What another agent says may be held back from waking.
 /// - Every message that the outbox holds is in the log once, or a dead letter. Where the guild does not know the keys, not if
-///   no position to look from was known or a lie made it too high, more than a thousand were posted since, the log was cut off, or a turn that sends its texts one by
-///   one was run again.
+///   no position to look from was known or a lie made it too high, more than a thousand were posted since, the log was cut
+///   off, the agent left the channel, or a turn that sends its texts one by one was run again.
 /// - The store holds what the values hold, whenever nothing is under way, and no delivery id means two messages, but after a
-///   claimed position, or in a channel that the agent left and came into again.
+///   restore, a claimed position, or in a channel that the agent left and came into again.
 final class Checks {
     unowned let world: World
     private var messages: [String: SimMessage] = [:]
@@ -81,7 +83,7 @@ final class Checks {
 
     /// Delivery ids may mean two messages.
     var mayShareIDs: Bool {
-        !claimed.isEmpty || !wasLeft.isEmpty
+        !claimed.isEmpty || !wasLeft.isEmpty || world.guilds.contains { $0.channels.contains { $0.cutBelow != nil } }
     }
 
     /// An event claims a position that may be another message's.
@@ -178,12 +180,15 @@ final class Checks {
         defer { lastDelivered[delivery.place] = max(message.number, lastDelivered[delivery.place] ?? 0) }
         let isUnordered =
             delivery.redelivered && !delivery.wake || hadGapTrouble.contains(delivery.place)
-            || wasLeft.contains(delivery.place) || claimed[delivery.place] != nil
+            || wasLeft.contains(delivery.place) || wentBack.contains(delivery.place)
+            || claimed[delivery.place] != nil
         guard let last = lastDelivered[delivery.place], message.number < last, !isUnordered else { return }
         world.fail("\(delivery.id) (\(message.id)) was delivered after m\(last)")
     }
 
     private func checkWake(_ delivery: SimDelivery, _ message: SimMessage) {
+        // After a restore a kept flag may be another message's, and that of a used position is not kept over a restart.
+        guard channel(message).cutBelow == nil else { return }
         if delivery.wake, !message.wake, !isClaimed(message) {
             world.fail("\(delivery.id) wakes, and should not")
         }
@@ -258,7 +263,9 @@ final class Checks {
 
     var isSettled: Bool {
         guard let account = world.account, account.isRunning else { return false }
-        return account.inbox.guilds.allSatisfy { !$0.isOpen || $0.feed.isReady } && account.inbox.isQuiet
+        let guilds = Set(world.guilds.filter(\.hasAgent).map(\.id))
+        return guilds == Set(account.inbox.guilds.filter(\.isOpen).map(\.nodeID))
+            && account.inbox.guilds.allSatisfy { !$0.isOpen || $0.feed.isReady } && account.inbox.isQuiet
             && account.inbox.waitingCount == 0 && account.outgoing.isQuiet
             && world.store.isIdle && missing.isEmpty
     }

@@ -60,7 +60,9 @@ final class World {
 
     func seconds(until instant: ContinuousClock.Instant) -> Double { moment.instant.duration(to: instant).inSeconds }
 
-    var hasBegunAgain: Bool { changes > 0 }
+    /// A turn may have been run again.
+    var hasBegunAgain: Bool { changes > 0 || wasRestarted }
+    private var wasRestarted = false
 
     func trace(_ text: @autoclosure () -> String) {
         if isTracing { lines.append("\(schedule.seconds) \(text())") }
@@ -142,6 +144,7 @@ final class World {
         guard let account, let host, !isMoving else { return }
         trace(handsOver ? "the account moves" : "the account is restarted")
         isMoving = true
+        wasRestarted = wasRestarted || !handsOver
         let change = changes
         account.stop(drain: handsOver ? 0 : 2) { [self] in
             guard change == changes else { return }
