@@ -21,6 +21,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         // A copy of exactly this size, so that the address sanitizer sees every byte read beyond.
         let message = [UInt8](input[from..<to])
         message.withUnsafeBytes { bytes in
+            judgeTwice(bytes)
             if isBinary {
                 if let packet = try? decoder.decode(binary: bytes) { packet.withView { look($0) } }
             } else if let packet = try? decoder.decode(text: bytes), case .message(let view) = packet {
@@ -30,6 +31,14 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         at = max(to, at + 3)
     }
     return 0
+}
+
+/// The validation that is told its text is UTF-8 must find what the other one finds, if it is; if it is not, it must not trap.
+private func judgeTwice(_ bytes: UnsafeRawBufferPointer) {
+    func end(isUTF8: Bool) -> Int? { try? JSONBytes.validate(bytes, from: 0, isUTF8: isUTF8) }
+    let known = end(isUTF8: true)
+    precondition(known.map { $0 <= bytes.count } ?? true)
+    if String(validating: bytes, as: UTF8.self) != nil { precondition(known == end(isUTF8: false)) }
 }
 
 /// Touches everything a packet offers; what was accepted must hold what it promises.
