@@ -17,13 +17,16 @@ struct Idle: ParsableCommand {
         let bare = try Child(["idle-bare", "--port", port, "--connections", "\(agents)"])
         let reference = Double(try bare.line()) ?? 0
         bare.stop()
+        let before = cpuSeconds(of: server.processIdentifier)
         let own = try Child(["idle-agents", "--port", port, "--agents", "\(agents)"])
         let fields = try own.line().split(separator: " ").compactMap { Double($0) }
+        let serverSeconds = cpuSeconds(of: server.processIdentifier) - before
         own.stop()
-        guard fields.count == 3 else { throw ValidationError("the agents did not all connect") }
+        guard fields.count == 4 else { throw ValidationError("the agents did not all connect") }
         report([
             ("bench", text("idle")), ("agents", "\(agents)"), ("kilobytes_per_agent", rounded(fields[0], 2)),
-            ("seconds_to_connect", rounded(fields[1], 2)), ("threads", "\(Int(fields[2]))"),
+            ("seconds_to_connect", rounded(fields[1], 2)), ("cpu_seconds_to_connect", rounded(fields[3], 2)),
+            ("server_cpu_seconds", rounded(serverSeconds, 2)), ("threads", "\(Int(fields[2]))"),
             ("reference", text("bare C client on libwebsockets")),
             ("reference_kilobytes", rounded(reference, 2)), ("ratio", rounded(fields[0] / reference, 2)),
         ])
@@ -74,13 +77,14 @@ struct IdleAgents: ParsableCommand {
         try host.start("first")
         try host.wait(for: ["first"])
         let before = residentKilobytes()
-        let start = ContinuousClock.now
+        let (start, cpu) = (ContinuousClock.now, cpuSeconds(of: getpid()))
         for name in names { try host.start(name) }
         try host.wait(for: Set(names))
         let seconds = (ContinuousClock.now - start) / .seconds(1)
+        let spent = cpuSeconds(of: getpid()) - cpu
         let used = (residentKilobytes() - before) / Double(agents)
         let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
-        say("\(rounded(used, 2)) \(rounded(seconds, 2)) \(threads)")
+        say("\(rounded(used, 2)) \(rounded(seconds, 2)) \(threads) \(rounded(spent, 2))")
         waitForEnd()
     }
 }

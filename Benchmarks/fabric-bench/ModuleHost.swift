@@ -2,6 +2,7 @@ import ArgumentParser
 import CBench
 import Foundation
 import GatewayABI
+import JSONBytes
 import Locking
 
 /// Loads the module and drives it through the C ABI, as a gateway does.
@@ -46,17 +47,21 @@ final class ModuleHost {
         host.account_changed = { context, json in
             guard let context else { return }
             let answers = Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue()
-            let data = Data(UnsafeBufferPointer(start: json.data, count: json.count))
-            guard let status = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any],
-                let id = status["accountId"] as? String
-            else { return }
-            let isConnected = status["connected"] as? Bool ?? false
+            // On the module's thread: it should cost little.
+            let text = UnsafeRawBufferPointer(start: json.data, count: json.count)
+            guard (try? JSONBytes.validateWhole(text)) != nil else { return }
+            let status = JSONView(validated: text, start: 0, end: text.count)
+            guard let id = status["accountId"]?.string else { return }
+            let isConnected = status["connected"]?.bool ?? false
             answers.state.withLock { state in
                 if isConnected { state.connected.insert(id) } else { state.connected.remove(id) }
             }
             answers.changed.signal()
         }
-        host.log = { _, _, _ in }
+        host.log = { _, level, record in
+            guard level >= 3, let bytes = record.data else { return }
+            FileHandle.standardError.write(Data(UnsafeBufferPointer(start: bytes, count: record.count)) + [10])
+        }
         table.struct_size = UInt32(MemoryLayout<gateway_channel>.size)
         var error = [CChar](repeating: 0, count: 500)
         guard open(&host, &table, &error, error.count) == Int32(GATEWAY_OK) else {

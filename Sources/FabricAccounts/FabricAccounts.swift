@@ -25,6 +25,7 @@ public struct FabricAccount: Sendable, Equatable {
 public struct FabricAccounts: Sendable, Equatable {
     /// Those of the configuration in its order, then those of the identity file in its order.
     public private(set) var accounts: [FabricAccount] = []
+    private var places: [String: Int] = [:]
     /// The channel as a whole.
     public private(set) var configured = false
     public private(set) var reason = ""
@@ -36,6 +37,7 @@ public struct FabricAccounts: Sendable, Equatable {
         problems = identities.problems
         var judge = Judge(configuration: configuration, identities: identities, presence: presence)
         accounts = judge.accounts()
+        places = Dictionary(accounts.indices.map { (accounts[$0].accountId, $0) }) { first, _ in first }
         let good = accounts.count { $0.configured }
         configured = good > 0
         reason = judge.channelReason(accounts, good)
@@ -48,7 +50,7 @@ public struct FabricAccounts: Sendable, Equatable {
     }
 
     /// The account of that id.
-    public subscript(_ accountId: String) -> FabricAccount? { accounts.first { $0.accountId == accountId } }
+    public subscript(_ accountId: String) -> FabricAccount? { places[accountId].map { accounts[$0] } }
 
     /// The decision as it is shown.
     public var inspection: SetupInspection {

@@ -17,8 +17,8 @@ import Testing
         }
         #expect(parts.count == 2)
         for part in parts {
-            let body = part.components(separatedBy: "// end")[0].split(separator: "\n").dropFirst().joined(
-                separator: "\n")
+            let body = part.components(separatedBy: "// end")[0].components(separatedBy: "\n").dropFirst()
+                .joined(separator: "\n")
             #expect(readme.contains(body), "\(part.prefix(20))")
         }
     }
