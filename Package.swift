@@ -1,9 +1,13 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+// What the libraries need not (SocketIO, HTTPTransfer, JSONBytes) hangs on a trait: with `traits: []` they alone are there, and
+// no other package is fetched for them. The trait is on by default, so that nobody who works on this names it.
+let fabric = TargetDependencyCondition.when(traits: ["Fabric"])
+let log = Target.Dependency.product(name: "Logging", package: "swift-log", condition: fabric)
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
-let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser", condition: fabric)
 
 // What `./setup install --with-runtime` puts beside the products is found there, wherever the folder goes.
 let besideIt = LinkerSetting.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/runtime"])
@@ -21,6 +25,10 @@ let package = Package(
         .executable(name: "fabric-sim", targets: ["fabric-sim"]),
         .executable(name: "fabric-demo", targets: ["fabric-demo"]),
         .executable(name: "fabric-bench", targets: ["fabric-bench"]),
+    ],
+    traits: [
+        .default(enabledTraits: ["Fabric"]),
+        .trait(name: "Fabric", description: "Plugin, gateway, tools and simulator, and the packages they need."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -110,9 +118,10 @@ let package = Package(
         .target(
             name: "FabricSimulator",
             dependencies: [
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio", condition: fabric),
+                .product(name: "NIOPosix", package: "swift-nio", condition: fabric),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: fabric),
+                .product(name: "NIOWebSocket", package: "swift-nio", condition: fabric),
             ]),
         .executableTarget(name: "fabric-sim", dependencies: ["FabricSimulator", "Threads", arguments]),
         .executableTarget(name: "fabric-demo", dependencies: ["FabricSimulator", arguments]),
