@@ -56,7 +56,7 @@ extension Account {
         inbox.traces = traces
         outgoing = Outgoing(
             settings: settings.outgoing, restored: stored.outbox,
-            takenOver: Outgoing.turnsGoingOn(stored, isHandover: handover != nil),
+            takenOver: inbox.turns.keys.sorted(),
             seed: environment.seed())
         OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)
         // It may have changed while what is kept was being read.

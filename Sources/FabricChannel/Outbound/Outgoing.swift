@@ -76,7 +76,7 @@ struct Outgoing {
     private var segments: [String: Int] = [:]
     /// Turns that are not over, in whose conversation a tool posted.
     private var spoken: Set<String> = []
-    /// Turns that were begun before: how many messages they sent of them is not known, so theirs are numbered apart.
+    /// Turns that another instance began: how many messages it sent of them is not known, so theirs are numbered apart.
     private var takenOver: [String: String] = [:]
     private var acceptances: [Acceptance] = []
     private var requests: [String: [UInt64]] = [:]
@@ -86,19 +86,12 @@ struct Outgoing {
     private var nextTicket: UInt64 = 0
     private var isStopped = false
 
-    /// - Parameter takenOver: the turns that may go on from before.
+    /// - Parameter takenOver: the turns that go on from another instance.
     init(settings: Settings, restored: [OutboxEntry], takenOver: [String] = [], seed: UInt64) {
         self.settings = settings
         var random = SplitMix64(state: seed)
         outbox = Outbox(restored: restored, seed: random.next())
         for turn in takenOver { self.takenOver[turn] = String(random.next(), radix: 16) }
-    }
-
-    /// Turns that the gateway may go on with: of an instance that hands over, or of a run that ended in good order, perhaps in
-    /// this process. After a crash there are none: what is run again repeats its keys.
-    static func turnsGoingOn(_ stored: StoredAccount, isHandover: Bool) -> [String] {
-        guard isHandover || !stored.isRunning else { return [] }
-        return stored.deliveries.filter { $0.handedOver && $0.wake && $0.deadReason == nil }.map(\.id)
     }
 
     // MARK: What others may ask

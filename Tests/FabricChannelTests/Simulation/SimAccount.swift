@@ -51,7 +51,7 @@ final class SimAccount {
             agents: agents, seed: world.schedule.random.next(), now: world.moment, &inboxActions)
         outgoing = Outgoing(
             settings: .init(coalesces: world.plan.coalesces), restored: stored.outbox,
-            takenOver: Outgoing.turnsGoingOn(stored, isHandover: isHandover),
+            takenOver: inbox.turns.keys.sorted(),
             seed: world.schedule.random.next())
         handle(Inbox.Event.storeHealth(isGood: world.store.isGood))
         handle(Outgoing.Event.tick)
