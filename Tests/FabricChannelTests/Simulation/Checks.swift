@@ -128,6 +128,9 @@ final class Checks {
         accepted[entry.id] = accepted[entry.id] ?? (entry.floor != nil)
     }
 
+    /// The sender was told that the guild refused it.
+    func refused(_ entry: String) { dead.insert(entry) }
+
     private func messageID(_ bytes: [UInt8]) -> String? {
         FabricHistory.Row(id: "", seq: nil, json: bytes).withMessage { $0.idText }
     }

@@ -163,6 +163,7 @@ final class SimAccount {
         case .inLog(let key, let sequence):
             handle(.posted(guild: key.guild, channel: key.channel, sequence: sequence))
         case .answer(let requests, let answer):
+            if case .dead(let entry, _, _) = answer { world.checks.refused(entry) }
             for request in requests { answers.removeValue(forKey: request)?(result(of: answer)) }
         case .failed(let entry, let reason): world.trace("failed \(entry): \(reason)")
         }
