@@ -30,10 +30,3 @@ extension FabricGuild {
         }
     }
 }
-
-extension JSONValue {
-    /// The object with these members in the place of its own; of what is no object only these.
-    public func with(_ members: [String: JSONValue]) -> JSONValue {
-        .object((object ?? [:]).merging(members) { $1 })
-    }
-}

@@ -1,4 +1,3 @@
-import HTTPTransfer
 import JSONBytes
 
 /// A file that hangs on a message.
@@ -17,9 +16,6 @@ public struct FabricAttachment: Sendable, Codable, Equatable {
         self.mediaType = mediaType
         self.size = size
     }
-
-    /// Where a guild has the file of that id, relative to its endpoint.
-    public static func place(ofFile id: String) -> String { FabricSpelling.filePath(HTTPURL.encode(id)) }
 
     /// Reads a message's attachments: objects, or mere URLs. An entry with neither URL nor id is left out.
     public static func read(_ attachments: JSONView?) -> [FabricAttachment] {

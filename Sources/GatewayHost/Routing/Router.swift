@@ -271,26 +271,38 @@ final class Router: Sendable {
     /// Ends the agent's turns of a conversation, as somebody there wants it.
     /// - Returns: how many there were, when they are over.
     func stopTurns(account: String, conversation: String) async -> Int {
-        let tasks: [Task<Void, Never>] = state.withLock { state in
-            var tasks: [Task<Void, Never>] = []
-            for (number, turn) in state.turns
-            where turn.account == account && turn.conversation == conversation && !turn.isCommand {
-                state.turns[number]?.isStopped = true
-                tasks.append(turn.task)
-            }
-            return tasks
-        }
-        for task in tasks { task.cancel() }
-        for task in tasks { await task.value }
+        let tasks = state.withLock { Self.stopping(&$0, account: account, conversation: conversation) }
+        await Self.end(tasks)
         return tasks.count
     }
 
-    /// Ends the turns of a conversation for a message that no turn is for, and says so there.
+    /// The turns of a conversation that run now; what is over of them by this is called stopped.
+    private static func stopping(
+        _ state: inout State, account: String, conversation: String
+    ) -> [Task<Void, Never>] {
+        var tasks: [Task<Void, Never>] = []
+        for (number, turn) in state.turns
+        where turn.account == account && turn.conversation == conversation && !turn.isCommand {
+            state.turns[number]?.isStopped = true
+            tasks.append(turn.task)
+        }
+        return tasks
+    }
+
+    private static func end(_ tasks: [Task<Void, Never>]) async {
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+
+    /// Ends the turns of a conversation for a message that no turn is for, and says so there. They are those that run when it
+    /// arrives: the next message's turn may have begun before this one's task does.
     private func stopBeside(_ head: DeliveryHead) {
         state.withLock { state in
             guard !state.ended else { return }
+            let tasks = Self.stopping(&state, account: head.account, conversation: head.conversation)
+            guard !tasks.isEmpty else { return }
             begin(&state, head, isCommand: true) { _ in
-                guard await self.stopTurns(account: head.account, conversation: head.conversation) > 0 else { return }
+                await Self.end(tasks)
                 let message: JSONValue = [
                     "account": .string(head.account), "to": .string(head.conversation), "text": .string("Stopped."),
                 ]

@@ -1,0 +1,4 @@
+extension SlashCommand {
+    /// The one command that does not wait for the turn before it.
+    static let stop = "stop"
+}
