@@ -7,6 +7,7 @@
 public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     var shape = InboxShape(UnsafeBufferPointer(start: start, count: count))
     shape.play()
+    // A trap is how the fuzzer is told of a finding.
     if let problem = shape.problem { preconditionFailure(problem) }
     return 0
 }

@@ -18,9 +18,7 @@ extension JSONValue {
     /// A whole number, also as a string: databases hand out 64-bit numbers so.
     func whole(_ keys: [String]) -> Int64? {
         guard let value = first(keys) else { return nil }
-        if let whole = value.int { return whole }
-        if let double = value.double { return Int64(exactly: double) }
-        return value.string.flatMap { Int64($0) }
+        return value.int ?? value.string.flatMap { Int64($0) }
     }
 
     /// A truth value, also as 0 or 1.

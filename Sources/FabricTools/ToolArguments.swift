@@ -83,9 +83,9 @@ public struct ToolArguments: Sendable, Equatable {
         case .id: return kept(value, if: isID(value))
         case .whole(let range):
             // A model writes 20, 20.0 or "20".
-            let number =
-                value.int ?? value.double.flatMap { Int64(exactly: $0) } ?? value.string.flatMap { Int64($0) }
-            guard let number, range.contains(number) else { return nil }
+            guard let number = value.int ?? value.string.flatMap({ Int64($0) }), range.contains(number) else {
+                return nil
+            }
             return .int(number)
         case .truth:
             if value.string == "true" { return true }

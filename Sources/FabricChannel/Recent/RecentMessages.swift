@@ -16,23 +16,35 @@ struct RecentMessages: Sendable {
     struct Row: Sendable, Equatable {
         var sequence: Int64
         var json: JSONValue
+        /// Of its JSON text.
+        var bytes: Int
     }
 
     private(set) var rows: [Row] = []
+    private var bytes = 0
     /// What lies before was read from the guild, or is known not to be there.
     var isComplete = false
 
     /// Takes a message in; one at a known position replaces it.
+    ///
+    /// Kept is no more than a delivery may ever say: what others write must not fill the memory.
     mutating func add(_ row: Row, limit: Int) {
         // Nearly always the newest.
         var at = rows.endIndex
         while at > 0, rows[at - 1].sequence > row.sequence { at -= 1 }
         if at > 0, rows[at - 1].sequence == row.sequence {
+            bytes += row.bytes - rows[at - 1].bytes
             rows[at - 1] = row
         } else {
+            bytes += row.bytes
             rows.insert(row, at: at)
         }
-        if rows.count > limit { rows.removeFirst(rows.count - limit) }
+        var surplus = 0
+        while surplus < rows.count, rows.count - surplus > limit || bytes > HistoryWish.mostBytes {
+            bytes -= rows[surplus].bytes
+            surplus += 1
+        }
+        if surplus > 0 { rows.removeFirst(surplus) }
     }
 
     /// What was said before a position, oldest first, no more than wished.
@@ -40,7 +52,7 @@ struct RecentMessages: Sendable {
         var chosen: [JSONValue] = []
         var bytes = 2
         for row in rows.reversed() where row.sequence < sequence {
-            bytes += row.json.serialized.count + 1
+            bytes += row.bytes + 1
             guard chosen.count < wish.messages, bytes <= wish.bytes else { break }
             chosen.append(row.json)
         }
@@ -64,5 +76,6 @@ extension RecentMessages.Row {
         ]
         object["createdAt"] = createdAt.map { .string($0) }
         json = .object(object)
+        bytes = json.serialized.count
     }
 }

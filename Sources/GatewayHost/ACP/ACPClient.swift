@@ -1,4 +1,5 @@
 import JSONBytes
+import Timing
 
 /// The host's side of the Agent Client Protocol, version 1, as a value: one agent's process with its sessions and turns.
 ///
@@ -166,8 +167,7 @@ struct ACPClient: Sendable {
             if session.id == nil { sessions[key] = nil } else { sessions[key]?.state = .remembered }
         }
         guard phase != .over else { return actions }
-        let doublings = min(failures - 1, 16)
-        let pause = min(limits.firstPause * (1 << doublings), limits.longestPause)
+        let pause = Backoff(limits.firstPause, upTo: limits.longestPause).delay(step: failures - 1)
         phase = .down(until: now.advanced(by: pause))
         phaseSince = nil
         actions.append(.note("\(reason); it is started again in \(Int((pause / .seconds(1)).rounded(.up))) s"))

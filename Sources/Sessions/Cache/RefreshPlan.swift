@@ -30,7 +30,7 @@ struct RefreshPlan {
     ///   - tries: how many tries it has outlasted.
     ///   - chance: evenly drawn from 0 to 1.
     func blockPause(tries: Int, chance: Double) -> Duration {
-        let jitter = configuration.blockJitter
+        let jitter = configuration.blockJitter > 0 ? min(configuration.blockJitter, 1) : 0
         return Backoff(configuration.blockRetry.lowerBound, upTo: configuration.blockRetry.upperBound)
             .delay(step: tries, share: (1 - jitter)...(1 + jitter), chance: chance)
     }

@@ -44,7 +44,8 @@ public struct SocketIOBackoff: Sendable {
         let backoff = Backoff(
             max(configuration.initial, least), upTo: max(configuration.maximum, least),
             multiplier: configuration.multiplier)
-        let jitter = min(max(configuration.jitter, 0), 1)
+        // Also what is no number is none.
+        let jitter = configuration.jitter > 0 ? min(configuration.jitter, 1) : 0
         return max(backoff.delay(step: failures, share: (1 - jitter)...1, chance: 1 - random), least)
     }
 }
