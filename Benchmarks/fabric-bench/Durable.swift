@@ -85,7 +85,7 @@ struct Durable: ParsableCommand {
                 let key = ChannelKey(guild: "5f9d1b7e-0f53-4d84-a3f1", channel: "9a7c6a8e-58b2-4c3b-8e1d-\(number)")
                 changes.append(.cursor(key, sequence: Int64(number)))
             }
-            filled.commit(changes, account: name) {}
+            filled.commit(changes, account: name) { _ in }
         }
         filled.close(within: .seconds(60))
         let store = SQLiteChannelStore(path: path) { _, text in say(text) }

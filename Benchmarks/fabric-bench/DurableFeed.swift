@@ -55,11 +55,11 @@ struct DurableFeed {
                             redelivered: false, message: Self.message, handedOver: true)),
                     .cursor(keys[account], sequence: Int64(number)),
                 ], account: names[account]
-            ) { waiting.remove() }
+            ) { _ in waiting.remove() }
             let older = number - Self.unsettled * accounts
             guard older >= 0 else { continue }
             waiting.add()
-            store.commit([.settled(delivery: id(older))], account: names[account]) { waiting.remove() }
+            store.commit([.settled(delivery: id(older))], account: names[account]) { _ in waiting.remove() }
         }
         waiting.finish()
     }

@@ -9,8 +9,9 @@ public protocol ChannelStore: Sendable {
 
     /// Applies `changes`, and calls `completion` once they would survive a crash of the process: exactly once, inline if
     /// nothing has to be waited for, otherwise from a thread of the store's. A store that cannot write for a reason that
-    /// may pass (disk full, read-only) keeps what it was given, in order, tries again, and says so by its health.
-    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable () -> Void)
+    /// may pass (disk full, read-only) keeps what it was given, in order, tries again, and says so by its health. Only a
+    /// ``SharedStore`` refuses.
+    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void)
 
     /// Whether commits get through at the moment.
     var health: StoreHealth { get }

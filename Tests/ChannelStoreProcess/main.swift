@@ -31,14 +31,14 @@ while let line = readLine() {
         let places = DispatchSemaphore(value: 300)
         for number in (Int(words[1]) ?? 0)... {
             places.wait()
-            store.commit(StreamChanges.changes(number), account: StreamChanges.account(number)) {
+            store.commit(StreamChanges.changes(number), account: StreamChanges.account(number)) { _ in
                 say("\(number)")
                 places.signal()
             }
         }
     case "commit":
         for number in (Int(words[1]) ?? 0)..<(Int(words[2]) ?? 0) {
-            store.commit(StreamChanges.changes(number), account: StreamChanges.account(number)) {
+            store.commit(StreamChanges.changes(number), account: StreamChanges.account(number)) { _ in
                 say("done \(number)")
             }
         }

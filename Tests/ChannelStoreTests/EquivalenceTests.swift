@@ -22,7 +22,7 @@ import Testing
                 // Most are not waited for, so that they meet in one batch.
                 let isAwaited = random.chance(20)
                 if isAwaited { await store.write(changes, account) }
-                if !isAwaited { store.commit(changes, account: account) {} }
+                if !isAwaited { store.commit(changes, account: account) { _ in } }
                 if random.chance(4) {
                     let gone = random.account()
                     try await memory.remove(gone)
@@ -112,7 +112,7 @@ import Testing
         let order = Locked<[Int]>([])
         for number in 0..<5000 {
             let changes: [StoreChange] = number % 7 == 0 ? [] : [.cursor(general, sequence: Int64(number))]
-            store.commit(changes, account: "a\(number % 5)") { order.withLock { $0.append(number) } }
+            store.commit(changes, account: "a\(number % 5)") { _ in order.withLock { $0.append(number) } }
         }
         store.close(within: .seconds(20))
         #expect(order.withLock { $0 } == Array(0..<5000))

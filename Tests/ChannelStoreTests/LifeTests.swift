@@ -155,7 +155,7 @@ import Testing
                         .delivery(delivery("d\(number)", String(repeating: "x", count: 700), key: key)),
                         .settled(delivery: "d\(number - 100)"), .cursor(key, sequence: Int64(number)),
                     ], account: "a"
-                ) {}
+                ) { _ in }
                 if number % 500 == 0 { await store.write([.running(true)]) }
             }
             await store.write([.running(true)])

@@ -156,7 +156,7 @@ import Testing
             atPath: state, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let store = SQLiteChannelStore(path: state + "/channel.db") { _, _ in }
         await withCheckedContinuation { done in
-            store.commit([.running(true)], account: "a") { done.resume() }
+            store.commit([.running(true)], account: "a") { _ in done.resume() }
         }
         store.close(within: .seconds(20))
         let findings = await Doctor(world: bench.world(), file: bench.file).examine(offline: true)

@@ -33,7 +33,7 @@ public final class SQLiteChannelStore: ChannelStore {
 
     public func load(_ account: String) async throws -> StoredAccount { try await engine.load(account) }
 
-    public func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable () -> Void) {
+    public func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void) {
         engine.commit(changes, account: account, completion: completion)
     }
 

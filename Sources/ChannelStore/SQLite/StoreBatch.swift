@@ -9,7 +9,7 @@ struct StoreBatch: Sendable {
 
     enum Completion: Sendable {
         /// Called once the change is durable.
-        case commit(@Sendable () -> Void)
+        case commit(@Sendable (CommitOutcome) -> Void)
         /// Called with nil then too, or with the reason when an attempt fails before.
         case removal(@Sendable (StoreError?) -> Void)
     }
@@ -40,7 +40,7 @@ struct StoreBatch: Sendable {
     func complete() {
         for completion in completions {
             switch completion {
-            case .commit(let body): body()
+            case .commit(let body): body(.kept)
             case .removal(let body): body(nil)
             }
         }

@@ -21,14 +21,14 @@ final class StoreEngine: Sendable {
 
     // MARK: What callers ask for
 
-    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable () -> Void) {
+    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void) {
         let isDone = enqueue { batch in
             batch.add(changes, account: account)
             batch.completions.append(.commit(completion))
         } unless: {
             changes.isEmpty && $0.pending.isEmpty && $0.current == nil
         }
-        if isDone { completion() }
+        if isDone { completion(.kept) }
     }
 
     func remove(_ account: String) async throws {

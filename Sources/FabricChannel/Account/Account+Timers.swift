@@ -41,7 +41,7 @@ extension Account {
     func commit(_ changes: [StoreChange], then next: @escaping @Sendable (isolated Account) -> Void) {
         let loop = loop
         ending.commits += 1
-        environment.store.commit(changes, account: id) { [weak self] in
+        environment.store.commit(changes, account: id) { [weak self] _ in
             guard let self else { return }
             let done: @Sendable () -> Void = {
                 self.assumeIsolated { account in

@@ -127,7 +127,7 @@ extension PluginInstance {
         let change: StoreChange =
             letter.isMessage ? .outboxRemoved(id: letter.id) : .settled(delivery: letter.id)
         await withCheckedContinuation { done in
-            store.commit([change], account: letter.account) { done.resume() }
+            store.commit([change], account: letter.account) { _ in done.resume() }
         }
         if letter.isMessage, let root = setup?.outboxDirectory {
             OutboxFiles.drop(root: root, account: letter.account, entry: letter.id)
@@ -182,7 +182,7 @@ extension PluginInstance {
                 "what is kept of an unbound account could not be removed yet: \(error)", metadata: ["account": "\(id)"])
         }
         let kept = deliveries.map { StoreChange.delivery($0) } + letters.map { StoreChange.outbox($0) }
-        if !kept.isEmpty { store.commit(kept, account: id) {} }
+        if !kept.isEmpty { store.commit(kept, account: id) { _ in } }
         if let root = setup?.outboxDirectory { OutboxFiles.sweep(root, account: id, keeping: letters) }
         logger.notice(
             "the account was unbound: what was kept of it is removed",

@@ -44,12 +44,12 @@ final class Scene: Sendable {
 extension ChannelStore {
     /// Commits and waits until that is done.
     func write(_ changes: [StoreChange], _ account: String = "a") async {
-        await withCheckedContinuation { done in commit(changes, account: account) { done.resume() } }
+        await withCheckedContinuation { done in commit(changes, account: account) { _ in done.resume() } }
     }
 
     /// Commits a cursor without waiting.
     func move(_ sequence: Int64, _ account: String = "a", completion: @escaping @Sendable () -> Void = {}) {
-        commit([.cursor(general, sequence: sequence)], account: account, completion: completion)
+        commit([.cursor(general, sequence: sequence)], account: account) { _ in completion() }
     }
 }
 
