@@ -72,6 +72,8 @@ public struct FabricConfiguration: Sendable, Equatable {
     public var agentTalkSeconds: Double = 60
     /// PEM file of the authorities to trust instead of the system's.
     public var certificateAuthorityFile: String?
+    /// The database that gateways with the same accounts share; nil: what is kept is kept in the state directory.
+    public var sharedStore: SharedStoreSettings?
     /// In the order of the file.
     public var accounts: [Account] = []
 
@@ -123,6 +125,10 @@ public struct FabricConfiguration: Sendable, Equatable {
         }
         certificateAuthorityFile = section.string("certificateAuthorityFile").map {
             FileText.resolve($0, in: directory)
+        }
+        if let inner = section.section("store") {
+            sharedStore = SharedStoreSettings(inner, directory: directory, findings: findings)
+            inner.finish()
         }
         accounts = (section.members("accounts") ?? []).map { Account($0, directory: directory) }
         section.finish()

@@ -55,15 +55,19 @@ import Testing
             "sessionSeconds", "turnTimeoutSeconds", "redeliveries", "agentTalk", "presence", "guestPatienceSeconds",
             "certificateAuthorityFile",
             "catchUp",
-            "attachments", "accounts",
+            "attachments", "accounts", "store",
         ]
         guard case .object(let properties)? = schema else { throw Failure("plugin.json has no schema") }
         #expect(Set(properties.keys) == Set(keys))
         for key in keys { #expect(readme.contains("`\(key)"), "\(key)") }
-        for (outer, value) in properties {
-            guard case .object(let inner)? = value["properties"] else { continue }
-            for key in inner.keys { #expect(readme.contains("`\(key)`"), "\(outer).\(key)") }
+        func explain(_ outer: String, _ value: JSONValue) {
+            guard case .object(let inner)? = value["properties"] else { return }
+            for (key, value) in inner {
+                #expect(readme.contains("`\(key)`"), "\(outer).\(key)")
+                explain("\(outer).\(key)", value)
+            }
         }
+        for (outer, value) in properties { explain(outer, value) }
         for key in ["stateDirectory", "plugins", "channels", "agents", "bindings", "maximumCommands"] {
             #expect(readme.contains("`\(key)`"), "\(key)")
         }

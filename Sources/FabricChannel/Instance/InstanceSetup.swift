@@ -40,6 +40,8 @@ struct InstanceSetup: Sendable {
     let hostCapabilities: Set<String>
     /// The authorities to trust instead of the system's, as the file is now.
     let authorities: CertificateAuthorities?
+    /// The database that is shared, where one is: fetched and judged. `configuration.sharedStore` has the rest.
+    let database: PostgreSQLAddress?
     /// Each account's key and Center as they are now, to notice a key that changed behind the same variable or file. An
     /// account whose key is not at hand has none.
     let fingerprints: [String: CredentialFingerprint]
@@ -89,6 +91,7 @@ struct InstanceSetup: Sendable {
             findings.add(fault)
         }
         authorities = Self.authorities(configuration, findings)
+        database = Self.database(configuration, findings)
         guard findings.isEmpty else {
             throw Findings(
                 errors: findings.errors.map {
@@ -106,14 +109,34 @@ struct InstanceSetup: Sendable {
         _ configuration: FabricConfiguration, _ findings: SettingsFindings
     ) -> CertificateAuthorities? {
         guard let path = configuration.certificateAuthorityFile else { return nil }
+        let keyPath = [configuration.keyPath, "certificateAuthorityFile"].filter { !$0.isEmpty }
+        return authorities(path, configuration.file, keyPath.joined(separator: "."), findings)
+    }
+
+    private static func authorities(
+        _ path: String, _ file: String, _ keyPath: String, _ findings: SettingsFindings
+    ) -> CertificateAuthorities? {
         do throws(SettingsError) {
             return try CertificateAuthorities(path: path)
         } catch {
-            let keyPath = [configuration.keyPath, "certificateAuthorityFile"].filter { !$0.isEmpty }
             findings.add(
                 SettingsError(
-                    file: configuration.file, keyPath: keyPath.joined(separator: "."),
-                    problem: "\(path): \(error.problem)", remedy: error.remedy))
+                    file: file, keyPath: keyPath, problem: "\(path): \(error.problem)", remedy: error.remedy))
+            return nil
+        }
+    }
+
+    private static func database(
+        _ configuration: FabricConfiguration, _ findings: SettingsFindings
+    ) -> PostgreSQLAddress? {
+        guard let store = configuration.sharedStore else { return nil }
+        if let path = store.certificateAuthorityFile {
+            _ = authorities(path, store.file, "\(store.keyPath).certificateAuthorityFile", findings)
+        }
+        do throws(SettingsError) {
+            return try store.address()
+        } catch {
+            findings.add(error)
             return nil
         }
     }
@@ -181,6 +204,9 @@ struct InstanceSetup: Sendable {
             return .object(row)
         }
     }
+
+    /// What gateways that share their accounts say of their settings.
+    var settingsDigest: String { SharedSettingsDigest(configuration, accounts: accounts).description }
 
     // MARK: For accounts
 
