@@ -26,7 +26,7 @@ import channel_store_process
             let store = scene.store()
             var found: [String: StoredAccount] = [:]
             for account in ["agent-0", "agent-1", "agent-2"] { found[account] = try await store.load(account) }
-            store.close(within: .seconds(20))
+            store.close(within: .seconds(60))
             // All commits went through one sequence, so what is there is a beginning of it.
             let reached = Int(found.values.flatMap(\.cursors.values).max() ?? 0)
             try #require(reached >= reported.last ?? 0, "round \(round): \(reported.last ?? 0) was reported")

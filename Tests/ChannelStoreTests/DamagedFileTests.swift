@@ -20,7 +20,7 @@ func sql(_ text: String, at path: String) throws {
             await store.write(
                 [.delivery(delivery("d\(number)", String(repeating: "x", count: 900)))], "a\(number % 20)")
         }
-        store.close(within: .seconds(20))
+        store.close(within: .seconds(60))
     }
 
     private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
@@ -57,7 +57,7 @@ func sql(_ text: String, at path: String) throws {
             await store.write([.cursor(general, sequence: 7)])
             #expect(try await store.load("a").cursors == [general: 7], "\(damage)")
             #expect(store.health == .good)
-            store.close(within: .seconds(20))
+            store.close(within: .seconds(60))
             let aside = try corrupted(scene)
             #expect(aside.count == 1, "\(damage): \(aside)")
             #expect(scene.log(.error).contains { $0.contains(scene.path) && $0.contains(aside.first ?? "?") })
@@ -83,7 +83,7 @@ func sql(_ text: String, at path: String) throws {
             for number in 0..<20 {
                 #expect(try await store.load("a\(number)").deliveries.last == delivery("new"), "loads: \(loads)")
             }
-            store.close(within: .seconds(20))
+            store.close(within: .seconds(60))
             try handle.close()
             #expect(try corrupted(scene).count == 1)
             #expect(scene.log(.error).count == 1)
@@ -184,13 +184,13 @@ func sql(_ text: String, at path: String) throws {
 
         let first = scene.store()
         #expect(try await first.load("a") == expected)
-        first.close(within: .seconds(20))
+        first.close(within: .seconds(60))
         let second = scene.store(schema: later)
         var brought = expected
         brought.isRunning = false
         #expect(try await second.load("a") == brought)
         await second.write([.settled(delivery: "d"), .outboxRemoved(id: "o")])
-        second.close(within: .seconds(20))
+        second.close(within: .seconds(60))
         // The older build does not know what the newer one may have written.
         let third = scene.store()
         await #expect(throws: StoreError.self) { _ = try await third.load("a") }

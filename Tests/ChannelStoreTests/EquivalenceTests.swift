@@ -33,12 +33,12 @@ import Testing
                     try #require(left == right, "seed \(shard)/\(seed), step \(step), while it is written")
                 }
                 if random.chance(8) {
-                    store.close(within: .seconds(20))
+                    store.close(within: .seconds(60))
                     store = scene.store(compactAt: compactAt)
                 }
             }
             if random.chance(50) {
-                store.close(within: .seconds(20))
+                store.close(within: .seconds(60))
                 store = scene.store(compactAt: compactAt)
             }
             #expect(try await store.accounts() == memory.accounts())
@@ -46,7 +46,7 @@ import Testing
                 let (left, right) = (try await store.load(account), try await memory.load(account))
                 try #require(left == right, "seed \(shard)/\(seed), account \(account)")
             }
-            store.close(within: .seconds(20))
+            store.close(within: .seconds(60))
         }
         #expect(scene.log(.error).isEmpty && scene.log(.warning).isEmpty)
     }
@@ -73,7 +73,7 @@ import Testing
                 )
                 try #require(left == right, "seed \(seed), step \(step)")
             }
-            for store in stores { store.close(within: .seconds(20)) }
+            for store in stores { store.close(within: .seconds(60)) }
             #expect(scene.log(.error).isEmpty && scene.log(.warning).isEmpty)
         }
     }
@@ -114,7 +114,7 @@ import Testing
             let changes: [StoreChange] = number % 7 == 0 ? [] : [.cursor(general, sequence: Int64(number))]
             store.commit(changes, account: "a\(number % 5)") { _ in order.withLock { $0.append(number) } }
         }
-        store.close(within: .seconds(20))
+        store.close(within: .seconds(60))
         #expect(order.withLock { $0 } == Array(0..<5000))
         store.move(1) { order.withLock { $0.append(-1) } }
         #expect(order.withLock { $0.last } == -1, "after the end it does nothing but complete")

@@ -7,7 +7,7 @@ import channel_store_process
 @Suite struct FullDiskTests {
     private func expectAll(_ count: Int, in scene: Scene, at path: String) async throws {
         let store = SQLiteChannelStore(path: path) { _, _ in }
-        defer { store.close(within: .seconds(20)) }
+        defer { store.close(within: .seconds(60)) }
         var expected: [String: StoredAccount] = [:]
         for number in 0..<count {
             for change in StreamChanges.changes(number) {

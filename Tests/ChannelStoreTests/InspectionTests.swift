@@ -17,7 +17,7 @@ import Testing
         await store.write([.cursor(general, sequence: 8)], "b")
         let running = look(scene, isInUse: true)
         #expect(running.verdict == .good && running.accounts == 2 && running.version == running.knownVersion)
-        store.close(within: .seconds(20))
+        store.close(within: .seconds(60))
         let names = try scene.files()
         let stopped = look(scene)
         #expect(stopped.verdict == .good && stopped.accounts == 2 && stopped.bytes > 0)
@@ -29,7 +29,7 @@ import Testing
         let scene = Scene()
         let store = scene.store(schema: StoreSchema(steps: StoreSchema.current.steps + ["CREATE TABLE later (x)"]))
         await store.write([.cursor(general, sequence: 7)])
-        store.close(within: .seconds(20))
+        store.close(within: .seconds(60))
         guard case .bad(let problem, let remedy) = look(scene).verdict else {
             Issue.record("a file of a newer version passed for good")
             return
@@ -45,7 +45,7 @@ import Testing
         for number in 0..<200 {
             await store.write([.delivery(delivery("d\(number)", String(repeating: "x", count: 900)))], "a")
         }
-        store.close(within: .seconds(20))
+        store.close(within: .seconds(60))
         let whole = try Data(contentsOf: URL(fileURLWithPath: scene.path))
         var holes = whole
         holes.replaceSubrange(8192..<40_960, with: Data(repeating: 0xFF, count: 32_768))

@@ -4,7 +4,7 @@ import JSONBytes
 import Testing
 
 /// Agents that answer each other come to an end; persons are always answered.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct AgentTalkTests {
     /// Everybody in one channel answers everything, as nothing but the built-in limit stops it.
     @Test(arguments: [2, 3]) func agentsStopAndAPersonIsHeardAgain(_ count: Int) async throws {

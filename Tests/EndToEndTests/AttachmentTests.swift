@@ -28,8 +28,7 @@ import Testing
             let mode = try FileManager.default.attributesOfItem(atPath: folder)[.posixPermissions] as? Int
             #expect(mode == 0o700)
             world.plugin.settle(delivery.id, .finished)
-            _ = try await world.status()
-            #expect(!FileManager.default.fileExists(atPath: folder))
+            try await world.status("its folder to be gone") { _ in !FileManager.default.fileExists(atPath: folder) }
         }
     }
 

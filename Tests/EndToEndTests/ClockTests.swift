@@ -3,7 +3,7 @@ import JSONBytes
 import Testing
 
 /// A guild's clock that is not ours: its times are compared with its own only.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ClockTests {
     static let clocks: [Double] = [0, -8, 30, -86_400, 86_400]
 

@@ -4,7 +4,7 @@ import JSONBytes
 import Testing
 
 /// What the socket brings is evidence against a list; what it announces has bounds.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct DoubtfulListTests {
     @Test(arguments: ["", "null", "[]", "{}", "204"])
     func listsThatAreEmptyTwiceLoseNothing(_ body: String) async throws {

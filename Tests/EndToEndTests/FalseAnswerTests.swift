@@ -6,7 +6,7 @@ import Testing
 @testable import FabricChannel
 
 /// Answers with a good status that are none, lists in pieces, and refusals that are nobody's verdict.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct FalseAnswerTests {
     @Test(arguments: [
         (200, "<html>We are improving our service</html>", false), (200, "", false), (202, "{}", false),

@@ -3,7 +3,7 @@ import JSONBytes
 import Testing
 
 /// What was missed: how much of it is read, and what happens when it cannot be.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct GapTests {
     private func miss(_ world: World, _ scene: World.Scene, _ range: ClosedRange<Int>) async throws {
         try await world.sim.stopGuild(World.guild)
@@ -71,7 +71,7 @@ struct GapTests {
             try await miss(world, scene, 1...3)
             try await world.sim.waitForSockets(user: scene.agent.id, joined: scene.channel.id)
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "live")
-            let live = try await world.gateway.delivery("live", timeout: .seconds(15)) { $0.text == "live" }
+            let live = try await world.gateway.delivery("live", timeout: .seconds(60)) { $0.text == "live" }
             #expect(live.wake && !live.caughtUp)
             try await world.status("the open gap") { World.guild($0)?["openGaps"]?.int == 1 }
             #expect(world.log.text.contains("history cannot be read"))

@@ -6,7 +6,7 @@ import Testing
 @testable import FabricChannel
 
 /// Who reaches a guild first tells the others that wait for it.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct GuildBoardTests {
     private final class Woken: Sendable {
         let names = Locked<[String]>([])
@@ -48,7 +48,7 @@ struct GuildBoardTests {
             try await world.ready("old")
             try await world.sim.stopGuild(World.guild)
             // After the fifth attempt it waits for 8 to 16 s.
-            try await world.status("five attempts", of: "old", timeout: .seconds(40)) {
+            try await world.status("five attempts", of: "old", timeout: .seconds(60)) {
                 World.guild($0)?["reconnectAttempts"]?.int ?? 0 >= 5
             }
             try await world.sim.startGuild(World.guild)
@@ -57,7 +57,7 @@ struct GuildBoardTests {
             try await world.sim.waitForSockets(user: old.id, joined: room.id)
             let took = back.duration(to: .now)
             print("back \(took) after the guild was, by the word of another")
-            #expect(took < .seconds(5))
+            #expect(took < .seconds(7.5), "by itself it would have waited for 8 s at least")
         }
     }
 }

@@ -71,7 +71,7 @@ import Testing
                 current = next
             }
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "last")
-            _ = try await world.sim.waitForMessage(in: scene.channel.id, timeout: .seconds(30)) {
+            _ = try await world.sim.waitForMessage(in: scene.channel.id, timeout: .seconds(60)) {
                 $0.content == "echo: last"
             }
             let history = await world.sim.history(scene.channel.id)

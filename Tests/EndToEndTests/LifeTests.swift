@@ -151,7 +151,8 @@ import Testing
                 _ = try await world.status("agent")
                 let start = ContinuousClock.now
                 try await world.stop("agent")
-                #expect(ContinuousClock.now - start < .seconds(5))
+                // It takes a moment; one that waits for an answer takes half a minute.
+                #expect(ContinuousClock.now - start < .seconds(15))
             }
             await world.sim.faults.clear()
             try await world.start("agent")
@@ -181,7 +182,7 @@ import Testing
                 for _ in 0..<20 { try await cycle() }
                 // The simulator is in this process too, and its ends of the connections go when they are told. Threads of
                 // the pool come and go.
-                let deadline = ContinuousClock.now + .seconds(10)
+                let deadline = ContinuousClock.now + .seconds(60)
                 while try count("fd") > files || count("task") > threads + 2, .now < deadline {
                     try await Task.sleep(for: .milliseconds(20))
                 }

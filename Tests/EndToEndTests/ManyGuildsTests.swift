@@ -4,7 +4,7 @@ import JSONBytes
 import Testing
 
 /// Two guilds for one agent, each with its own fate; and guilds behind an authority of their own.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ManyGuildsTests {
     private static let names = [World.guild, "second"]
 
@@ -55,7 +55,7 @@ struct ManyGuildsTests {
             let room = try #require(stage.rooms["second"])
             try await world.sim.post(as: stage.human.id, in: room.id, content: "missed")
             try await world.sim.startGuild("second")
-            _ = try await world.sim.waitForMessage(in: room.id, timeout: .seconds(20)) { $0.content == "echo: missed" }
+            _ = try await world.sim.waitForMessage(in: room.id, timeout: .seconds(60)) { $0.content == "echo: missed" }
             try await world.status("all well") { $0["connected"]?.bool == true && $0["reason"]?.string == "" }
             #expect(await world.sim.counters.logins[stage.agent.id] == 1)
         }
@@ -84,7 +84,7 @@ struct ManyGuildsTests {
             await world.sim.setEndpoint(of: "second", try #require(world.sim.endpoints["second"]))
             await world.sim.expireTokens()
             await world.sim.dropSockets(guild: World.guild)
-            try await world.status("all well", timeout: .seconds(30)) { $0["connected"]?.bool == true }
+            try await world.status("all well", timeout: .seconds(60)) { $0["connected"]?.bool == true }
             try await answers(world, stage, in: "second", "here at last")
         }
     }

@@ -9,7 +9,7 @@ import Testing
     private func until(
         _ what: String, _ condition: @escaping @Sendable () async -> Bool
     ) async throws {
-        let deadline = ContinuousClock.now.advanced(by: .seconds(15))
+        let deadline = ContinuousClock.now.advanced(by: .seconds(60))
         while await !condition() {
             guard ContinuousClock.now < deadline else { throw TestFailure("timed out waiting for \(what)") }
             await Task.yield()

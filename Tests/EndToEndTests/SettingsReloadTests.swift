@@ -6,7 +6,7 @@ import Testing
 @testable import FabricChannel
 
 /// A new configuration under a running account: what it costs, and what a refused one does.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SettingsReloadTests {
     private func logins(_ world: World, _ scene: World.Scene) async -> Int {
         await world.sim.counters.logins[scene.agent.id] ?? 0
@@ -30,7 +30,7 @@ struct SettingsReloadTests {
                 #expect(report["changed"]?.array == [] && report["removed"]?.array == [], "\(settings)")
             }
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "still there?")
-            _ = try await world.sim.waitForMessage(in: scene.channel.id, timeout: .seconds(20)) {
+            _ = try await world.sim.waitForMessage(in: scene.channel.id, timeout: .seconds(60)) {
                 $0.content == "echo: still there?"
             }
             #expect(await logins(world, scene) == 1)

@@ -69,7 +69,7 @@ final class TestGateway: GatewayPort {
 
     /// Waits until `condition` gives a value, looked at after every delivery and status.
     func wait<Value: Sendable>(
-        for what: String, timeout: Duration = .seconds(20),
+        for what: String, timeout: Duration = .seconds(60),
         until condition: @escaping @Sendable (TestGateway) -> Value?
     ) async throws -> Value {
         let deadline = ContinuousClock.now.advanced(by: timeout)
@@ -93,13 +93,13 @@ final class TestGateway: GatewayPort {
     }
 
     func delivery(
-        _ what: String, timeout: Duration = .seconds(20), where test: @escaping @Sendable (Delivery) -> Bool
+        _ what: String, timeout: Duration = .seconds(60), where test: @escaping @Sendable (Delivery) -> Bool
     ) async throws -> Delivery {
         try await wait(for: what, timeout: timeout) { $0.deliveries.first(where: test) }
     }
 
     func status(
-        _ what: String, timeout: Duration = .seconds(20), where test: @escaping @Sendable (JSONValue) -> Bool
+        _ what: String, timeout: Duration = .seconds(60), where test: @escaping @Sendable (JSONValue) -> Bool
     ) async throws -> JSONValue {
         try await wait(for: what, timeout: timeout) {
             $0.statuses.last.flatMap { test($0) ? $0 : Optional<JSONValue>.none }

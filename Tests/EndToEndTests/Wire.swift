@@ -27,7 +27,7 @@ extension World {
     /// The status of an account when it passes `test`; asked for again and again, as it changes by itself with time.
     @discardableResult
     func status(
-        _ what: String, of account: String = "agent", timeout: Duration = .seconds(20),
+        _ what: String, of account: String = "agent", timeout: Duration = .seconds(60),
         until test: (JSONValue) -> Bool
     ) async throws -> JSONValue {
         let deadline = ContinuousClock.now.advanced(by: timeout)
@@ -60,7 +60,7 @@ extension World {
     /// Waits until so many more lists were answered.
     func nextLists(_ count: Int, of user: SimulatedUser) async throws {
         let before = await lists(of: user)
-        _ = try await sim.wait(for: "\(count) channel lists", timeout: .seconds(20)) { sim in
+        _ = try await sim.wait(for: "\(count) channel lists", timeout: .seconds(60)) { sim in
             sim.requests.count {
                 $0.method == "GET" && $0.user == user.id && $0.target.hasPrefix("/api/channels?") && $0.status != nil
             } >= before + count ? true : nil
@@ -68,7 +68,7 @@ extension World {
     }
 
     /// Waits until `texts` were delivered, and tells all texts that were, in order.
-    func heard(_ texts: [String], timeout: Duration = .seconds(20)) async throws -> [String] {
+    func heard(_ texts: [String], timeout: Duration = .seconds(60)) async throws -> [String] {
         let wanted = Set(texts)
         return try await gateway.wait(for: "\(texts)", timeout: timeout) { gateway in
             let heard = gateway.deliveries.map(\.text)

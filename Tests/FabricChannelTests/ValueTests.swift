@@ -204,3 +204,26 @@ import Testing
         #expect(doubt.mayRenew(now: now) && doubt == TokenDoubt())
     }
 }
+
+@Suite struct JoinPatienceTests {
+    /// Found out once, and from then on a guild that acknowledges no join is ready soon; the first that it does is waited for
+    /// again.
+    @Test func aGuildThatAcknowledgesNoJoinIsWaitedForLess() {
+        var feed = GuildFeed(settings: .init(), restored: [:], listedAt: nil, seed: 1)
+        let channel = ListedChannel(id: "c", name: "c", type: .report, lastSeq: 0, closed: false)
+        var patience: [Duration] = []
+        for answered in [0, 0, 1, 1] {
+            _ = feed.askedForToken()
+            _ = feed.connecting()
+            _ = feed.connected()
+            let actions = feed.listed(
+                [channel], purpose: .proof, epoch: feed.epoch, date: nil, now: .now, wall: 0)
+            for case .join(let slots, let epoch, let timeout) in actions {
+                patience.append(timeout)
+                _ = feed.joinsEnded(slots, answered: answered, epoch: epoch, now: .now)
+            }
+            _ = feed.disconnected(stopped: false)
+        }
+        #expect(patience == [.seconds(2), .milliseconds(500), .milliseconds(500), .seconds(2)])
+    }
+}

@@ -4,7 +4,7 @@ import Testing
 @testable import FabricSimulator
 
 /// The built executable.
-@Suite(.timeLimit(.minutes(1))) struct CommandTests {
+@Suite(.timeLimit(.minutes(5))) struct CommandTests {
     private var executable: URL {
         URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("fabric-sim")
     }

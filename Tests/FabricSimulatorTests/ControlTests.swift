@@ -4,7 +4,7 @@ import Testing
 @testable import FabricSimulator
 
 /// What a script makes users do besides posting.
-@Suite(.timeLimit(.minutes(1))) struct ControlTests {
+@Suite(.timeLimit(.minutes(5))) struct ControlTests {
     @Test func usersEditDeleteShareAndAreBusy() async throws {
         let sim = try await FabricSimulator.start(.init(guilds: ["g"]))
         let ann = try await sim.createUser(name: "ann")

@@ -4,7 +4,7 @@ import Testing
 @testable import FabricSimulator
 
 /// The REST routes and their faults, asked by Python's standard library.
-@Suite(.timeLimit(.minutes(2))) struct HTTPTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPTests {
     private let guild = "sim-guild-1"
 
     private struct Scene {

@@ -62,9 +62,9 @@ final class PythonClient: Sendable {
     func endInput() throws { try input.close() }
 
     /// The next line from the process; nil once it has ended.
-    func nextLine(timeout: Duration = .seconds(20)) async throws -> String? { try await inbox.next(timeout) }
+    func nextLine(timeout: Duration = .seconds(60)) async throws -> String? { try await inbox.next(timeout) }
 
-    func next(timeout: Duration = .seconds(20)) async throws -> Event {
+    func next(timeout: Duration = .seconds(60)) async throws -> Event {
         guard let line = try await nextLine(timeout: timeout) else { throw TooLate(description: "the client ended") }
         let name = JSONText.object(Array(line.utf8))?["event"] as? String
         return Event(name: name ?? "?", text: line)

@@ -4,7 +4,7 @@ import Testing
 @testable import FabricSimulator
 
 /// Against python3-socketio, an independent client.
-@Suite(.timeLimit(.minutes(2))) struct RealtimeTests {
+@Suite(.timeLimit(.minutes(5))) struct RealtimeTests {
     private let guild = "sim-guild-1"
 
     private func client(

@@ -54,7 +54,7 @@ extension GatewayEndToEnd {
                         }
                     }
                     gateway.signal(signal)
-                    _ = try await gateway.end(within: .seconds(20))
+                    _ = try await gateway.end(within: .seconds(60))
                     gateway = try await stage.startGateway()
                     if Bool.random(using: &random) {
                         try await pause(milliseconds: Int.random(in: 0...400, using: &random))

@@ -151,7 +151,7 @@ extension GatewayEndToEnd {
                 try await room.ask("a good one again")
                 // One module still hangs in its open; that holds up nobody.
                 let stopped = try await stage.stop(gateway)
-                #expect(stopped.code == 0 && stopped.took < .seconds(5))
+                #expect(stopped.code == 0 && stopped.took < Stopping.soon)
                 #expect(stage.leftovers() == [])
             }
         }
@@ -211,7 +211,7 @@ extension GatewayEndToEnd {
                 let file = await stage.sim.putFile(name: "note.txt", mediaType: "text/plain", bytes: bytes)
                 try await reader.post("read", attachments: [file.attachment])
                 try await echo.post("send it back", attachments: [file.attachment])
-                _ = try await stage.sim.wait(for: "the upload", timeout: .seconds(30)) { sim in
+                _ = try await stage.sim.wait(for: "the upload", timeout: .seconds(60)) { sim in
                     sim.counters.requests.contains { $0.key.hasPrefix(upload) } ? true : nil
                 }
                 #expect(stage.leftovers().count { $0.hasPrefix("media/") } == 1)

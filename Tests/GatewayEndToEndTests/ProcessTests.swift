@@ -35,10 +35,9 @@ extension GatewayEndToEnd {
                 try await room.connected()
                 try await room.ask("hello")
                 // The guild has the answer before the plugin hears that it has.
-                let deadline = ContinuousClock.now + .seconds(10)
-                var account = try #require(try await stage.status()["accounts"]?.array?.first)
-                while account["lastOutboundAt"]?.string == nil, .now < deadline {
-                    account = try #require(try await stage.status()["accounts"]?.array?.first)
+                let account = try await eventually("the time of the answer") {
+                    let account = try await stage.status()["accounts"]?.array?.first
+                    return account?["lastOutboundAt"].flatMap(WallTime.seconds) == nil ? nil : account
                 }
                 let now = WallTime.now()
                 let report = AccountReport(status: account, takenAt: now)
@@ -148,8 +147,10 @@ extension GatewayEndToEnd {
                 try await rooms[1].connected()
                 try await rooms[1].ask("back again")
                 #expect(try await rooms[0].connected() == sid)
-                let status = try await stage.command("status")
-                #expect(status.code == 0 && status.output.contains("3 accounts, all well"), "\(status)")
+                _ = try await eventually("a good status") {
+                    let status = try await stage.command("status")
+                    return status.code == 0 && status.output.contains("3 accounts, all well") ? true : nil
+                }
 
                 // A key that does not work is a problem of that account alone.
                 let refused: JSONValue = ["entries": [["agentId": "goes", "fabricApiKey": "fak_wrong"]]]
@@ -205,9 +206,9 @@ extension GatewayEndToEnd {
 
                 let second = try await stage.startGateway()
                 try await room.connected()
-                #expect(second.errors.value.contains("removed 1 module copies"))
+                try await second.says("removed 1 module copies")
                 try await room.post("afterwards")
-                _ = try await stage.sim.wait(for: "three answers", timeout: .seconds(30)) { sim in
+                _ = try await stage.sim.wait(for: "three answers", timeout: .seconds(60)) { sim in
                     sim.history(room.channel.id).count { $0.author == room.agent.id } >= 3 ? true : nil
                 }
                 #expect(try await stage.stop(second).code == 0)

@@ -17,12 +17,16 @@ extension GatewayEndToEnd {
             var reach: @Sendable (Room) async throws -> Void
         }
 
+        /// On an idle machine it takes less than five seconds. What this must catch, a stop that waits for what it should not,
+        /// takes half a minute and more.
+        static let soon = Duration.seconds(20)
+
         static let states = [
             State(
                 testDescription: "connecting to a Center that never answers",
                 prepare: { room in await room.sim.faults.update { $0.blackhole = ["center"] } },
                 reach: { room in
-                    try await room.sim.waitForCounters(timeout: .seconds(30)) {
+                    try await room.sim.waitForCounters(timeout: .seconds(60)) {
                         $0.connections["center", default: 0] > 0
                     }
                 }),
@@ -30,7 +34,7 @@ extension GatewayEndToEnd {
                 testDescription: "upgrading at a guild that never answers",
                 prepare: { room in await room.sim.faults.update { $0.blackhole = [Stage.guild] } },
                 reach: { room in
-                    try await room.sim.waitForCounters(timeout: .seconds(30)) {
+                    try await room.sim.waitForCounters(timeout: .seconds(60)) {
                         $0.connections[Stage.guild, default: 0] > 0
                     }
                 }),
@@ -38,7 +42,7 @@ extension GatewayEndToEnd {
                 testDescription: "waiting for the Engine.IO open packet",
                 prepare: { room in await room.sim.faults.update { $0.silence = .beforeOpen } },
                 reach: { room in
-                    _ = try await room.sim.wait(for: "a socket", timeout: .seconds(30)) {
+                    _ = try await room.sim.wait(for: "a socket", timeout: .seconds(60)) {
                         $0.sockets().isEmpty ? nil : true
                     }
                 }),
@@ -46,7 +50,7 @@ extension GatewayEndToEnd {
                 testDescription: "authenticating: CONNECT is never answered",
                 prepare: { room in await room.sim.faults.update { $0.silence = .beforeConnect } },
                 reach: { room in
-                    _ = try await room.sim.wait(for: "a socket", timeout: .seconds(30)) {
+                    _ = try await room.sim.wait(for: "a socket", timeout: .seconds(60)) {
                         $0.sockets().isEmpty ? nil : true
                     }
                 }),
@@ -57,7 +61,7 @@ extension GatewayEndToEnd {
                         .init(server: Stage.guild, method: "GET", path: "/api/channels", drop: .never))
                 },
                 reach: { room in
-                    try await room.sim.waitForCounters(timeout: .seconds(30)) {
+                    try await room.sim.waitForCounters(timeout: .seconds(60)) {
                         $0.requests["GET /api/channels", default: 0] > 0
                     }
                 }),
@@ -69,7 +73,7 @@ extension GatewayEndToEnd {
                         name: "endless.bin", generated: .init(size: 80_000_000, seed: 1))
                     await room.sim.faults.add(.init(server: Stage.guild, method: "GET", path: file.url, drop: .never))
                     try await room.post("look", attachments: [file.attachment])
-                    try await room.sim.waitForCounters(timeout: .seconds(30)) {
+                    try await room.sim.waitForCounters(timeout: .seconds(60)) {
                         $0.requests["GET /api/files/:id", default: 0] > 0
                     }
                 }),
@@ -81,7 +85,7 @@ extension GatewayEndToEnd {
                         .init(server: Stage.guild, method: "POST", path: "/api/files", drop: .never))
                     let file = await room.sim.putFile(name: "small.bin", bytes: Array(repeating: 7, count: 100_000))
                     try await room.post("send it back", attachments: [file.attachment])
-                    _ = try await room.sim.wait(for: "the upload", timeout: .seconds(30)) { sim in
+                    _ = try await room.sim.wait(for: "the upload", timeout: .seconds(60)) { sim in
                         sim.counters.requests.contains { $0.key.hasPrefix("POST /api/files") } ? true : nil
                     }
                 }),
@@ -94,7 +98,7 @@ extension GatewayEndToEnd {
                             server: Stage.guild, method: "POST", path: "/api/channels", suffix: "/messages",
                             drop: .never))
                     try await room.post("answer me")
-                    _ = try await room.sim.wait(for: "the post", timeout: .seconds(30)) { sim in
+                    _ = try await room.sim.wait(for: "the post", timeout: .seconds(60)) { sim in
                         sim.counters.requests.contains { $0.key.hasPrefix("POST /api/channels") } ? true : nil
                     }
                 }),
@@ -136,7 +140,7 @@ extension GatewayEndToEnd {
         ]
 
         @Test(arguments: states)
-        func endsWithinFiveSecondsAndLeavesNothing(_ state: State) async throws {
+        func endsSoonAndLeavesNothing(_ state: State) async throws {
             try await Stage.play { stage in
                 let room = try await stage.echoRoom()
                 try await state.prepare(room)
@@ -144,7 +148,7 @@ extension GatewayEndToEnd {
                 try await state.reach(room)
                 let stopped = try await stage.stop(gateway)
                 #expect(stopped.code == 0, "\(gateway.errors.value)")
-                #expect(stopped.took < .seconds(5), "\(state.testDescription): \(stopped.took)")
+                #expect(stopped.took < Self.soon, "\(state.testDescription): \(stopped.took)")
                 #expect(stage.leftovers() == [], "\(state.testDescription)")
                 print("stop while \(state.testDescription): \(stopped.took)")
             }
@@ -179,10 +183,10 @@ extension GatewayEndToEnd {
                 }
                 #expect(processes.allSatisfy { kill($0, 0) == 0 })
                 let stopped = try await stage.stop(gateway)
-                #expect(stopped.code == 0 && stopped.took < .seconds(5), "\(stopped)")
+                #expect(stopped.code == 0 && stopped.took < Self.soon, "\(stopped)")
                 #expect(stage.leftovers() == [])
                 // The group is killed before the gateway ends; whoever adopted the child may still have to reap it.
-                _ = try await eventually("the group to be gone", within: .seconds(5)) {
+                _ = try await eventually("the group to be gone", within: .seconds(60)) {
                     processes.allSatisfy(isGone) ? true : nil
                 }
                 print("stop while a command runs: \(stopped.took)")

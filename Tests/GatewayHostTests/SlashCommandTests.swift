@@ -35,7 +35,7 @@ import Testing
         #expect(try await said(bench, "s2").contains("[Stopped.]"))
         #expect(try await said(bench, "d1") == "")
         #expect(try await bench.journal().contains("settle d1 2"))
-        #expect(await bench.account("a")["turns"]?["running"]?.int == 2)
+        try await eventually("it is over") { await bench.account("a")["turns"]?["running"]?.int == 2 }
         #expect(await bench.account("a")["turns"]?["failuresInRow"]?.int ?? 0 == 0)
         try await bench.deliver("s3", text: "/stop", command: "stop")
         #expect(try await said(bench, "s3").contains("[Nothing is running here.]"))

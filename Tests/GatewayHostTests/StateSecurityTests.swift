@@ -72,7 +72,7 @@ import Testing
                 // Some say nothing, some a part of a request.
                 if index % 2 == 0 { _ = send(descriptor, "{\"n\"", 4, Int32(MSG_NOSIGNAL)) }
             }
-            let answer = try? ControlClient.ask([:], stateDirectory: path, within: .seconds(30))
+            let answer = try? ControlClient.ask([:], stateDirectory: path, within: .seconds(60))
             var refusal = [UInt8](repeating: 0, count: 4096)
             guard let first = idle.first, read(first, &refusal, refusal.count) > 0,
                 String(decoding: refusal, as: UTF8.self).contains("no whole request came")

@@ -70,10 +70,19 @@ import Testing
     }
 
     @Test func theTotalCountsTheQueue() async throws {
-        try await withServer {
-            $1.stall()
+        let began = Signal()
+        try await withServer { _, connection in
+            began.raise()
+            connection.stall()
         } _: { server in
             try await withTransfer(.init(maximumConnectionsPerHost: 1, usesEnvironmentProxy: false)) { transfer in
+                let first = Task { () -> HTTPTransferError in
+                    try await failure { () throws(HTTPTransferError) in
+                        try await transfer.perform(HTTPRequest(.post, server.url, body: [1], deadlines: .file))
+                    }
+                }
+                // It has the only connection.
+                await began.wait()
                 let deadlines = HTTPDeadlines(firstByte: .seconds(20), total: .milliseconds(200))
                 let results = await withTaskGroup(of: HTTPTransferError?.self) { group in
                     for _ in 0..<5 {
@@ -89,7 +98,10 @@ import Testing
                 #expect(results.count == 5)
                 #expect(results.allSatisfy { $0?.kind == .timedOut(.total) })
                 // What never left the queue was certainly not sent.
-                #expect(results.filter { $0?.requestSent == true }.count == 1)
+                #expect(results.allSatisfy { $0?.requestSent == false })
+                first.cancel()
+                let error = try await first.value
+                #expect(error.requestSent)
             }
         }
     }

@@ -5,16 +5,15 @@ import Testing
 
 /// Servers that do not behave, and what each is called.
 @Suite struct FailureTests {
-    private let quick = HTTPDeadlines(
-        connect: .seconds(2), firstByte: .milliseconds(150), stall: .milliseconds(150), total: .seconds(5))
-
+    /// A deadline is short only where it is the one that must be met.
     private func error(
-        total: Duration = .seconds(5), limit: Int = 16 << 20, _ handler: @escaping TestServer.Handler
+        firstByte: Duration = .seconds(60), stall: Duration = .seconds(60), total: Duration = .seconds(60),
+        limit: Int = 16 << 20, _ handler: @escaping TestServer.Handler
     ) async throws -> HTTPTransferError {
         try await withServer(handler) { server in
             try await withTransfer { transfer in
-                var sent = HTTPRequest(.get, server.url + "/", deadlines: quick, maximumResponseBytes: limit)
-                sent.deadlines.total = total
+                let deadlines = HTTPDeadlines(connect: .seconds(60), firstByte: firstByte, stall: stall, total: total)
+                let sent = HTTPRequest(.get, server.url + "/", deadlines: deadlines, maximumResponseBytes: limit)
                 let error = try await failure { () throws(HTTPTransferError) in try await transfer.perform(sent) }
                 #expect(error.host == "127.0.0.1:\(server.port)")
                 return error
@@ -23,13 +22,13 @@ import Testing
     }
 
     @Test func noAnswer() async throws {
-        let error = try await error { $1.stall() }
+        let error = try await error(firstByte: .milliseconds(150)) { $1.stall() }
         #expect(error.kind == .timedOut(.firstByte))
         #expect(error.requestSent)
     }
 
     @Test func trickledHeaders() async throws {
-        let error = try await error { _, connection in
+        let error = try await error(firstByte: .milliseconds(150)) { _, connection in
             connection.send("HTTP/1.1 200 OK\r\n")
             while !connection.waitForPeer(milliseconds: 20), connection.send(Array("X-A: b\r\n".utf8)) {}
             connection.close()
@@ -38,7 +37,7 @@ import Testing
     }
 
     @Test func stalledBody() async throws {
-        let error = try await error { _, connection in
+        let error = try await error(stall: .milliseconds(150)) { _, connection in
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
             connection.stall()
         }
@@ -173,7 +172,7 @@ import Testing
         try await withTransfer { transfer in
             let error = try await failure { () throws(HTTPTransferError) in
                 // The listener is shut down by another thread: a late connection is refused or reset.
-                try await transfer.perform(HTTPRequest(.get, url, deadlines: quick))
+                try await transfer.perform(HTTPRequest(.get, url))
             }
             switch error.kind {
             case .connect: #expect(!error.requestSent)
@@ -186,7 +185,9 @@ import Testing
     @Test func noSuchName() async throws {
         try await withTransfer { transfer in
             let error = try await failure { () throws(HTTPTransferError) in
-                try await transfer.perform(HTTPRequest(.get, "http://nothing.invalid/", deadlines: quick))
+                try await transfer.perform(
+                    HTTPRequest(
+                        .get, "http://nothing.invalid/", deadlines: HTTPDeadlines(connect: .seconds(2))))
             }
             #expect(error.kind == .resolve || error.kind == .timedOut(.connect))
             #expect(error.description.contains("nothing.invalid"))

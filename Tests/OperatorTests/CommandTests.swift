@@ -5,7 +5,7 @@ import JSONBytes
 import Testing
 
 /// What an operator does, with the built commands against a Fabric on loopback.
-@Suite(.timeLimit(.minutes(3))) struct OperatorTests {
+@Suite(.timeLimit(.minutes(5))) struct OperatorTests {
     private func withSimulator(_ body: (FabricSimulator) async throws -> Void) async throws {
         let sim = try await FabricSimulator.start(.init(guilds: ["sim-guild-1"]))
         do {
@@ -50,7 +50,7 @@ import Testing
                 let bind = try await desk.run(
                     "fabric-setup", ["bind", "--agent-id", "echo"], input: agent.apiKey + "\n")
                 #expect(bind.code == 0 && bind.output.contains("The running gateway has taken it up."), "\(bind.all)")
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 let doctor = try await desk.run("fabric-setup", ["doctor", "--json"])
                 let findings = doctor.json["findings"]?.array ?? []
                 #expect(findings.contains { $0["what"]?.string?.contains("runs on it") == true }, "\(doctor.all)")
@@ -58,7 +58,7 @@ import Testing
                 #expect(findings.allSatisfy { $0["level"] != "error" }, "\(doctor.all)")
                 let unbind = try await desk.run("fabric-setup", ["unbind", "--agent-id", "echo"])
                 #expect(unbind.code == 0, "\(unbind.all)")
-                try await sim.waitForNoSockets(user: agent.id, timeout: .seconds(30))
+                try await sim.waitForNoSockets(user: agent.id, timeout: .seconds(60))
             }
             #expect(gateway.code == 0)
         }
@@ -203,11 +203,11 @@ import Testing
             #expect(bind.code == 0, "\(bind.all)")
             written += bind.all
             let gateway = try await desk.withGateway { _ in
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 // Every way a token may go wrong, so that the log tells of it.
                 await sim.expireTokens()
                 await sim.dropSockets(guild: "sim-guild-1")
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 let commands = [
                     ["inspect"], ["inspect", "--json"], ["inspect", "--probe"], ["inspect", "--probe", "--json"],
                     ["doctor"], ["doctor", "--json"], ["bind", "--agent-id", "echo"],

@@ -4,7 +4,7 @@ import JSONBytes
 import Testing
 
 /// Hints that can be copied, agents that fail, and what every command does before it does anything else.
-@Suite(.timeLimit(.minutes(3))) struct HintTests {
+@Suite(.timeLimit(.minutes(5))) struct HintTests {
     /// The commands in hints are the ones that were called, for the configuration they were called for.
     @Test func hintsNameTheCommandThatWasTyped() async throws {
         try await withSimulator { sim in
@@ -46,7 +46,7 @@ import Testing
                 "{\"centerApiBase\":\"\(sim.centerBase)\",\"accounts\":{\"echo\":{\"fabricApiKey\":\"\(agent.apiKey)\"}}}",
                 agents: #"{"echo":{"command":["/bin/sh","-c","exit 3"]}}"#)
             _ = try await desk.withGateway { _ in
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 for text in ["one", "two"] { try await sim.post(as: human.id, in: room.id, content: text) }
                 try await desk.status("two failures") { $0["turns"]?["failuresInRow"]?.int == 2 }
                 let doctor = try await desk.run("fabric-setup", ["doctor"])

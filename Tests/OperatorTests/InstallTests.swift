@@ -71,7 +71,7 @@ import Testing
             let gateway = try RunningCommand("\(plugin)/gateway", ["run", "--config", desk.file])
             do {
                 try await gateway.wait(for: "gateway runs")
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 let before = try (inode(plugin + "/libFabricModule.so"), inode(plugin + "/runtime/libswiftCore.so"))
                 // Installing over what runs: other files take the names, the mapped ones stay whole.
                 let again = try await install(desk, plugin, ["--with-runtime", "--with-gateway"])
@@ -80,7 +80,7 @@ import Testing
                 #expect(try inode(plugin + "/runtime/libswiftCore.so") != before.1)
                 let reload = try await desk.run("gateway", ["reload", "--module"])
                 #expect(reload.code == 0, "\(reload.all)")
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 try await desk.run("gateway", ["stop"])
                 #expect(try await gateway.ended().code == 0)
             } catch {

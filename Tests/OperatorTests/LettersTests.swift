@@ -4,7 +4,7 @@ import JSONBytes
 import Testing
 
 /// What is sent by hand, and what could not be sent.
-@Suite(.timeLimit(.minutes(3))) struct LettersTests {
+@Suite(.timeLimit(.minutes(5))) struct LettersTests {
     /// Dead letters are answers of agents that the guild refused. They are listed for people and for programs, outlive the
     /// account, and go when they are dropped.
     @Test func deadLettersAreListedUntilTheyAreDropped() async throws {
@@ -20,7 +20,7 @@ import Testing
                 agents: "{\"echo\":{\"command\":[\"/bin/sh\",\"-c\",\"\(script)\"]}}")
             try await desk.run("fabric-setup", ["bind", "--agent-id", "echo"], input: agent.apiKey)
             let gateway = try await desk.withGateway { _ in
-                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(30))
+                try await sim.waitForSockets(user: agent.id, joined: room.id, timeout: .seconds(60))
                 try await sim.post(as: human.id, in: room.id, content: "a question")
                 try await desk.status("a turn") { $0["turns"]?["running"]?.int == 1 }
                 await sim.close(channel: room.id)
@@ -51,7 +51,7 @@ import Testing
 
                 // The account is unbound: what was kept of it goes, but not this.
                 try await desk.run("fabric-setup", ["unbind", "--agent-id", "echo"])
-                try await sim.waitForNoSockets(user: agent.id, timeout: .seconds(30))
+                try await sim.waitForNoSockets(user: agent.id, timeout: .seconds(60))
                 try await gatewayLog("what was kept of it is removed", desk)
                 let left = try await desk.run("gateway", ["deadletters", "list", "--json"])
                 #expect(left.json == json.json, "\(left.all)")

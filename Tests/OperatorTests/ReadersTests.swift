@@ -111,7 +111,7 @@ private struct Nobody: GatewayPort {
     func accountChanged(_ status: [UInt8]) {}
 }
 
-@Suite(.timeLimit(.minutes(3))) struct ReadersTests {
+@Suite(.timeLimit(.minutes(5))) struct ReadersTests {
     private typealias Handler =
         @Sendable (isolated PluginInstance, [UInt8], @escaping @Sendable (RequestResult) -> Void) -> Void
 

@@ -4,7 +4,7 @@ import HTTPTransfer
 import JSONBytes
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ReadmeTests {
+@Suite(.timeLimit(.minutes(5))) struct ReadmeTests {
     private static func text(_ path: String) throws -> String {
         try String(contentsOfFile: "\(package)/\(path)", encoding: .utf8)
     }

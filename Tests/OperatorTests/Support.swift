@@ -96,6 +96,16 @@ final class RunningCommand: Sendable {
         try await wait(for: "\"\(text)\"") { $0.all.contains(text) ? true : $0.code.map { _ in false } }
     }
 
+    /// Waits until what it wrote so far is as wanted; `false` if it ended, or never was.
+    func shows(_ isWanted: (String) -> Bool) async -> Bool {
+        do {
+            try await wait(for: "what is wanted") { isWanted($0.all) ? true : $0.code.map { _ in false } }
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// Waits until it ended.
     func ended() async throws -> RunningCommand {
         try await wait(for: "the end") { $0.code != nil ? true : nil }
@@ -178,26 +188,30 @@ final class Desk: Sendable {
     /// Asks for the status until the first account's is as wanted.
     @discardableResult
     func status(
-        _ what: String, within limit: Duration = .seconds(30), _ isWanted: (JSONValue) -> Bool
+        _ what: String, within limit: Duration = .seconds(60), _ isWanted: (JSONValue) -> Bool
     ) async throws -> RunningCommand {
-        let end = ContinuousClock.now.advanced(by: limit)
-        while true {
-            let status = try await run("gateway", ["status", "--json"])
-            if let account = status.json["accounts"]?.array?.first, isWanted(account) { return status }
-            guard ContinuousClock.now < end else { throw Failure("no \(what): \(status.all)") }
-            try await ContinuousClock().sleep(for: .milliseconds(50))
+        try await again(what, within: limit, ["status", "--json"]) {
+            $0.json["accounts"]?.array?.first.map(isWanted) ?? false
         }
     }
 
     /// Asks for the status as people see it until it says what is wanted.
     func statusText(
-        _ what: String, within limit: Duration = .seconds(30), _ isWanted: (String) -> Bool
+        _ what: String, within limit: Duration = .seconds(60), _ isWanted: (String) -> Bool
+    ) async throws -> RunningCommand {
+        try await again(what, within: limit, ["status"]) { isWanted($0.output) }
+    }
+
+    /// Asks the gateway the same until its answer is as wanted: what it says changes by itself, in its own time.
+    func again(
+        _ what: String, within limit: Duration = .seconds(60), _ arguments: [String],
+        _ isWanted: (RunningCommand) throws -> Bool
     ) async throws -> RunningCommand {
         let end = ContinuousClock.now.advanced(by: limit)
         while true {
-            let status = try await run("gateway", ["status"])
-            if isWanted(status.output) { return status }
-            guard ContinuousClock.now < end else { throw Failure("no \(what): \(status.all)") }
+            let answer = try await run("gateway", arguments)
+            if try isWanted(answer) { return answer }
+            guard ContinuousClock.now < end else { throw Failure("no \(what): \(answer.all)") }
             try await ContinuousClock().sleep(for: .milliseconds(50))
         }
     }

@@ -51,3 +51,22 @@ func trouble(
     let isShown = try TroublePage().shows(start, text, quote: quote)
     #expect(isShown, "nothing shows “\(start)”: \(text)", sourceLocation: location)
 }
+
+/// What a running process must write, sooner or later.
+func trouble(
+    _ start: String, in process: RunningCommand, quote: Int? = nil, location: SourceLocation = #_sourceLocation
+) async throws {
+    let page = try TroublePage()
+    _ = try page.row(start)
+    let isShown = await process.shows { (try? page.shows(start, $0, quote: quote)) ?? false }
+    #expect(isShown, "nothing shows “\(start)”: \(process.all)", sourceLocation: location)
+}
+
+/// What the running gateway must answer, sooner or later.
+@discardableResult
+func trouble(
+    _ start: String, asking desk: Desk, _ arguments: [String] = ["status"], quote: Int? = nil
+) async throws -> RunningCommand {
+    let page = try TroublePage()
+    return try await desk.again("“\(start)”", arguments) { try page.shows(start, $0.all, quote: quote) }
+}

@@ -88,7 +88,7 @@ func eventually(_ what: String, _ condition: () -> Bool) async {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct ShellTests {
+@Suite(.timeLimit(.minutes(5))) struct ShellTests {
     let clock = ManualClock()
     let center = ManualCenter()
 

@@ -13,7 +13,7 @@ extension FabricSimulator {
     ///
     /// Throws ``SimulatorError`` naming `what` after `timeout`, and `CancellationError` when the task is cancelled.
     public func wait<Value: Sendable>(
-        for what: String, timeout: Duration = .seconds(10),
+        for what: String, timeout: Duration = .seconds(30),
         until condition: @Sendable (isolated FabricSimulator) -> Value?
     ) async throws -> Value {
         let deadline = ContinuousClock.now.advanced(by: timeout)
@@ -32,7 +32,7 @@ extension FabricSimulator {
     /// Waits for a message that passes `predicate`, stored already or yet to come.
     @discardableResult
     public func waitForMessage(
-        in channel: String, timeout: Duration = .seconds(10),
+        in channel: String, timeout: Duration = .seconds(30),
         where predicate: @escaping @Sendable (SimulatedMessage) -> Bool
     ) async throws -> SimulatedMessage {
         try await wait(for: "a message in channel \(channel)", timeout: timeout) { sim in
@@ -45,7 +45,7 @@ extension FabricSimulator {
     @discardableResult
     public func waitForSockets(
         guild: String? = nil, user: String? = nil, joined channel: String? = nil, count: Int = 1,
-        excluding: Set<String> = [], timeout: Duration = .seconds(10)
+        excluding: Set<String> = [], timeout: Duration = .seconds(30)
     ) async throws -> [SimulatedSocket] {
         try await wait(for: "\(count) socket(s) of \(user ?? "anyone")", timeout: timeout) { sim in
             let found = sim.sockets.values.map(\.info).filter { socket in
@@ -59,7 +59,7 @@ extension FabricSimulator {
 
     /// Waits until no socket matches.
     public func waitForNoSockets(
-        guild: String? = nil, user: String? = nil, timeout: Duration = .seconds(10)
+        guild: String? = nil, user: String? = nil, timeout: Duration = .seconds(30)
     ) async throws {
         _ = try await wait(for: "the sockets to be gone", timeout: timeout) { sim in
             sim.sockets.values.contains {
@@ -71,7 +71,7 @@ extension FabricSimulator {
     /// Waits until the counters pass the test.
     @discardableResult
     public func waitForCounters(
-        timeout: Duration = .seconds(10), where predicate: @escaping @Sendable (Counters) -> Bool
+        timeout: Duration = .seconds(30), where predicate: @escaping @Sendable (Counters) -> Bool
     ) async throws -> Counters {
         try await wait(for: "counters", timeout: timeout) { predicate($0.counted) ? $0.counted : nil }
     }

@@ -100,7 +100,7 @@ final class Child: Sendable {
     }
 
     /// Waits until standard error shows the text; a process that has ended is not waited for.
-    func says(_ text: String, within limit: Duration = .seconds(30)) async throws {
+    func says(_ text: String, within limit: Duration = .seconds(60)) async throws {
         let said = try await errors.wait(for: "“\(text)” in \(errors.value)", within: limit) {
             $0.contains(text) ? true : hasEnded() ? false : nil
         }

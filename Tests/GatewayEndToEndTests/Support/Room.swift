@@ -32,7 +32,7 @@ struct Room: Sendable {
     }
 
     @discardableResult
-    func answer(_ text: String, timeout: Duration = .seconds(30)) async throws -> SimulatedMessage {
+    func answer(_ text: String, timeout: Duration = .seconds(60)) async throws -> SimulatedMessage {
         let agent = agent.id
         return try await sim.waitForMessage(in: channel.id, timeout: timeout) {
             $0.author == agent && $0.content == text

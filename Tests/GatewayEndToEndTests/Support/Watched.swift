@@ -26,7 +26,7 @@ final class Watched<Value: Sendable>: Sendable {
 
     /// Waits until `condition` gives something, looked at after every change.
     func wait<Result: Sendable>(
-        for what: @autoclosure () -> String, within limit: Duration = .seconds(30),
+        for what: @autoclosure () -> String, within limit: Duration = .seconds(60),
         until condition: (Value) -> Result?
     ) async throws -> Result {
         let deadline = ContinuousClock.now.advanced(by: limit)
@@ -60,7 +60,7 @@ func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result)
 
 /// Asks again and again, giving way in between; the deadline only ends a failed test.
 func eventually<Result>(
-    _ what: String, within limit: Duration = .seconds(30), _ condition: () async throws -> Result?
+    _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Result?
 ) async throws -> Result {
     let deadline = ContinuousClock.now.advanced(by: limit)
     while .now < deadline {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Examples/SocketIO, as built, against python-socketio; and the articles show nothing that is not in them.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ExampleTests {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../..").standardizedFileURL

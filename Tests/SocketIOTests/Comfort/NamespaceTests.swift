@@ -4,7 +4,7 @@ import SocketIO
 import Testing
 
 /// Several namespaces over one WebSocket, against python-socketio.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct NamespaceTests {
     private let quick: @Sendable (inout SocketIOClient.Configuration) -> Void = {
         $0.backoff.initial = .milliseconds(20)
@@ -65,8 +65,8 @@ struct NamespaceTests {
             #expect(try await heard.next() == "room echoed b")
             // Both count their acknowledgements from 1.
             for number in 0..<5 {
-                async let one = main.emit("answer", .int(Int64(number)), timeout: .seconds(10), as: Int.self)
-                async let other = room.emit("answer", .int(Int64(-number)), .binary([1]), timeout: .seconds(10))
+                async let one = main.emit("answer", .int(Int64(number)), timeout: .seconds(60), as: Int.self)
+                async let other = room.emit("answer", .int(Int64(-number)), .binary([1]), timeout: .seconds(60))
                 #expect(try await one == number)
                 #expect(try await other.values == [.int(Int64(-number)), .binary([1])])
             }
@@ -97,7 +97,7 @@ struct NamespaceTests {
             // The first one leaves; the connection stays for the other.
             main.disconnect()
             #expect(try await server.line("gone") == "/")
-            #expect(try await room.emit("answer", 1, timeout: .seconds(10), as: Int.self) == 1)
+            #expect(try await room.emit("answer", 1, timeout: .seconds(60), as: Int.self) == 1)
             #expect(try await connections(server) == "1")
             room.disconnect()
             #expect(try await server.line("gone") == "/room")
@@ -120,7 +120,7 @@ struct NamespaceTests {
             _ = try await connected(states)
             #expect(await main.socketID == id)
             #expect(try await connections(server) == "1")
-            #expect(try await main.emit("answer", 7, timeout: .seconds(10), as: Int.self) == 7)
+            #expect(try await main.emit("answer", 7, timeout: .seconds(60), as: Int.self) == 7)
         }
     }
 
@@ -137,7 +137,7 @@ struct NamespaceTests {
                 _ = try await connected(states.1)
                 #expect(try await connections(server) == "1")
             }
-            #expect(try await room.emit("answer", 7, timeout: .seconds(10), as: Int.self) == 7)
+            #expect(try await room.emit("answer", 7, timeout: .seconds(60), as: Int.self) == 7)
         }
     }
 
@@ -174,7 +174,7 @@ struct NamespaceTests {
             main.connect()
             _ = try await lost(states)
             _ = try await connected(states)
-            #expect(try await main.emit("answer", 1, timeout: .seconds(10), as: Int.self) == 1)
+            #expect(try await main.emit("answer", 1, timeout: .seconds(60), as: Int.self) == 1)
         }
     }
 

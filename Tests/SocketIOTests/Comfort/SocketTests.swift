@@ -10,7 +10,7 @@ private struct Note: Codable, Equatable, Sendable {
 }
 
 /// The everyday client against python-socketio.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SocketTests {
     /// A socket of a server, with short times, and its loop.
     private func withSocket(
@@ -74,14 +74,14 @@ struct SocketTests {
             try await connected(socket)
             let note = Note(text: "t", number: 1, picture: Data([7]))
             #expect(
-                try await socket.emit("answer", .encoding(note), timeout: .seconds(10), as: Note.self) == note)
-            let ack = try await socket.emit("answer", 1, .bytes(Data([5])), timeout: .seconds(10))
+                try await socket.emit("answer", .encoding(note), timeout: .seconds(60), as: Note.self) == note)
+            let ack = try await socket.emit("answer", 1, .bytes(Data([5])), timeout: .seconds(60))
             #expect(ack.values == [1, .binary([5])])
             await #expect(throws: SocketIOError.acknowledgementTimedOut(.milliseconds(50))) {
                 try await socket.emit("ignore", timeout: .milliseconds(50))
             }
             await #expect(throws: SocketIOError.self) {
-                try await socket.emit("answer", "no number", timeout: .seconds(10), as: Int.self)
+                try await socket.emit("answer", "no number", timeout: .seconds(60), as: Int.self)
             }
             try await socket.emit("question", "who")
             #expect(try await server.line("answered") == #"["who!", "0102"]"#)
@@ -116,7 +116,7 @@ struct SocketTests {
                 try await connected(socket)
                 #expect(await socket.socketID != nil)
                 #expect(
-                    try await socket.emit("answer", 1, timeout: .seconds(10), as: Int.self) == 1)
+                    try await socket.emit("answer", 1, timeout: .seconds(60), as: Int.self) == 1)
                 socket.disconnect()
                 for await state in states {
                     if case .disconnected(.clientRequested, nil) = state { break }
@@ -192,7 +192,7 @@ struct SocketTests {
             socket.disconnect()
         }
         try await withSocket(offline: .keep(atMost: 3)) { socket, _ in
-            let answer = Task { try await socket.emit("answer", "kept", timeout: .seconds(20), as: String.self) }
+            let answer = Task { try await socket.emit("answer", "kept", timeout: .seconds(60), as: String.self) }
             socket.connect()
             let kept = try await answer.value
             #expect(kept == "kept")

@@ -30,7 +30,7 @@ final class Mailbox<Item: Sendable>: Sendable {
     }
 
     /// The next item; throws when none comes in time.
-    func next(within limit: Duration = .seconds(20)) async throws -> Item {
+    func next(within limit: Duration = .seconds(60)) async throws -> Item {
         let deadline = Locked<Task<Void, Never>?>(nil)
         let item = await withCheckedContinuation { (continuation: CheckedContinuation<Item?, Never>) in
             let (ready, id) = state.withLock { state -> (Item?, UInt64) in
@@ -59,7 +59,7 @@ final class Mailbox<Item: Sendable>: Sendable {
 
     /// The first item that `wanted` makes something of; others are dropped.
     func first<Wanted: Sendable>(
-        within limit: Duration = .seconds(20), _ wanted: (Item) -> Wanted?
+        within limit: Duration = .seconds(60), _ wanted: (Item) -> Wanted?
     ) async throws -> Wanted {
         let end = ContinuousClock.now.advanced(by: limit)
         while true {

@@ -24,21 +24,21 @@ final class Recorder: SocketIODelegate {
     func socketIO(_ client: SocketIOClient, changed state: SocketIOState) { heard.put(.state(state)) }
 
     /// The JSON text of the next event of this name.
-    func event(_ name: String, within limit: Duration = .seconds(20)) async throws -> String {
+    func event(_ name: String, within limit: Duration = .seconds(60)) async throws -> String {
         try await heard.first(within: limit) { heard in
             guard case .event(name, let text, _) = heard else { return nil }
             return String(decoding: text, as: UTF8.self)
         }
     }
 
-    func connected(within limit: Duration = .seconds(20)) async throws -> (id: String, recovered: Bool) {
+    func connected(within limit: Duration = .seconds(60)) async throws -> (id: String, recovered: Bool) {
         try await heard.first(within: limit) { heard in
             guard case .state(.connected(let id, let recovered)) = heard else { return nil }
             return (id, recovered)
         }
     }
 
-    func disconnected(within limit: Duration = .seconds(20)) async throws -> (
+    func disconnected(within limit: Duration = .seconds(60)) async throws -> (
         why: SocketIODisconnect, retryIn: Duration?
     ) {
         try await heard.first(within: limit) { heard in

@@ -5,7 +5,7 @@ import Testing
 @testable import SocketIO
 
 /// Against a server that behaves as no honest one does.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct HostileTests {
     /// Resident memory of this process, bytes.
     static func resident() throws -> Int {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SocketIO
 
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ManyClientsTests {
     @Test func hundredsOfClientsOnOneThread() async throws {
         let server = try await Server("conformance.py")

@@ -2,7 +2,7 @@ import Foundation
 import SocketIO
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct TLSTests {
     /// A directory with `authority.pem`, `good.pem`/`good.key` for localhost, `other.pem`/`other.key` for another
     /// name, both by that authority, and `stranger.pem`/`stranger.key`, signed by itself.
