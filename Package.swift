@@ -58,7 +58,8 @@ let package = Package(
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking", "Timing", deque]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-        .target(name: "ChannelStore", dependencies: ["CSQLite", "Locking", "Threads", "Timing"]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(name: "ChannelStore", dependencies: ["CSQLite", "CPostgreSQL", "Locking", "Threads", "Timing"]),
         .target(name: "FabricTools", dependencies: ["Settings", "JSONBytes"]),
         .target(
             name: "FabricChannel",
@@ -146,8 +147,12 @@ let package = Package(
         .testTarget(name: "FabricAccountsTests", dependencies: ["FabricAccounts", "Settings", "JSONBytes"]),
         .executableTarget(
             name: "channel-store-process", dependencies: ["ChannelStore"], path: "Tests/ChannelStoreProcess"),
+        .target(name: "PostgreSQLTestServer", path: "Tests/PostgreSQLTestServer"),
         .testTarget(
-            name: "ChannelStoreTests", dependencies: ["ChannelStore", "channel-store-process", "CSQLite", "Locking"]),
+            name: "ChannelStoreTests",
+            dependencies: [
+                "ChannelStore", "channel-store-process", "CSQLite", "Locking", "PostgreSQLTestServer",
+            ]),
         .testTarget(name: "SessionsTests", dependencies: ["Sessions", "FabricAPI", "JSONBytes", "Locking"]),
         .testTarget(
             name: "SocketIOTests", dependencies: ["SocketIO", "JSONBytes", "Locking", "socketio-example"],
