@@ -34,9 +34,9 @@ final class BatchWriter {
             // Changes when another connection has written.
             version = try statements.dataVersion.firstInt64() ?? 0
             for item in batch.items {
-                if item.removes { try remove(item.account) }
+                if item.removes { try remove(item.key.account) }
                 guard !item.changes.isEmpty else { continue }
-                let index = try index(of: item.account)
+                let index = try index(of: item.key.account)
                 for change in item.changes { try write(change, in: index) }
             }
             try writeCursors()

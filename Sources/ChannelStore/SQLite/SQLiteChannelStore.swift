@@ -25,16 +25,24 @@ public final class SQLiteChannelStore: ChannelStore {
         path: String, schema: StoreSchema, compactAt: Int = 4096,
         log: @escaping @Sendable (StoreLogLevel, String) -> Void
     ) {
-        engine = StoreEngine(path: path, schema: schema, compactAt: compactAt, log: log)
+        let file = StoreFile(path: path)
+        let reader = StoreReader(file: file)
+        engine = StoreEngine(place: path, compactAt: compactAt, reader: reader, log: log) {
+            SQLiteBackend(file: file, schema: schema, reader: reader, log: log)
+        }
     }
 
     // A store that nobody closed writes what waits and ends by itself.
     deinit { engine.abandon() }
 
-    public func load(_ account: String) async throws -> StoredAccount { try await engine.load(account) }
+    public func load(_ account: String) async throws -> StoredAccount {
+        try await engine.load(AccountKey(account: account))
+    }
 
-    public func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void) {
-        engine.commit(changes, account: account, completion: completion)
+    public func commit(
+        _ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void
+    ) {
+        engine.commit(changes, AccountKey(account: account), completion: completion)
     }
 
     public var health: StoreHealth { engine.health }
@@ -47,7 +55,7 @@ public final class SQLiteChannelStore: ChannelStore {
 
     /// Forgets everything of an account that was unbound.
     /// - Throws: `StoreError` when that cannot be written now; it is still done as soon as it can be.
-    public func remove(_ account: String) async throws { try await engine.remove(account) }
+    public func remove(_ account: String) async throws { try await engine.remove(AccountKey(account: account)) }
 
     /// Writes what was committed, waiting for at most `limit`, and ends the store's threads. What cannot be written until
     /// then is completed nevertheless, and said in the log.

@@ -1,10 +1,11 @@
+import Locking
 import Threads
 
 /// Loads accounts over a connection and on a thread of its own, so that starting accounts do not wait for a slow disk to
 /// write.
-final class StoreReader: Sendable {
+final class StoreReader: AccountSource {
     fileprivate struct Request: Sendable {
-        let account: String
+        let key: AccountKey
         /// The file that was open when it was asked for.
         let file: StoreFile.Identity
         let continuation: CheckedContinuation<StoredAccount, any Error>
@@ -26,28 +27,33 @@ final class StoreReader: Sendable {
 
     private let file: StoreFile
     private let queue = StoreMonitor(Queue())
+    private let openedFile = Locked<StoreFile.Identity?>(nil)
 
     init(file: StoreFile) { self.file = file }
 
-    /// False: it takes no more.
+    /// The file the writer has open; nil: none, and nothing is read here.
+    var opened: StoreFile.Identity? {
+        get { openedFile.withLock { $0 } }
+        set { openedFile.withLock { $0 = newValue } }
+    }
+
     func load(
-        _ account: String, from identity: StoreFile.Identity,
-        _ continuation: CheckedContinuation<StoredAccount, any Error>,
+        _ key: AccountKey, _ continuation: CheckedContinuation<StoredAccount, any Error>,
         otherwise: @escaping @Sendable (EngineState.Job) -> Void
     ) -> Bool {
+        guard let identity = opened else { return false }
         let isTaken = queue.withLock { queue in
             guard !queue.isStopping else { return false }
             if queue.thread == nil { queue.thread = try? NamedThread("store-read") { self.run() } }
             guard queue.thread != nil else { return false }
             queue.requests.append(
-                Request(account: account, file: identity, continuation: continuation, otherwise: otherwise))
+                Request(key: key, file: identity, continuation: continuation, otherwise: otherwise))
             return true
         }
         if isTaken { queue.wakeAll() }
         return isTaken
     }
 
-    /// Ends the thread; what waits is answered first.
     func stop(waits: Bool) {
         let thread = queue.withLock { queue in
             queue.isStopping = true
@@ -83,7 +89,7 @@ final class StoreReader: Sendable {
                         open = try connect(request.file)
                     }
                     if let reader = open?.reader {
-                        request.continuation.resume(returning: try reader.load(request.account))
+                        request.continuation.resume(returning: try reader.load(request.key.account))
                     } else {
                         request.hand()
                     }
@@ -112,5 +118,5 @@ final class StoreReader: Sendable {
 }
 
 extension StoreReader.Request {
-    fileprivate func hand() { otherwise(.load(account, continuation)) }
+    fileprivate func hand() { otherwise(.load(key, continuation)) }
 }

@@ -3,16 +3,22 @@
 struct AccountChanges {
     /// Everything kept before goes first.
     private(set) var forgetsAll = false
-    private var running: Bool?
-    private var listed: [String: Double] = [:]
-    private var notes: [String: [UInt8]?] = [:]
-    private var channels: [ChannelKey: ChannelChanges] = [:]
-    private var deliveries = KeyedChanges<StoredDelivery>()
-    private var outbox = KeyedChanges<OutboxEntry>()
+    private(set) var running: Bool?
+    private(set) var listed: [String: Double] = [:]
+    private(set) var notes: [String: [UInt8]?] = [:]
+    private(set) var channels: [ChannelKey: ChannelChanges] = [:]
+    private(set) var deliveries = KeyedChanges<StoredDelivery>()
+    private(set) var outbox = KeyedChanges<OutboxEntry>()
 
     mutating func forgetAll() {
         self = AccountChanges()
         forgetsAll = true
+    }
+
+    /// Nothing but a forgetting is in it.
+    var isEmpty: Bool {
+        running == nil && listed.isEmpty && notes.isEmpty && channels.isEmpty && deliveries.entries.isEmpty
+            && outbox.entries.isEmpty
     }
 
     mutating func add(_ changes: [StoreChange]) {
@@ -58,7 +64,7 @@ struct AccountChanges {
 }
 
 /// The net effect of changes to one channel's cursor and what is marked above it.
-private struct ChannelChanges {
+struct ChannelChanges {
     var forgets = false
     /// How the log stands at the end; nil: as before, but for what the forgetting does to it.
     var log: StoredLog?

@@ -3,40 +3,48 @@ import Timing
 
 /// A store at work: what is committed on any thread is written on one of its own.
 final class StoreEngine: Sendable {
-    let file: StoreFile
-    let schema: StoreSchema
+    /// The file, or the database, as operators know it.
+    let place: String
     let log: @Sendable (StoreLogLevel, String) -> Void
     let state: StoreMonitor<EngineState>
-    private let reader: StoreReader
+    private let reader: any AccountSource
+    /// What the thread writes to, made on it.
+    private let backend: @Sendable () -> any StoreBackend
 
     init(
-        path: String, schema: StoreSchema, compactAt: Int, log: @escaping @Sendable (StoreLogLevel, String) -> Void
+        place: String, compactAt: Int, reader: any AccountSource,
+        log: @escaping @Sendable (StoreLogLevel, String) -> Void,
+        backend: @escaping @Sendable () -> any StoreBackend
     ) {
         state = StoreMonitor(EngineState(compactAt: compactAt))
-        file = StoreFile(path: path)
-        self.schema = schema
+        self.place = place
         self.log = log
-        reader = StoreReader(file: file)
+        self.reader = reader
+        self.backend = backend
     }
 
     // MARK: What callers ask for
 
-    func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void) {
+    func commit(_ changes: [StoreChange], _ key: AccountKey, completion: @escaping @Sendable (CommitOutcome) -> Void) {
         let isDone = enqueue { batch in
-            batch.add(changes, account: account)
-            batch.completions.append(.commit(completion))
+            batch.add(changes, key)
+            batch.completions.append(.commit(key, completion))
         } unless: {
             changes.isEmpty && $0.pending.isEmpty && $0.current == nil
         }
         if isDone { completion(.kept) }
     }
 
-    func remove(_ account: String) async throws {
+    func remove(_ key: AccountKey) async throws { try await write { $0.remove(key) } }
+
+    /// Puts something into the batch that waits, and returns when it is written.
+    /// - Throws: `StoreError` when an attempt fails; it is still done as soon as it can be.
+    func write(_ change: (inout StoreBatch) -> Void) async throws {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             let isDone = enqueue { batch in
-                batch.remove(account: account)
+                change(&batch)
                 batch.completions.append(
-                    .removal { error in
+                    .impatient { error in
                         if let error { continuation.resume(throwing: error) } else { continuation.resume() }
                     })
             } unless: { _ in
@@ -60,12 +68,12 @@ final class StoreEngine: Sendable {
         return isSkipped
     }
 
-    func load(_ account: String) async throws -> StoredAccount {
+    func load(_ key: AccountKey) async throws -> StoredAccount {
         try await withCheckedThrowingContinuation { continuation in
-            let opened = state.withLock { state in state.isWaiting(account) ? nil : state.opened }
-            // What waits for the disk is known here only; what does not is read without waiting for the writer.
-            guard let opened, reader.load(account, from: opened, continuation, otherwise: { self.submit($0) }) else {
-                return submit(.load(account, continuation))
+            // What is not written yet is known here only; what is, is read without waiting for the writer.
+            let isWaiting = state.withLock { $0.isWaiting(key) }
+            guard !isWaiting, reader.load(key, continuation, otherwise: { self.submit($0) }) else {
+                return submit(.load(key, continuation))
             }
         }
     }
@@ -85,12 +93,12 @@ final class StoreEngine: Sendable {
     }
 
     var closed: StoreError {
-        StoreError("the store is closed", path: file.path, remedy: "start the gateway again to read it")
+        StoreError("the store is closed", path: place, remedy: "start the gateway again to read it")
     }
 
     private var noThread: StoreError {
         StoreError(
-            "the system gives no thread to write with", path: file.path,
+            "the system gives no thread to write with", path: place,
             remedy: "raise the number of processes this user may have (ulimit -u)")
     }
 
@@ -117,7 +125,7 @@ final class StoreEngine: Sendable {
         }
         guard let observers else { return }
         switch health {
-        case .good: log(.info, "\(file.path): what is committed is written again")
+        case .good: log(.info, "\(place): what is committed is written again")
         case .failing(let reason): log(.error, "\(reason); what is committed waits, and is tried again")
         }
         for body in observers { body(health) }
@@ -127,7 +135,9 @@ final class StoreEngine: Sendable {
 
     // Under the lock: the thread begins by waiting for it.
     private func startWriter(_ state: inout EngineState) -> Bool {
-        if state.thread == nil { state.thread = try? NamedThread("store-write") { StoreWriter(self).run() } }
+        if state.thread == nil {
+            state.thread = try? NamedThread("store-write") { StoreWriter(self, self.backend()).run() }
+        }
         return state.thread != nil
     }
 
@@ -155,7 +165,7 @@ final class StoreEngine: Sendable {
             thread.join()
         } else {
             thread.detach()
-            log(.error, "\(file.path): the disk does not answer; what was committed last may not have been written")
+            log(.error, "\(place): it does not answer; what was committed last may not have been written")
         }
         reader.stop(waits: isFinished)
     }

@@ -12,7 +12,7 @@ struct EngineState {
 
     /// Something to be answered from the writer's thread, between batches.
     enum Job: Sendable {
-        case load(String, CheckedContinuation<StoredAccount, any Error>)
+        case load(AccountKey, CheckedContinuation<StoredAccount, any Error>)
         case accounts(CheckedContinuation<[String], any Error>)
     }
 
@@ -20,7 +20,7 @@ struct EngineState {
     enum Step {
         case answer([Job])
         case write(StoreBatch)
-        /// Nothing is to be written, but the file could not be opened before.
+        /// Nothing is to be written, but nothing could be before.
         case reopen
         case finish
     }
@@ -36,8 +36,6 @@ struct EngineState {
     /// Set while nothing gets through.
     var retryAt: Int64?
     private var failures = 0
-    /// The file the writer has open.
-    var opened: StoreFile.Identity?
     var writerSleeps = false
     var thread: NamedThread?
     var health = StoreHealth.good
@@ -56,26 +54,26 @@ struct EngineState {
         return false
     }
 
-    /// Whether changes of the account are not in the file yet.
-    func isWaiting(_ account: String) -> Bool {
-        pending.concerns(account) || current?.concerns(account) == true
+    /// Whether changes of the account are not written yet.
+    func isWaiting(_ key: AccountKey) -> Bool {
+        pending.concerns(key) || current?.concerns(key) == true
     }
 
-    /// Adds to what the file holds of an account what is still to be written; not while that is being done.
-    func completed(_ stored: StoredAccount, of account: String) -> StoredAccount {
+    /// Adds to what is kept of an account what is still to be written; not while that is being done.
+    func completed(_ stored: StoredAccount, of key: AccountKey) -> StoredAccount {
         var stored = stored
-        current?.apply(to: &stored, of: account)
-        pending.apply(to: &stored, of: account)
+        current?.apply(to: &stored, of: key)
+        pending.apply(to: &stored, of: key)
         return stored
     }
 
-    /// Adds to the names in the file those still to be written.
+    /// Adds to the names that are kept those still to be written.
     func completed(_ names: [String]) -> [String] {
         var names = Set(names)
         for batch in [current, pending] {
             for item in batch?.items ?? [] {
-                if item.removes { names.remove(item.account) }
-                if !item.changes.isEmpty { names.insert(item.account) }
+                if item.removes { names.remove(item.key.account) }
+                if !item.changes.isEmpty { names.insert(item.key.account) }
             }
         }
         return names.sorted()

@@ -1,0 +1,204 @@
+import Locking
+import Timing
+
+/// A store in a PostgreSQL database that several gateways share.
+///
+/// Commits of all accounts are written by one thread, each time everything that came while the last batch was being written,
+/// in one transaction that is fenced by the leases. Beats, claims and loading have threads and connections of their own, so
+/// that none waits behind a batch. What was committed is as durable as the database is set to make it
+/// (`synchronous_commit`); where the commit holds an outgoing message, at least on the database's disk.
+public final class PostgreSQLChannelStore: SharedStore {
+    private let settings: PostgreSQLSettings
+    private let engine: StoreEngine
+    private let membership = Membership()
+    private let leaseWorker: PostgreSQLWorker
+    private let readWorker: PostgreSQLWorker
+    /// How the server knows the connection that writes.
+    private let backend: String
+    private let clock = Locked(DatabaseClock())
+    private let log: @Sendable (StoreLogLevel, String) -> Void
+
+    /// Connects to nothing yet.
+    /// - Parameter log: Told, from any thread, what an operator should know.
+    public convenience init(
+        _ settings: PostgreSQLSettings, log: @escaping @Sendable (StoreLogLevel, String) -> Void
+    ) {
+        self.init(settings, schema: .current, log: log)
+    }
+
+    init(
+        _ settings: PostgreSQLSettings, schema: PostgreSQLSchema, compactAt: Int = 4096,
+        log: @escaping @Sendable (StoreLogLevel, String) -> Void
+    ) {
+        self.settings = settings
+        self.log = log
+        let token = String(UInt64.random(in: 0 ... .max), radix: 36)
+        backend = "fabric write \(token)"
+        let session = { @Sendable [backend] (what: String) in
+            PostgreSQLSession(settings, schema: schema, name: what == "write" ? backend : "fabric \(what) \(token)")
+        }
+        leaseWorker = PostgreSQLWorker("store-lease") { session("lease") }
+        readWorker = PostgreSQLWorker("store-read") { session("read") }
+        engine = StoreEngine(
+            place: settings.description, compactAt: compactAt, reader: PostgreSQLAccountSource(readWorker), log: log
+        ) { [membership] in
+            PostgreSQLBackend(session("write"), membership)
+        }
+    }
+
+    // A store that nobody closed writes what waits and ends by itself.
+    deinit {
+        engine.abandon()
+        leaseWorker.stop(waits: false)
+    }
+
+    // MARK: ChannelStore
+
+    public func load(_ account: String) async throws -> StoredAccount {
+        try await engine.load(membership.key(account) ?? AccountKey(account: account))
+    }
+
+    public func commit(
+        _ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void
+    ) {
+        guard let key = membership.key(account) else { return completion(.refused) }
+        engine.commit(changes, key, completion: completion)
+    }
+
+    public var health: StoreHealth { engine.health }
+    public func observe(_ body: @escaping @Sendable (StoreHealth) -> Void) -> UInt64 { engine.observe(body) }
+    public func stopObserving(_ number: UInt64) { engine.stopObserving(number) }
+    public func accounts() async throws -> [String] { try await engine.accounts() }
+
+    /// Forgets everything of an account that was unbound.
+    /// - Throws: `StoreError` when that cannot be written now, or another gateway runs the account. One that this store runs
+    ///   is still forgotten as soon as it can be.
+    public func remove(_ account: String) async throws {
+        if let key = membership.key(account) { return try await engine.remove(key) }
+        let isForgotten = try await ask { statements throws(PostgreSQLFailure) in try statements.forget(account) }
+        guard isForgotten else {
+            throw StoreError(
+                "the account \(account) is run by another gateway", path: settings.description,
+                remedy: "unbind it there first")
+        }
+    }
+
+    public func close(within limit: Duration) {
+        engine.close(within: limit)
+        leaseWorker.stop(waits: true)
+    }
+
+    // MARK: Leases
+
+    public func beat(_ member: Member) async throws -> ClusterReport {
+        let known = membership.use(member)
+        let found = try await ask(isUrgent: true) { [self] statements throws(PostgreSQLFailure) in
+            let asked = SystemClock.monotonic
+            let found = try statements.beat(member, backend: backend, isNew: known == nil)
+            let time = found.report.time
+            let isSteady = clock.withLock {
+                $0.observe(time, asked: asked, answered: SystemClock.monotonic, lease: found.longestLease)
+            }
+            guard isSteady, found.row != nil, letSilentGo(found, but: member, statements) else { return found }
+            return try statements.beat(member, backend: backend, isNew: false)
+        }
+        guard let row = found.row else {
+            membership.isGone(member.id)
+            throw MemberGone()
+        }
+        membership.admitted(member.id, row: row)
+        return found.report
+    }
+
+    /// Whether anybody was let go.
+    private func letSilentGo(
+        _ found: MemberStatements.Found, but member: Member, _ statements: MemberStatements
+    ) -> Bool {
+        var isAnybody = false
+        for (row, other) in zip(found.report.members, found.others)
+        where row.member.id != member.id && abs(row.secondsSinceBeat) > row.member.leaseSeconds {
+            let who = "gateway \(row.member.gateway) (\(row.owned) accounts)"
+            do throws(PostgreSQLFailure) {
+                guard try statements.letGo(other.row, backend: other.backend) else { continue }
+                isAnybody = true
+                log(.warning, "\(who) has not been heard for \(Int(row.secondsSinceBeat)) s; its accounts are free")
+            } catch {
+                log(.warning, "\(who) has not been heard for long, and its accounts cannot be freed: \(error.problem)")
+            }
+        }
+        return isAnybody
+    }
+
+    public func claim(_ accounts: [String], atMost: Int) async throws -> [AccountLease] {
+        guard !accounts.isEmpty, atMost > 0 else { return [] }
+        let member = try current()
+        let mayOwnMore = membership.mayOwnMore
+        // Until the answer is here.
+        membership.mayOwnMore = true
+        let rows = mayOwnMore ? membership.rows : nil
+        let taken = try await ask { statements throws(PostgreSQLFailure) in
+            try statements.claim(accounts, atMost: atMost, for: member, except: rows)
+        }
+        membership.take(taken)
+        membership.mayOwnMore = false
+        return taken.map(\.lease)
+    }
+
+    public func takeOver(_ lease: AccountLease) async throws -> AccountLease? {
+        let member = try current()
+        let taken = try await ask { statements throws(PostgreSQLFailure) in
+            try statements.takeOver(lease, for: member)
+        }
+        if let taken { membership.take([taken]) }
+        return taken?.lease
+    }
+
+    public func release(_ leases: [AccountLease]) async throws {
+        let keys = leases.compactMap { membership.drop($0) }
+        guard !keys.isEmpty else { return }
+        try await engine.write { batch in
+            for key in keys { batch.release(key) }
+        }
+    }
+
+    public func runners(of accounts: [String]) async throws -> [String: String] {
+        try await ask { statements throws(PostgreSQLFailure) in try statements.runners(of: accounts) }
+    }
+
+    public var leases: [String: AccountLease] { membership.leases }
+
+    public func observeRefusals(_ body: @escaping @Sendable (String) -> Void) { membership.observe(body) }
+
+    public func leave(within limit: Duration) async {
+        guard let (row, id) = membership.current else { return }
+        await Deadline.wait(limit) { [self] in
+            // Behind everything that was committed.
+            try? await engine.write { _ in }
+            try? await ask { statements throws(PostgreSQLFailure) in try statements.leave(row) }
+        }
+        membership.isGone(id)
+    }
+
+    /// The member that claims are for.
+    private func current() throws -> (row: Int64, id: String) {
+        guard let member = membership.current else { throw MemberGone() }
+        return member
+    }
+
+    /// Asks the database on the thread of the leases.
+    private func ask<Value: Sendable>(
+        isUrgent: Bool = false, _ body: @escaping @Sendable (MemberStatements) throws(PostgreSQLFailure) -> Value
+    ) async throws -> Value {
+        try await leaseWorker.run(isUrgent: isUrgent, refusal: engine.closed) { [settings] session in
+            do throws(PostgreSQLFailure) {
+                return .success(
+                    try session.use { connection throws(PostgreSQLFailure) in
+                        try body(MemberStatements(connection: connection))
+                    })
+            } catch {
+                // An owner that is no member any more.
+                return .failure(error.kind == .orphan ? MemberGone() : error.error(settings))
+            }
+        }
+    }
+}
