@@ -148,8 +148,8 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func write(_ response: Response, _ ticket: Ticket, _ fault: RouteFault?, _ context: ChannelHandlerContext) {
-        guard context.channel.isActive else { return }
-        if fault?.drop == .after {
+        guard context.channel.isActive, fault?.drop != .after else {
+            simulator.assumeIsolated { _ = $0.openLogins.remove(ticket.number) }
             return context.close(promise: nil)
         }
         let server = server

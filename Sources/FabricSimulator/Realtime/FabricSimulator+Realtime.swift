@@ -118,6 +118,7 @@ extension FabricSimulator {
         sockets[id]?.info.user = token.user
         sockets[id]?.info.tokenExpiry = token.expiresAt
         userRooms["\(guild) \(token.user)", default: []].insert(id)
+        noteOverlap(guild, token.user)
         guard switches.cutAtExpiry else { return }
         let delay = TimeAmount.nanoseconds(Int64(max(0, token.expiresAt - now) * 1e9))
         sockets[id]?.cut = loop.scheduleTask(in: delay) { [self] in assumeIsolated { $0.cut(id) } }
@@ -167,6 +168,17 @@ extension FabricSimulator {
         if let user = socket.info.user {
             userRooms["\(socket.info.guild) \(user)"]?.remove(id)
             sockets[id]?.info.user = nil
+            noteOverlap(socket.info.guild, user)
+        }
+    }
+
+    /// Called when a user's sockets in a guild became more or fewer.
+    private func noteOverlap(_ guild: String, _ user: String) {
+        let name = "\(guild) \(user)"
+        if userRooms[name]?.count ?? 0 > 1 {
+            overlapping[name] = overlapping[name] ?? now
+        } else if let since = overlapping.removeValue(forKey: name) {
+            counted.overlapSeconds[user] = max(counted.overlapSeconds[user] ?? 0, now - since)
         }
     }
 

@@ -27,6 +27,10 @@ extension FabricSimulator {
             }
             if fault.answers, fault.isProcessed != true { return .answer(ticket, Self.answer(of: fault)) }
         }
+        if request.path == "/api/auth/agent/login" {
+            openLogins.insert(number)
+            counted.peakLogins = max(counted.peakLogins, openLogins.count)
+        }
         guard case .guild(let guild) = server, request.method == "POST", request.path == "/api/files" else {
             return .collect(ticket)
         }
@@ -68,6 +72,7 @@ extension FabricSimulator {
 
     /// Called when an answer goes out.
     func answered(_ number: Int, server: Server, status: Int) {
+        openLogins.remove(number)
         guard server != .control else { return }
         counted.statuses[String(status), default: 0] += 1
         if status == 401 { counted.unauthorized[server.name, default: 0] += 1 }

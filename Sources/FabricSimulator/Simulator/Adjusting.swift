@@ -79,7 +79,22 @@ extension FabricSimulator {
 
     public var counters: Counters { counted }
 
-    public func resetCounters() { counted = Counters() }
+    /// Begins anew; what overlaps now is counted from now on.
+    public func resetCounters() {
+        counted = Counters()
+        for name in overlapping.keys { overlapping[name] = now }
+    }
+
+    /// By user id: for how many seconds at most it has had more than one authenticated socket in one guild, until now.
+    public var overlaps: [String: Double] {
+        var result = counted.overlapSeconds
+        for (name, since) in overlapping {
+            // The guild's name holds no space.
+            let user = name.split(separator: " ").dropFirst().joined(separator: " ")
+            result[user] = max(result[user] ?? 0, now - since)
+        }
+        return result
+    }
 
     /// The newest requests, at most 8,192.
     public var requests: [LoggedRequest] { log }

@@ -52,6 +52,10 @@ public actor FabricSimulator {
     var rooms: [String: Set<String>] = [:]
     /// Engine ids by `guild user`.
     var userRooms: [String: Set<String>] = [:]
+    /// Since when there has been more than one, by `guild user`.
+    var overlapping: [String: Double] = [:]
+    /// The numbers of the logins that are not answered.
+    var openLogins: Set<Int> = []
     var held: [String: [HeldEvent]] = [:]
 
     var waiters: [Int: CheckedContinuation<Void, Never>] = [:]

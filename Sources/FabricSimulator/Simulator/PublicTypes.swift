@@ -136,6 +136,11 @@ public struct Counters: Sendable, Codable, Equatable {
     /// Most sockets open at one time.
     public var peakSockets = 0
     public var joins = 0
+    /// By user id: for how many seconds at most it has had more than one authenticated socket in one guild at a time,
+    /// those still open not counted; see ``FabricSimulator/overlaps``.
+    public var overlapSeconds: [String: Double] = [:]
+    /// Most logins that had come and were not answered at one time.
+    public var peakLogins = 0
 
     public init() {}
 }
