@@ -8,7 +8,7 @@ struct GatewayCommand: AsyncParsableCommand {
         abstract: "Runs channel modules, supervises their accounts, and brings their messages to agents.",
         subcommands: [
             Run.self, Status.self, Reload.self, Send.self, Channels.self, Stop.self, Unblock.self, DeadLetters.self,
-            Tool.self, MCP.self,
+            Tool.self, MCP.self, Drain.self,
         ])
 
     /// Runs the command the process was called with. A command that cannot be understood ends with 2, as everything does

@@ -183,6 +183,31 @@ struct SeededRandom: RandomNumberGenerator {
         #expect(bench.send(.checkHealth).count == 1)
     }
 
+    /// What another gateway runs is left alone; when its turn comes, its time to connect begins.
+    @Test func anAccountOnStandbyIsNotIll() {
+        let bench = Bench()
+        let run = bench.up()
+        func standby() -> [Supervisor.Action] {
+            bench.send(
+                .reported(
+                    account: "a", run: run,
+                    AccountReport(running: true, connected: false, lifecycle: .standby, reason: "gateway b runs it")))
+        }
+        _ = bench.report(run, connected: true, at: 0)
+        bench.pass(.seconds(400))
+        #expect(standby().isEmpty)
+        for _ in 0..<30 {
+            bench.pass(.seconds(3600))
+            #expect(bench.send(.checkHealth).isEmpty)
+        }
+        #expect(bench.supervisor.summary(of: "a")?.phase == "running")
+        _ = bench.report(run, connected: false, attempts: 1)
+        bench.pass(.seconds(119))
+        #expect(bench.send(.checkHealth).isEmpty, "its turn came 119 s ago")
+        bench.pass(.seconds(1))
+        #expect(bench.send(.checkHealth).count == 1)
+    }
+
     @Test func graceAfterStartReconnectLimitCooldownAndHourlyBound() {
         let bench = Bench()
         bench.supervisor = Supervisor(

@@ -169,6 +169,11 @@ extension Gateway {
             case "unblock":
                 let account = request["account"]?.string ?? ""
                 return ControlAnswer.success(try await unblock(account: account, channel: request["channel"]?.string))
+            case "drain" where request["undo"]?.bool == true: return ControlAnswer.success(try await undrain())
+            case "drain":
+                let seconds = min(
+                    max(0, request["withinSeconds"]?.double ?? 60), CommandLineTool.longestDrain / .seconds(1))
+                return ControlAnswer.success(try await drain(within: .seconds(seconds)))
             case "module":
                 guard let name = request["name"]?.string else { break }
                 let result = try await command(
@@ -185,7 +190,7 @@ extension Gateway {
         return ControlAnswer.failure(
             GatewayError(
                 "unknown command", place: request["command"]?.string ?? "",
-                remedy: "Known: status, send, reload, stop, unblock, module, tools, tool, tool.cancel"))
+                remedy: "Known: status, send, reload, stop, unblock, drain, module, tools, tool, tool.cancel"))
     }
 }
 
@@ -207,6 +212,7 @@ extension PluginRuntime {
             } catch {
                 plugin["problem"] = .string("\(error)")
             }
+            if let sharing = await sharingStatus() { plugin["sharing"] = sharing }
         }
         let accounts = known.sorted { $0.key < $1.key }.map { account, entry -> JSONValue in
             var members = entry.object ?? [:]

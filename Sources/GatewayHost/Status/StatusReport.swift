@@ -17,11 +17,21 @@ public struct StatusReport: Sendable {
     let lines: [Line]
     /// Problems of plugins as a whole.
     let notes: [String]
+    /// The gateways that share the accounts, by channel, where they are shared.
+    let sharing: [SharingReport]
     private let headline: String
 
     /// Reads the status object of a gateway.
     public init(_ status: JSONValue) {
-        lines = (status["accounts"]?.array ?? []).map(Self.line).sorted {
+        let shared = (status["plugins"]?.array ?? []).compactMap { plugin -> (String, SharingReport)? in
+            guard let report = plugin["sharing"].flatMap(SharingReport.init) else { return nil }
+            return (plugin["id"]?.string ?? "?", report)
+        }
+        sharing = shared.map(\.1)
+        let reports = Dictionary(shared) { first, _ in first }
+        lines = (status["accounts"]?.array ?? []).map { account in
+            Self.line(account, reports[account["channel"]?.string ?? ""])
+        }.sorted {
             ($0.isProblem ? 0 : 1, $0.account) < ($1.isProblem ? 0 : 1, $1.account)
         }
         var notes: [String] = []
@@ -39,6 +49,7 @@ public struct StatusReport: Sendable {
                 "\(open) of \(limit) descriptors are in use; raise the limit (ulimit -Hn, LimitNOFILE), or bind fewer accounts"
             )
         }
+        for report in sharing { notes += report.problems }
         for warning in status["warnings"]?.texts ?? [] { notes.append(warning) }
         if plugins.isEmpty { notes.append("no plugin is loaded; see plugins in the configuration") }
         self.notes = notes
@@ -54,9 +65,12 @@ public struct StatusReport: Sendable {
         let problems = lines.count(where: \.isProblem)
         var text = headline + "\n"
         for note in notes { text += "PROBLEM  \(note)\n" }
+        for report in sharing { text += report.text + "\n" }
         guard !lines.isEmpty else { return text + "no accounts\n" }
         text += "\(lines.count) account\(lines.count == 1 ? "" : "s"), "
-        text += problems == 0 ? "all well\n\n" : "\(problems) with problems\n\n"
+        text += problems == 0 ? "all well" : "\(problems) with problems"
+        let standby = lines.count { $0.state == Self.standby }
+        text += standby == 0 ? "\n\n" : "; \(standby) on standby\n\n"
         let name = max(7, lines.map { $0.account.count }.max() ?? 0)
         let state = max(5, lines.map { $0.state.count }.max() ?? 0)
         text += "   " + Self.pad("ACCOUNT", name) + "  " + Self.pad("STATE", state) + "  DETAILS\n"
@@ -75,7 +89,9 @@ public struct StatusReport: Sendable {
         text + String(repeating: " ", count: max(0, width - text.count))
     }
 
-    private static func line(_ account: JSONValue) -> Line {
+    private static let standby = AccountReport.Lifecycle.standby.rawValue
+
+    private static func line(_ account: JSONValue, _ sharing: SharingReport?) -> Line {
         let id = account["accountId"]?.string ?? "?"
         let phase = account["supervision"]?["phase"]?.string ?? "unknown"
         let reason = account["supervision"]?["reason"]?.string ?? account["reason"]?.string ?? ""
@@ -97,9 +113,26 @@ public struct StatusReport: Sendable {
             let seconds = Int((account["supervision"]?["nextStartSeconds"]?.double ?? 0).rounded(.up))
             line.problem = "ended: \(reason)"
             line.remedy = "restarts by itself in \(seconds) s"
+        case "starting" where account["lifecycle"]?.string == standby,
+            "running" where account["lifecycle"]?.string == standby:
+            judgeStandby(account, &line, sharing)
         default: judgeRunning(account, &line, reason)
         }
         return line
+    }
+
+    /// An account that another gateway runs is well; one that nobody runs is not.
+    private static func judgeStandby(_ account: JSONValue, _ line: inout Line, _ sharing: SharingReport?) {
+        let reason = account["reason"]?.string ?? ""
+        line.state = standby
+        switch sharing?.runners[line.account] {
+        case .gateway(let gateway): line.details = "gateway \(gateway) runs it"
+        case .nobody:
+            line.problem = ["no gateway runs it", reason].filter { !$0.isEmpty }.joined(separator: ": ")
+            line.remedy = "it is taken within a few beats, unless every gateway that knows it is drained or away"
+            line.details = ""
+        case .unknown, nil: line.details = reason
+        }
     }
 
     private static func judgeRunning(_ account: JSONValue, _ line: inout Line, _ reason: String) {

@@ -4,7 +4,11 @@ import JSONBytes
 /// What an account's status says, as far as the supervisor cares. Every field may be absent, and absent is never read
 /// as bad (or good) news.
 struct AccountReport: Equatable, Sendable {
-    enum Lifecycle: String, Sendable { case starting, ready, recovering, blocked, stopped }
+    enum Lifecycle: String, Sendable {
+        case starting, ready, recovering, blocked, stopped
+        /// Another gateway runs it, or will.
+        case standby
+    }
 
     struct Guild: Equatable, Sendable {
         var connected: Bool?

@@ -48,6 +48,8 @@ extension Supervisor {
         var disconnectedSince: Instant
         var wasConnected = false
         var blocked = false
+        /// Another gateway runs it: being without a connection is no illness then.
+        var isOnStandby = false
         var report: AccountReport?
         var progress: AccountReport.Progress?
         var progressAt: Instant
@@ -73,6 +75,12 @@ extension Supervisor {
                 progressAt = now
             }
             blocked = report.lifecycle == .blocked
+            if isOnStandby || report.lifecycle == .standby {
+                // Its time to connect begins when it is its turn.
+                wasConnected = report.connected == true
+                (connectedSince, disconnectedSince) = (wasConnected ? now : nil, now)
+            }
+            isOnStandby = report.lifecycle == .standby
             self.report = report
         }
 
@@ -83,7 +91,9 @@ extension Supervisor {
 
         /// Why the health check would restart it; `nil` if it is well, or at work, or nothing is known.
         func illness(_ configuration: Configuration, at now: Instant) -> String? {
-            guard !blocked, progress != nil, now - startedAt >= configuration.startGrace else { return nil }
+            guard !blocked, !isOnStandby, progress != nil, now - startedAt >= configuration.startGrace else {
+                return nil
+            }
             if connectedSince != nil {
                 guard report?.isStale(after: configuration.staleAfter) == true else { return nil }
                 return "no transport activity for \(configuration.staleAfter.brief)"

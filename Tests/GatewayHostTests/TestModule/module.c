@@ -9,6 +9,8 @@
  * "late" {accountId} reports running:true for an account that does not run; "journal" lists all calls.
  * With {"tools": true} it has tools: "say" answers what it was asked, "wait" waits to be cancelled, "make" makes the channel
  * "c-new", "history" answers; "presence.set" and "commands.sync" are noted in the journal.
+ * With {"sharing": "FOLDER"} it shares its accounts: "sharing.status", "sharing.drain" and "sharing.undrain" answer what stands in
+ * FOLDER/COMMAND.json, or that it is not there; they are noted in the journal.
  * Every running account has the dead letter "L-<account>": "deadLetters.list" {accountId?}, "deadLetters.drop" {id}. */
 #define _GNU_SOURCE
 #include "gateway_channel.h"
@@ -54,6 +56,7 @@ typedef struct instance {
     char *journal;
     size_t journal_count;
     bool hold, unavailable, forget_status, tools;
+    char sharing[256];
     held waits[MAX_HELD]; /* calls of "wait"; delivery is the call's id */
     int waits_count;
 } instance;
@@ -131,6 +134,7 @@ static void configure(void *context, uint64_t request, gateway_bytes bytes) {
     }
     self->hold = strstr(json, "\"hold\":true") != NULL;
     self->tools = strstr(json, "\"tools\":true") != NULL;
+    field(json, "sharing", self->sharing, sizeof self->sharing);
     self->unavailable = strstr(json, "\"unavailable\":true") != NULL;
     size_t capacity = 400000, n = 0;
     char *accounts = malloc(capacity), *added = calloc(1, 100000), *changes = calloc(1, 100000), *removed = calloc(1, 100000);
@@ -180,7 +184,8 @@ static void configure(void *context, uint64_t request, gateway_bytes bytes) {
     char *result = malloc(capacity + 400000);
     sprintf(result, "{\"configured\":%s,\"reason\":\"%s\",\"accounts\":[%s],\"added\":[%s],\"changed\":[%s],\"removed\":[%s]%s}",
             kept ? "true" : "false", kept ? "" : "no account is bound", accounts, added, changes, removed,
-            self->tools ? ",\"capabilities\":[\"tools\",\"presence\",\"commands\",\"history\"]" : "");
+            self->sharing[0] ? ",\"capabilities\":[\"sharing\"]"
+            : self->tools ? ",\"capabilities\":[\"tools\",\"presence\",\"commands\",\"history\"]" : "");
     complete(self, request, GATEWAY_OK, result);
     free(result), free(accounts), free(added), free(changes), free(removed), free(json);
 }
@@ -444,11 +449,34 @@ static bool tool_command(instance *self, uint64_t request, const char *name, con
     return true;
 }
 
+/* Answers what the test wrote into a file. */
+static void sharing_command(instance *self, uint64_t request, const char *name, const char *json) {
+    char path[400], out[8000];
+    const char *within = strstr(json, "\"withinSeconds\":");
+    pthread_mutex_lock(&self->lock);
+    note(self, name, within ? within : "");
+    pthread_mutex_unlock(&self->lock);
+    snprintf(path, sizeof path, "%s/%s.json", self->sharing, name);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        complete(self, request, GATEWAY_UNAVAILABLE, "{\"error\":\"no other gateway is there\"}");
+        return;
+    }
+    out[fread(out, 1, sizeof out - 1, file)] = 0;
+    fclose(file);
+    complete(self, request, GATEWAY_OK, out);
+}
+
 static void command(void *context, uint64_t request, gateway_bytes bytes) {
     instance *self = context;
     char *json = copy(bytes), name[64], id[64];
     field(json, "command", name, sizeof name);
     field(json, "accountId", id, sizeof id);
+    if (self->sharing[0] && strncmp(name, "sharing.", 8) == 0) {
+        sharing_command(self, request, name, json);
+        free(json);
+        return;
+    }
     if (strcmp(name, "deliver") == 0) {
         job *j = malloc(sizeof *j);
         *j = (job){self, request, malloc(bytes.count + 1)};
