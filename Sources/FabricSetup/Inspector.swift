@@ -1,4 +1,5 @@
 import FabricAccounts
+import GatewayControl
 import JSONBytes
 import Settings
 
@@ -39,7 +40,12 @@ public struct Inspector {
         let probes =
             probe
             ? await Probes(world: world, configuration: configuration, opensSockets: true).look(accounts) : [:]
-        if json { world.say(Self.json(inspection, probes.mapValues(\.json))) } else { show(inspection, probes) }
+        let place = StorePlace(configuration, file: file)
+        if json {
+            world.say(Self.json(inspection, place, probes.mapValues(\.json)))
+        } else {
+            show(inspection, place, probes)
+        }
         return probes.values.contains(where: \.isBad) ? SetupCode.refused : SetupCode.good
     }
 
@@ -60,7 +66,7 @@ public struct Inspector {
     }
 
     /// The module's inspection as programs read it, with `probe` added to probed accounts.
-    static func json(_ inspection: SetupInspection, _ probes: [String: JSONValue]) -> String {
+    static func json(_ inspection: SetupInspection, _ place: StorePlace, _ probes: [String: JSONValue]) -> String {
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("channel")
@@ -69,6 +75,8 @@ public struct Inspector {
         writer.bool(inspection.configured)
         writer.key("reason")
         writer.string(inspection.reason)
+        writer.key("store")
+        place.json.write(to: &writer)
         writer.key("accounts")
         writer.beginArray()
         for account in inspection.accounts {
@@ -96,10 +104,11 @@ public struct Inspector {
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
-    private func show(_ inspection: SetupInspection, _ probes: [String: Probes.Outcome]) {
+    private func show(_ inspection: SetupInspection, _ place: StorePlace, _ probes: [String: Probes.Outcome]) {
         let palette = world.palette
         let verdict = inspection.configured ? palette.good("configured") : palette.warning("not configured")
         world.tell("\(palette.strong("fabric")): \(verdict) (\(inspection.reason))")
+        world.tell("  what survives is kept in \(place.words)")
         for account in inspection.accounts {
             let name = account.accountId.isEmpty ? "(no agent id)" : account.accountId
             let isFine = account.configured && account.enabled && account.credential == .available
@@ -110,6 +119,35 @@ public struct Inspector {
             world.tell("  \(palette.strong(name))  \(state)")
             for line in probes[account.accountId]?.lines(palette) ?? [] { world.tell("      \(line)") }
         }
+    }
+}
+
+/// Where what survives is kept, without looking there.
+struct StorePlace {
+    private let file: String
+    private let shared: (url: String, schema: String, gateway: String)?
+
+    init(_ configuration: FabricConfiguration, file: String) {
+        let directory =
+            ConfigurationCheck.stateDirectory(of: file) ?? FileText.resolve("state", in: configuration.directory)
+        self.file = directory + "/channel.db"
+        shared = configuration.sharedStore.map {
+            ($0.url.name, $0.schema, $0.gatewayName(stateDirectory: directory))
+        }
+    }
+
+    var words: String {
+        guard let shared else { return file }
+        let url = shared.url == "inline" ? "that the configuration names" : "named by \(shared.url)"
+        return "the PostgreSQL database \(url), schema \(shared.schema), shared by this gateway as \(shared.gateway)"
+    }
+
+    var json: JSONValue {
+        guard let shared else { return ["kind": "sqlite", "path": .string(file)] }
+        return [
+            "kind": "postgresql", "url": .string(shared.url), "schema": .string(shared.schema),
+            "gateway": .string(shared.gateway),
+        ]
     }
 }
 

@@ -104,7 +104,7 @@ struct PostgreSQLSchema: Sendable {
     }
 
     /// Which version the schema has; 0: nothing is in it.
-    private func check(_ connection: PostgreSQLConnection, _ name: String) throws(PostgreSQLFailure) -> Int {
+    func check(_ connection: PostgreSQLConnection, _ name: String) throws(PostgreSQLFailure) -> Int {
         let tables = try connection.run(
             """
             SELECT count(*), count(*) FILTER (WHERE relname = 'store') FROM pg_class

@@ -1,4 +1,5 @@
 import FabricAccounts
+import GatewayControl
 import JSONBytes
 import Settings
 
@@ -55,6 +56,9 @@ public struct Doctor {
         }
         findings += AccountChecks(file: file, gateway: state.status).findings(accounts)
         findings += AgentChecks(file: file).findings(accounts.accounts.map(\.accountId))
+        findings += await DatabaseChecks.findings(
+            configuration, accounts, stateDirectory: ConfigurationCheck.stateDirectory(of: file), gateway: state.status,
+            world: world, offline: offline)
         if state.status == nil {
             findings.append(
                 DescriptorRoom.expected(

@@ -7,7 +7,9 @@ import Settings
 enum SecretChecks {
     static func permissions(_ configuration: FabricConfiguration, _ identities: IdentityFile) -> [DoctorFinding] {
         var paths: [String] = identities.exists ? [identities.path] : []
-        let sources = (configuration.accounts.map(\.apiKey) + [configuration.commandsSyncKey]).compactMap { $0 }
+        let sources =
+            (configuration.accounts.map(\.apiKey) + [configuration.commandsSyncKey, configuration.sharedStore?.url])
+            .compactMap { $0 }
         for case .file(let path) in sources + identities.entries.compactMap(\.apiKey) { paths.append(path) }
         if sources.contains(where: { if case .inline = $0 { true } else { false } }) {
             paths.append(configuration.file)

@@ -119,6 +119,7 @@ struct StateChecks {
         let words = reason.isEmpty ? "" : ": \(reason)"
         switch account["lifecycle"]?.string {
         case "ready": return DoctorFinding(.good, "connected", at: place)
+        case "standby": return DoctorFinding(.good, "on standby\(words)", at: place)
         case "blocked":
             return DoctorFinding(
                 .error, "blocked\(words)", at: place,

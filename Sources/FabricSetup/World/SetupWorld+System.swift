@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 import Foundation
 import GatewayControl
@@ -46,6 +47,11 @@ extension SetupWorld {
                     if case .noGateway = error { return .noGateway }
                     return .failed("\(error)")
                 }
+            },
+            inspectDatabase: { address, schema throws(StoreError) in
+                let keywords = Dictionary(address.keywords.map { ($0.name, $0.value.reveal()) }) { $1 }
+                return try PostgreSQLInspection.look(
+                    at: PostgreSQLSettings(keywords: keywords, place: address.description, schema: schema))
             }, names: .ofThisProcess)
     }
 

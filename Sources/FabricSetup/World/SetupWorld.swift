@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 import FabricAccounts
 import GatewayControl
@@ -53,6 +54,12 @@ public struct SetupWorld: Sendable {
     public var clockAhead: @Sendable (_ center: String, _ authorities: String?) async throws -> Double?
     /// Asks the gateway that runs on a state directory.
     public var askGateway: @Sendable (_ stateDirectory: String, _ request: JSONValue) -> GatewayAnswer
+    /// Looks at a database that gateways share, in one of its schemas.
+    public var inspectDatabase:
+        @Sendable (_ address: PostgreSQLAddress, _ schema: String) async throws(StoreError) -> PostgreSQLInspection = {
+            address, schema throws(StoreError) in
+            throw StoreError("nobody asked it", path: address.description, remedy: "")
+        }
     /// How the commands in hints are spelled.
     package var names = CommandNames()
 }
