@@ -135,8 +135,7 @@ let package = Package(
             name: "fabric-bench",
             dependencies: [
                 "CBench", "ChannelStore", "GatewayABI", "Sessions", "FabricAPI", "HTTPTransfer", "FabricSimulator",
-                "Locking",
-                "GatewayControl", "JSONBytes", "SocketIO", "gateway", arguments,
+                "Locking", "GatewayControl", "JSONBytes", "SocketIO", "PostgreSQLTestServer", "gateway", arguments,
             ], path: "Benchmarks/fabric-bench"),
 
         // Tests.

@@ -22,6 +22,7 @@ struct Durable: ParsableCommand {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         for batch in [1, 20, 200] { try bare(batch, folder) }
         for accounts in [1, 50, 1000] { try store(accounts, folder) }
+        try DurablePostgreSQL(messages: messages, outstanding: outstanding, rounds: rounds).run()
         try load(folder)
     }
 

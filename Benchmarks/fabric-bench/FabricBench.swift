@@ -7,7 +7,8 @@ struct FabricBench: ParsableCommand {
         commandName: "fabric-bench",
         abstract: "Measures the plugin against named references taken in the same run.",
         subcommands: [
-            Inbound.self, Turn.self, Tokens.self, Idle.self, Attachments.self, Durable.self, Reloads.self, All.self,
+            Inbound.self, Turn.self, Tokens.self, Idle.self, Attachments.self, Durable.self, Leases.self, Reloads.self,
+            All.self,
             ServeFeed.self,
             IdleBare.self,
             IdleAgents.self, EchoBare.self, ServeFiles.self, TransferFile.self,
@@ -24,6 +25,7 @@ struct FabricBench: ParsableCommand {
             try Idle.parse([]).run()
             try Attachments.parse([]).run()
             try Durable.parse([]).run()
+            try Leases.parse([]).run()
             try Reloads.parse([]).run()
         }
     }

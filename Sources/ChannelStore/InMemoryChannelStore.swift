@@ -10,7 +10,9 @@ public final class InMemoryChannelStore: ChannelStore {
         kept.withLock { $0[account] ?? StoredAccount() }
     }
 
-    public func commit(_ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void) {
+    public func commit(
+        _ changes: [StoreChange], account: String, completion: @escaping @Sendable (CommitOutcome) -> Void
+    ) {
         kept.withLock { kept in
             for change in changes { kept[account, default: StoredAccount()].apply(change) }
         }

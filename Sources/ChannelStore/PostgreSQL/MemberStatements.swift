@@ -113,30 +113,28 @@ struct MemberStatements {
         }
     }
 
-    /// Takes accounts that nobody has.
-    /// - Parameter except: rows that are ours already; others of ours are taken anew. nil: there are none.
+    /// Takes accounts that nobody has, and tells which of those named the member has: the answer to an earlier claim may
+    /// have been lost.
     func claim(
-        _ names: [String], atMost: Int, for member: (row: Int64, id: String), except: [Int64]?
+        _ names: [String], atMost: Int, for member: (row: Int64, id: String)
     ) throws(PostgreSQLFailure) -> [(lease: AccountLease, row: Int64)] {
-        let isFree = except == nil ? "owner IS NULL" : "(owner IS NULL OR owner = $1 AND row <> ALL($4::bigint[]))"
-        var parameters: [PostgreSQLParameter] = [
-            .int(member.row), .array(.init(names)), .int(Int64(max(0, atMost))),
-        ]
-        if let except { parameters.append(.array(.init(except))) }
+        let wanted = PostgreSQLParameter.array(.init(names))
         let answers = try connection.run(
             [
                 PostgreSQLQuery(
                     """
                     INSERT INTO account (name) SELECT x FROM unnest($1::text[]) AS x
                     WHERE NOT EXISTS (SELECT FROM account WHERE name = x) ON CONFLICT DO NOTHING
-                    """, .array(.init(names))),
+                    """, wanted),
                 PostgreSQLQuery(
                     """
-                    UPDATE account SET owner = $1::bigint, epoch = epoch + 1 WHERE row IN (
-                        SELECT row FROM account WHERE name = ANY($2::text[]) AND \(isFree)
-                        LIMIT $3::bigint FOR UPDATE SKIP LOCKED)
-                    RETURNING row, name, epoch
-                    """, parameters: parameters),
+                    UPDATE account SET owner = $1::bigint, epoch = epoch + 1 WHERE row = ANY(ARRAY(
+                        SELECT row FROM account WHERE name = ANY($2::text[]) AND owner IS NULL
+                        LIMIT $3::bigint FOR UPDATE SKIP LOCKED))
+                    """, .int(member.row), wanted, .int(Int64(max(0, atMost)))),
+                PostgreSQLQuery(
+                    "SELECT row, name, epoch FROM account WHERE name = ANY($2::text[]) AND owner = $1::bigint",
+                    .int(member.row), wanted),
             ])
         return try leases(answers.last, member.id)
     }
@@ -175,6 +173,23 @@ struct MemberStatements {
         ]
         return try endingWriter(try old.text(0, 1)) { () throws(PostgreSQLFailure) in
             try leases(connection.run(queries).dropLast().last, member.id).first
+        }
+    }
+
+    /// Gives back what a former member of this process had, after what it wrote.
+    func release(_ leases: [AccountLease]) throws(PostgreSQLFailure) {
+        for (member, leases) in Dictionary(grouping: leases, by: \.member) {
+            _ = try connection.run([
+                PostgreSQLQuery(
+                    "SELECT 1 FROM writer WHERE member = (SELECT row FROM member WHERE id = $1) FOR UPDATE",
+                    .text(member)),
+                PostgreSQLQuery(
+                    """
+                    UPDATE account SET owner = NULL FROM unnest($2::text[], $3::bigint[]) AS x(a, b)
+                    WHERE name = a AND epoch = b AND owner = (SELECT row FROM member WHERE id = $1)
+                    """, .text(member), .array(.init(leases.lazy.map(\.account))),
+                    .array(.init(leases.lazy.map(\.epoch)))),
+            ])
         }
     }
 

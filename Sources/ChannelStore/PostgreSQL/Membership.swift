@@ -8,8 +8,8 @@ final class Membership: Sendable {
         var row: Int64?
         var held: [String: (lease: AccountLease, row: Int64)] = [:]
         var observers: [@Sendable (String) -> Void] = []
-        /// Accounts may be ours without our having heard: the answer to a claim got lost.
-        var mayOwnMore = false
+        /// Given back, which is not written yet.
+        var releasing: Set<Int64> = []
     }
 
     private let state = Locked(State())
@@ -63,25 +63,24 @@ final class Membership: Sendable {
 
     func take(_ leases: [(lease: AccountLease, row: Int64)]) {
         state.withLock { state in
-            for taken in leases where taken.lease.member == state.member?.id { state.held[taken.lease.account] = taken }
+            for taken in leases where taken.lease.member == state.member?.id && !state.releasing.contains(taken.row) {
+                state.held[taken.lease.account] = taken
+            }
         }
     }
 
-    /// Gives up a lease if it is in force, and returns what commits for it carry.
+    /// Gives up a lease, and returns what commits for it carry; nil: it is not ours, or not any more.
     func drop(_ lease: AccountLease) -> AccountKey? {
         state.withLock { state in
             guard let held = state.held[lease.account], held.lease == lease else { return nil }
             state.held[lease.account] = nil
+            state.releasing.insert(held.row)
             return AccountKey(account: lease.account, epoch: lease.epoch, row: held.row)
         }
     }
 
-    var mayOwnMore: Bool {
-        get { state.withLock { $0.mayOwnMore } }
-        set { state.withLock { $0.mayOwnMore = newValue } }
-    }
-
-    var rows: [Int64] { state.withLock { $0.held.values.map(\.row) } }
+    func released(_ rows: some Sequence<Int64>) { state.withLock { $0.releasing.subtract(rows) } }
+    var releasing: Set<Int64> { state.withLock { $0.releasing } }
 
     func observe(_ body: @escaping @Sendable (String) -> Void) { state.withLock { $0.observers.append(body) } }
 

@@ -36,6 +36,7 @@ final class PostgreSQLBackend: StoreBackend {
             }
             number += 1
             isRepeated = false
+            membership.released(folded.lazy.filter(\.value.isReleased).map(\.key.row))
             for (key, left) in folded where !refused.contains(key) {
                 if left.changes.forgetsAll, left.changes.isEmpty { used.remove(key.row) } else { used.insert(key.row) }
             }
@@ -52,7 +53,9 @@ final class PostgreSQLBackend: StoreBackend {
         return keys
     }
 
-    func open() throws(StoreError) { try read { _ throws(PostgreSQLFailure) in } }
+    func open() throws(StoreError) {
+        try read { connection throws(PostgreSQLFailure) in _ = try connection.run([PostgreSQLQuery("SELECT 1")]) }
+    }
 
     func load(_ key: AccountKey) throws(StoreError) -> StoredAccount {
         try read { connection throws(PostgreSQLFailure) in

@@ -13,7 +13,7 @@ public final class PostgreSQLChannelStore: SharedStore {
     private let membership = Membership()
     private let leaseWorker: PostgreSQLWorker
     private let readWorker: PostgreSQLWorker
-    /// How the server knows the connection that writes.
+    /// How the server's names for the connections begin.
     private let backend: String
     private let clock = Locked(DatabaseClock())
     private let log: @Sendable (StoreLogLevel, String) -> Void
@@ -33,9 +33,9 @@ public final class PostgreSQLChannelStore: SharedStore {
         self.settings = settings
         self.log = log
         let token = String(UInt64.random(in: 0 ... .max), radix: 36)
-        backend = "fabric write \(token)"
+        backend = "fabric \(token)"
         let session = { @Sendable [backend] (what: String) in
-            PostgreSQLSession(settings, schema: schema, name: what == "write" ? backend : "fabric \(what) \(token)")
+            PostgreSQLSession(settings, schema: schema, name: "\(backend) \(what)")
         }
         leaseWorker = PostgreSQLWorker("store-lease") { session("lease") }
         readWorker = PostgreSQLWorker("store-read") { session("read") }
@@ -130,17 +130,14 @@ public final class PostgreSQLChannelStore: SharedStore {
     }
 
     public func claim(_ accounts: [String], atMost: Int) async throws -> [AccountLease] {
-        guard !accounts.isEmpty, atMost > 0 else { return [] }
+        guard !accounts.isEmpty else { return [] }
         let member = try current()
-        let mayOwnMore = membership.mayOwnMore
-        // Until the answer is here.
-        membership.mayOwnMore = true
-        let rows = mayOwnMore ? membership.rows : nil
-        let taken = try await ask { statements throws(PostgreSQLFailure) in
-            try statements.claim(accounts, atMost: atMost, for: member, except: rows)
+        let releasing = membership.releasing
+        let found = try await ask { statements throws(PostgreSQLFailure) in
+            try statements.claim(accounts, atMost: atMost, for: member)
         }
+        let taken = found.filter { !releasing.contains($0.row) }
         membership.take(taken)
-        membership.mayOwnMore = false
         return taken.map(\.lease)
     }
 
@@ -154,11 +151,15 @@ public final class PostgreSQLChannelStore: SharedStore {
     }
 
     public func release(_ leases: [AccountLease]) async throws {
+        guard !leases.isEmpty else { return }
         let keys = leases.compactMap { membership.drop($0) }
-        guard !keys.isEmpty else { return }
         try await engine.write { batch in
             for key in keys { batch.release(key) }
         }
+        let member = membership.current?.id
+        let former = leases.filter { $0.member != member }
+        guard !former.isEmpty else { return }
+        try await ask { statements throws(PostgreSQLFailure) in try statements.release(former) }
     }
 
     public func runners(of accounts: [String]) async throws -> [String: String] {
@@ -168,6 +169,38 @@ public final class PostgreSQLChannelStore: SharedStore {
     public var leases: [String: AccountLease] { membership.leases }
 
     public func observeRefusals(_ body: @escaping @Sendable (String) -> Void) { membership.observe(body) }
+
+    // MARK: Files
+
+    public func keepFile(account: String, entry: String, index: Int, path: String) async throws -> Bool {
+        guard let key = membership.key(account), let member = membership.current else { return false }
+        guard let file = KeptFile(path) else { return false }
+        for part in 0..<file.parts {
+            let isKept = try await use(readWorker) { connection throws(PostgreSQLFailure) in
+                guard let bytes = file.read(part) else { return false }
+                return try FileStatements(connection: connection)
+                    .keep(bytes, part: part, of: FileStatements.Name(key, entry, index), member: member.row)
+            }
+            guard isKept else { return false }
+        }
+        return true
+    }
+
+    public func restoreFile(account: String, entry: String, index: Int, to path: String) async throws -> Bool {
+        guard let key = membership.key(account), let file = RestoredFile(path) else { return false }
+        var part = 0
+        while true {
+            let isThere = try await use(readWorker) { [part] connection throws(PostgreSQLFailure) in
+                let bytes = try FileStatements(connection: connection).part(
+                    part, of: FileStatements.Name(key, entry, index))
+                return bytes.map { file.append($0) }
+            }
+            // Nil: there are no more.
+            guard let isThere else { return file.finish(isComplete: part > 0) }
+            guard isThere else { return file.finish(isComplete: false) }
+            part += 1
+        }
+    }
 
     public func leave(within limit: Duration) async {
         guard let (row, id) = membership.current else { return }
@@ -189,15 +222,23 @@ public final class PostgreSQLChannelStore: SharedStore {
     private func ask<Value: Sendable>(
         isUrgent: Bool = false, _ body: @escaping @Sendable (MemberStatements) throws(PostgreSQLFailure) -> Value
     ) async throws -> Value {
-        try await leaseWorker.run(isUrgent: isUrgent, refusal: engine.closed) { [settings] session in
-            do throws(PostgreSQLFailure) {
-                return .success(
-                    try session.use { connection throws(PostgreSQLFailure) in
-                        try body(MemberStatements(connection: connection))
-                    })
-            } catch {
+        try await use(leaseWorker, isUrgent: isUrgent) { connection throws(PostgreSQLFailure) in
+            try body(MemberStatements(connection: connection))
+        }
+    }
+
+    private func use<Value: Sendable>(
+        _ worker: PostgreSQLWorker, isUrgent: Bool = false,
+        _ body: @escaping @Sendable (PostgreSQLConnection) throws(PostgreSQLFailure) -> Value
+    ) async throws -> Value {
+        try await worker.run(isUrgent: isUrgent, refusal: engine.closed) { [settings, engine] session in
+            do throws(PostgreSQLFailure) { return .success(try session.use(body)) } catch {
                 // An owner that is no member any more.
-                return .failure(error.kind == .orphan ? MemberGone() : error.error(settings))
+                if error.kind == .orphan { return .failure(MemberGone()) }
+                let failure = error.error(settings)
+                // What cannot be asked cannot be written to: it is said before somebody commits.
+                if error.kind != .locked { engine.doubt(failure) }
+                return .failure(failure)
             }
         }
     }

@@ -11,7 +11,7 @@ struct PostgreSQLSchema: Sendable {
     //
     // `writer` has a row for each member, which every write of its takes first: whoever takes an account from a member waits
     // for the writes under way by taking it too. `number` is the number of its last batch, so that one is never written
-    // twice. `member.backend` is how the server knows the connection that it writes with. `account.used`: something was committed
+    // twice. `member.backend` is how the names of its connections begin. `account.used`: something was committed
     // for it.
     private static let version1 = [
         """

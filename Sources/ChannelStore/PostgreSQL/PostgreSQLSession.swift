@@ -32,11 +32,12 @@ final class PostgreSQLSession {
     }
 
     /// Ends other connections of that name.
+    /// - Parameter name: The whole name, or its beginning up to a space.
     static func end(_ name: String, _ connection: PostgreSQLConnection) throws(PostgreSQLFailure) {
         try connection.run(
             """
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()
+            WHERE (application_name = $1 OR starts_with(application_name, $1 || ' ')) AND datname = current_database() AND pid <> pg_backend_pid()
             """, .text(name))
     }
 

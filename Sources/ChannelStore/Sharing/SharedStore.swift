@@ -13,7 +13,8 @@ public protocol SharedStore: ChannelStore {
     func beat(_ member: Member) async throws -> ClusterReport
 
     /// Takes accounts that nobody runs, at most so many of those named; ones the store has not seen before are made. From
-    /// here on commits for them carry their epoch.
+    /// here on commits for them carry their epoch. Returned are all of those named that the member has then: the answer to an
+    /// earlier claim may have been lost.
     func claim(_ accounts: [String], atMost: Int) async throws -> [AccountLease]
 
     /// Takes an account over from another member of the same gateway that has stopped running it; nil if that lease is not
@@ -29,11 +30,27 @@ public protocol SharedStore: ChannelStore {
     /// Lets go of everything at once and of the membership: called when nothing runs any more.
     func leave(within limit: Duration) async
 
+    /// Keeps a copy of a file of an outgoing message until the message is removed, for whoever takes the account over. To be
+    /// called before the message is committed.
+    /// - Parameter index: Which of the message's files.
+    /// - Returns: false if there is none: the account is not this member's, the file cannot be read, or it is larger than
+    ///   128 MiB.
+    func keepFile(account: String, entry: String, index: Int, path: String) async throws -> Bool
+
+    /// Writes a file that was kept to `path`, whose directory is there.
+    /// - Returns: false if none was kept, or it cannot be written.
+    func restoreFile(account: String, entry: String, index: Int, to path: String) async throws -> Bool
+
     /// The lease of each account that this member has, by account.
     var leases: [String: AccountLease] { get }
 
     /// Calls `body`, from any thread, with each account whose commit was refused because the lease is not in force any more.
     func observeRefusals(_ body: @escaping @Sendable (_ account: String) -> Void)
+}
+
+extension SharedStore {
+    public func keepFile(account: String, entry: String, index: Int, path: String) async throws -> Bool { false }
+    public func restoreFile(account: String, entry: String, index: Int, to path: String) async throws -> Bool { false }
 }
 
 /// One instance of the plugin among those that share a store.

@@ -131,6 +131,18 @@ final class StoreEngine: Sendable {
         for body in observers { body(health) }
     }
 
+    /// Somebody found that nothing can be written: the writer looks, and says when it can.
+    func doubt(_ error: StoreError) {
+        let isNews = state.withLock { state -> Bool in
+            guard case .open = state.phase, state.retryAt == nil, startWriter(&state) else { return false }
+            state.postpone(SystemClock.monotonic)
+            return true
+        }
+        guard isNews else { return }
+        report(.failing(reason: error.description))
+        state.wakeAll()
+    }
+
     // MARK: Beginning and end
 
     // Under the lock: the thread begins by waiting for it.

@@ -126,7 +126,7 @@ extension Account {
 
     /// Copying may take long, so it is not done on the loop.
     func keepFiles(of entry: String, _ media: [StoredMedia]) {
-        let (root, account) = (environment.outboxDirectory, id)
+        let (root, account, store) = (environment.outboxDirectory, id, environment.store as? any SharedStore)
         run { actor in
             let kept = await Task.detached { () -> Result<[StoredMedia], OutboxFiles.FileProblem> in
                 Result { () throws(OutboxFiles.FileProblem) in
@@ -134,9 +134,26 @@ extension Account {
                 }
             }.value
             switch kept {
-            case .success(let media): actor.handle(.filesKept(entry, media))
+            case .success(let media):
+                if let store { await actor.share(media, of: entry, in: store) }
+                actor.handle(.filesKept(entry, media))
             case .failure(let problem): actor.handle(.filesLost(entry, reason: problem.text))
             }
+        }
+    }
+
+    /// Another gateway that takes the account over has no file of this machine. A message whose files cannot be shared is
+    /// sent all the same, from here.
+    private func share(_ media: [StoredMedia], of entry: String, in store: any SharedStore) async {
+        for (number, file) in media.enumerated() {
+            var reason = "it is larger than a database should hold, or cannot be read"
+            do {
+                if try await store.keepFile(account: id, entry: entry, index: number, path: file.path) { continue }
+                // Then the message will be refused too.
+                guard store.leases[id] != nil else { return }
+            } catch { reason = "\(error)" }
+            logger.warning(
+                "a file is kept on this machine only", metadata: ["file": "\(file.name)", "reason": "\(reason)"])
         }
     }
 

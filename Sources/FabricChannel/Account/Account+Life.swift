@@ -45,7 +45,11 @@ extension Account {
     /// Starts the account; it goes on until `stop`.
     /// - Throws: when what is kept of it cannot be read.
     func start(handover: Handover? = nil, traces: Bool = false) async throws {
-        let stored = try await environment.store.load(id)
+        var stored = try await environment.store.load(id)
+        if let shared = environment.store as? any SharedStore, !stored.outbox.isEmpty {
+            stored.outbox = try await OutboxFiles.restore(
+                stored.outbox, root: environment.outboxDirectory, account: id, from: shared)
+        }
         guard !ending.hasBegun else { return }
         ending.isLoaded = true
         life.running = true

@@ -13,6 +13,10 @@ enum OutboxFiles {
         "\(directory(root, account: account))/\(digest(entry))"
     }
 
+    private static func path(_ root: String, account: String, entry: String, _ number: Int) -> String {
+        "\(directory(root, account: account, entry: entry))/\(number)"
+    }
+
     private static func digest(_ text: String) -> String {
         String(Array(text.utf8).withUnsafeBytes { byteHash($0) }, radix: 16)
     }
@@ -33,7 +37,7 @@ enum OutboxFiles {
         }
         var kept: [StoredMedia] = []
         for (number, file) in media.enumerated() {
-            let path = "\(directory)/\(number)"
+            let path = path(root, account: account, entry: entry, number)
             unlink(path)
             if link(file.path, path) != 0 {
                 do {
@@ -47,6 +51,31 @@ enum OutboxFiles {
             kept.append(file)
         }
         return kept
+    }
+
+    /// Puts what other gateways kept of the files of messages where this one keeps its own, as far as it is not there.
+    /// - Returns: the messages with the paths of this machine; a file that cannot be had keeps the path it has.
+    static func restore(
+        _ entries: [OutboxEntry], root: String, account: String, from store: any SharedStore
+    ) async throws -> [OutboxEntry] {
+        var entries = entries
+        for index in entries.indices {
+            let entry = entries[index].id
+            for (number, file) in entries[index].media.enumerated() where file.uploaded == nil {
+                let path = path(root, account: account, entry: entry, number)
+                if access(path, R_OK) != 0 {
+                    if access(file.path, R_OK) == 0 { continue }
+                    let directory = directory(root, account: account, entry: entry)
+                    try? FileManager.default.createDirectory(
+                        atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                    guard try await store.restoreFile(account: account, entry: entry, index: number, to: path) else {
+                        continue
+                    }
+                }
+                entries[index].media[number].path = path
+            }
+        }
+        return entries
     }
 
     /// A message was sent, or dropped.
