@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking", "Threads", "Timing"]),
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking", "Threads", deque]),
-        .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes"]),
+        .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes", "Timing"]),
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking", "Timing", deque]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -111,7 +111,7 @@ let package = Package(
             name: "FabricSetup",
             dependencies: [
                 "FabricAccounts", "FabricAPI", "HTTPTransfer", "SocketIO", "ChannelStore", "GatewayControl", "Settings",
-                "JSONBytes", "Locking", arguments,
+                "JSONBytes", "Locking", "Timing", arguments,
             ]),
         .executableTarget(name: "fabric-setup", dependencies: ["FabricSetup"], linkerSettings: [besideIt]),
 

@@ -1,5 +1,6 @@
 import JSONBytes
 import Testing
+import Timing
 
 @testable import FabricAPI
 
@@ -139,7 +140,7 @@ import Testing
             ("2026-13-02T10:30:51Z", nil), ("2026-06-02", nil), ("", nil), ("x", nil), ("2026-06-02T10:30:51Zx", nil),
         ] as [(String, Double?)])
     func times(_ text: String, _ expected: Double?) {
-        #expect(FabricTime.seconds(text) == expected)
+        #expect(TimeText.seconds(text) == expected)
     }
 
     /// Views promise never to read outside, whatever the text; the guard pages of the sanitizers see to the rest.

@@ -1,5 +1,6 @@
 import HTTPTransfer
 import JSONBytes
+import Timing
 
 /// One page of a list and how it goes on. Nothing is known of whether Fabric's lists have pages, so every usual form is read:
 /// a list that stops in its middle would look like channels that are no more.
@@ -151,7 +152,7 @@ extension FabricGuild {
         var target = path
         for number in 0..<Self.maximumPages {
             let answer = try await call.answer(operation, .get, target, bearer: token)
-            if number == 0 { date = answer.headers["Date"].flatMap { FabricTime.httpSeconds($0) } }
+            if number == 0 { date = answer.headers["Date"].flatMap { TimeText.httpSeconds($0) } }
             let value = try FabricCall.value(answer.body, operation)
             guard
                 let page = FabricPage(

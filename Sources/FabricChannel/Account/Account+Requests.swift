@@ -1,6 +1,7 @@
 import ChannelStore
 import FabricAPI
 import SocketIO
+import Timing
 
 /// What is asked of a guild to hear it: its channel list, joins, history. Each ends with an event for the inbox.
 extension Account {
@@ -133,6 +134,6 @@ extension ListedChannel {
     init(_ info: FabricChannelInfo) {
         self.init(
             id: info.id, name: info.name, type: info.xType, lastSeq: info.lastSeq, closed: info.closed,
-            createdAt: info.createdAt.flatMap { FabricTime.seconds($0) }, purpose: info.purpose, onDuty: info.onDuty)
+            createdAt: info.createdAt.flatMap { TimeText.seconds($0) }, purpose: info.purpose, onDuty: info.onDuty)
     }
 }

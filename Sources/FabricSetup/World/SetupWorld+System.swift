@@ -5,6 +5,7 @@ import GatewayControl
 import HTTPTransfer
 import JSONBytes
 import Settings
+import Timing
 
 extension SetupWorld {
     /// This process.
@@ -35,7 +36,7 @@ extension SetupWorld {
             clockAhead: { center, authorities in
                 try await withTransfers(authorities) { http in
                     let answer = try await http.perform(HTTPRequest(.get, center))
-                    return answer.headers["date"].flatMap { HTTPDate.seconds($0) }.map { $0 - Double(time(nil)) }
+                    return answer.headers["date"].flatMap { TimeText.httpSeconds($0) }.map { $0 - Double(time(nil)) }
                 }
             },
             askGateway: { directory, request in

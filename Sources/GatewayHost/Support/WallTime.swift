@@ -26,33 +26,7 @@ enum WallTime {
             // 1e11 seconds is the year 5138; as milliseconds it is 1973.
             return number > 1e11 ? number / 1000 : number
         }
-        guard let text = value.string else { return nil }
-        let fields = text.split(whereSeparator: { "-T:Z+. ".contains($0) })
-        guard fields.count >= 6, fields[0].count == 4, text.count >= 19 else { return nil }
-        let numbers = fields.prefix(6).compactMap { Int32($0) }
-        guard numbers.count == 6 else { return nil }
-        var parts = tm()
-        parts.tm_year = numbers[0] - 1900
-        parts.tm_mon = numbers[1] - 1
-        parts.tm_mday = numbers[2]
-        parts.tm_hour = numbers[3]
-        parts.tm_min = numbers[4]
-        parts.tm_sec = numbers[5]
-        var seconds = Double(timegm(&parts))
-        var rest = text.dropFirst(19)
-        if rest.first == "." {
-            let digits = rest.dropFirst().prefix { $0.isNumber }
-            seconds += Double("0." + digits) ?? 0
-            rest = rest.dropFirst(1 + digits.count)
-        }
-        if let sign = rest.first, sign == "+" || sign == "-" {
-            let digits = rest.dropFirst().filter(\.isNumber)
-            guard digits.count == 4, let hours = Double(digits.prefix(2)), let minutes = Double(digits.suffix(2)) else {
-                return nil
-            }
-            seconds -= (sign == "+" ? 1 : -1) * (hours * 3600 + minutes * 60)
-        }
-        return seconds
+        return value.string.flatMap(TimeText.seconds)
     }
 
     private static func pad(_ number: Int, _ width: Int) -> String {
