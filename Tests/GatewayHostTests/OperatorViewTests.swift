@@ -148,6 +148,28 @@ import Testing
         #expect(skipped.isWell && skipped.text.contains("12 messages skipped, 1 gaps being read"), "\(skipped.text)")
     }
 
+    /// The status of another build, or of who knows what that listens there, ends no command.
+    @Test(arguments: [.int(.max), .int(.min), .double(1e308), .double(-1e308), "x", [], .null] as [JSONValue])
+    func noNumberOfAStatusIsATrap(_ value: JSONValue) {
+        for phase in ["running", "waiting", "blocked", "exhausted", "?"] {
+            let guild: JSONValue = [
+                "nodeId": "g", "connected": true, "channels": value, "skipped": value, "openGaps": value,
+                "protocolErrors": value,
+            ]
+            let account: JSONValue = [
+                "accountId": "a", "connected": true, "lifecycle": "ready", "agent": "x", "deadLetters": value,
+                "supervision": ["phase": .string(phase), "nextStartSeconds": value], "waiting": value, "outbox": value,
+                "outboxProblem": ["reason": "r", "seconds": value], "guilds": [guild, guild],
+                "turns": ["running": value, "oldestSeconds": value, "waitingSeconds": value, "failuresInRow": value],
+            ]
+            let report = StatusReport([
+                "plugins": [["id": "t", "version": "1", "generation": value]], "accounts": [account], "pid": value,
+                "descriptors": ["limit": value, "open": value], "problems": value, "startedAt": value,
+            ])
+            #expect(report.text.contains("ACCOUNT"))
+        }
+    }
+
     @Test func aTurnCutShortByTheStopIsNamed() async throws {
         var options = Gateway.Options()
         options.stopDrain = .zero

@@ -175,9 +175,13 @@ extension Inbox {
 }
 
 extension PendingMessage {
+    /// Far beyond any limit; a damaged store may hold what cannot be counted on from.
+    private static let mostAttempts = 1_000_000
+
     init(_ stored: StoredDelivery) {
         self.init(
             id: stored.id, sequence: stored.sequence, wake: stored.wake, caughtUp: stored.caughtUp,
-            redelivered: stored.redelivered, attempts: stored.attempts, message: stored.message)
+            redelivered: stored.redelivered, attempts: min(max(0, stored.attempts), Self.mostAttempts),
+            message: stored.message)
     }
 }

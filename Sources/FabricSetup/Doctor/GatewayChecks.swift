@@ -35,7 +35,7 @@ struct GatewayChecks {
         guard let limit = status["descriptors"]?["limit"]?.int, let open = status["descriptors"]?["open"]?.int else {
             return nil
         }
-        let free = max(0, limit - min(limit, open))
+        let free = max(0, limit) - max(0, min(limit, open))
         let accounts = status["accounts"]?.array ?? []
         let waiting = accounts.filter { $0["running"]?.bool == true && $0["connected"]?.bool != true }.count
         return DescriptorRoom.finding(

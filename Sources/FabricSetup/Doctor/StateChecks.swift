@@ -54,7 +54,8 @@ struct StateChecks {
         }
         var space = statvfs()
         if statvfs(path, &space) == 0 {
-            let free = UInt64(space.f_bavail) * UInt64(space.f_frsize) / 1_000_000
+            // In megabytes; no size of a disk is too large to be said.
+            let free = UInt64(min(Double(space.f_bavail) * Double(space.f_frsize) / 1e6, 1e15))
             // Attachments of one turn may take a few hundred megabytes.
             if free < 500 {
                 let what = "only \(free) MB are free"

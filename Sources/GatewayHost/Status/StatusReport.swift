@@ -110,7 +110,7 @@ public struct StatusReport: Sendable {
             line.problem = "given up after repeated crashes: \(reason)"
             line.remedy = "look at the log, then `gateway unblock --account \(ShellText.quote(id))`"
         case "waiting":
-            let seconds = Int((account["supervision"]?["nextStartSeconds"]?.double ?? 0).rounded(.up))
+            let seconds = Int(Self.seconds(account["supervision"]?["nextStartSeconds"]).rounded(.up))
             line.problem = "ended: \(reason)"
             line.remedy = "restarts by itself in \(seconds) s"
         case "starting" where account["lifecycle"]?.string == standby,
@@ -163,11 +163,14 @@ public struct StatusReport: Sendable {
         } else if case .null? = account["agent"] {
             line.problem = "no agent answers for it"
             line.remedy = "add agents.\(line.account), or a binding"
-        } else if let seconds = account["turns"]?["waitingSeconds"]?.double, seconds >= longWait {
+        } else if case let seconds = Self.seconds(account["turns"]?["waitingSeconds"]), seconds >= longWait {
             line.problem = "a turn has waited \(Duration.seconds(seconds).brief) for a command to end"
             line.remedy = "see which turns run so long, or raise maximumCommands"
         }
     }
+
+    /// A number of seconds of a status: that of another gateway, or build, may be anything.
+    private static func seconds(_ value: JSONValue?) -> Double { min(max(0, value?.double ?? 0), 1e9) }
 
     /// Seconds after which a turn that waits for a place is a problem.
     private static let longWait = 60.0
@@ -187,12 +190,12 @@ public struct StatusReport: Sendable {
         if let guilds = account["guilds"]?.array, !guilds.isEmpty {
             let connected = guilds.count { $0["connected"]?.bool == true }
             let channels = guilds.reduce(Int64(0)) {
-                $0 + ($1["channels"]?.int ?? Int64($1["channels"]?.array?.count ?? 0))
+                $0.addingReportingOverflow($1["channels"]?.int ?? Int64($1["channels"]?.array?.count ?? 0)).partialValue
             }
             parts.append("\(connected)/\(guilds.count) guilds, \(channels) channels")
         }
         if let running = account["turns"]?["running"]?.int, running > 0 {
-            let seconds = account["turns"]?["oldestSeconds"]?.double ?? 0
+            let seconds = Self.seconds(account["turns"]?["oldestSeconds"])
             parts.append("\(running) turn\(running == 1 ? "" : "s") running, \(Duration.seconds(seconds).brief)")
         }
         let guilds = account["guilds"]?.array ?? []
