@@ -153,9 +153,9 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
             return context.close(promise: nil)
         }
         let server = server
-        let date = simulator.assumeIsolated {
+        let (response, date) = simulator.assumeIsolated {
             $0.answered(ticket.number, server: server, status: response.status)
-            return $0.date(of: server)
+            return $0.distorted(response, date: $0.date(of: server), of: server)
         }
         var head = HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: response.status))
         for (name, value) in response.headers { head.headers.add(name: name, value: value) }

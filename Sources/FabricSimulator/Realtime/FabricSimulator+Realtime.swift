@@ -190,6 +190,10 @@ extension FabricSimulator {
 
     func write(_ data: ByteBuffer, opcode: WebSocketOpcode = .text, to id: String) {
         guard let channel = sockets[id]?.channel else { return }
+        var data = data
+        if opcode == .text, distortion.strikes(activeFaults.distorts) {
+            data = ByteBuffer(bytes: distortion.distort(Array(data.readableBytesView)))
+        }
         channel.writeAndFlush(WebSocketFrame(fin: true, opcode: opcode, data: data), promise: nil)
     }
 

@@ -81,6 +81,19 @@ extension FabricSimulator {
         changed()
     }
 
+    /// The answer as it goes out, and its `Date`, with what the faults make of them.
+    func distorted(_ response: Response, date: String?, of server: Server) -> (Response, String?) {
+        guard server != .control, distortion.strikes(activeFaults.distorts) else { return (response, date) }
+        var response = response
+        // Now and then it is a header.
+        if distortion.strikes(0.1) {
+            response.headers.append(("Retry-After", distortion.header()))
+            return (response, distortion.header())
+        }
+        if case .bytes(let bytes) = response.body { response.body = .bytes(distortion.distort(bytes)) }
+        return (response, date)
+    }
+
     /// The `Date` header of an answer, by the clock of the server it comes from.
     func date(of server: Server) -> String? {
         guard switches.sendsDate else { return nil }

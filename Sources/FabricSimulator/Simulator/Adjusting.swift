@@ -26,6 +26,7 @@ extension FabricSimulator {
     public func currentFaults() -> Faults { activeFaults }
 
     public func setFaults(_ faults: Faults) {
+        if faults.distortionSeed != activeFaults.distortionSeed { distortion = Distortion(seed: faults.distortionSeed) }
         activeFaults = faults
         releaseHeldEvents()
         changed()

@@ -41,6 +41,7 @@ public actor FabricSimulator {
 
     var world: World
     var activeFaults = Faults()
+    var distortion = Distortion(seed: 0)
     var counted = Counters()
     /// The newest requests; `firstRequest` is the number of the first line.
     var log: [LoggedRequest] = []

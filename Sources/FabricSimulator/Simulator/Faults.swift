@@ -50,12 +50,16 @@ public struct Faults: Sendable, Codable, Equatable {
     public var garbage: Garbage?
     /// Seconds by which events are late.
     public var emitDelay: Double = 0
+    /// The share, 0 to 1, of the answers and events in which one value is another one, of any kind and size.
+    public var distorts: Double = 0
+    /// What decides which, and by what; another one begins anew.
+    public var distortionSeed: UInt64 = 0
 
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case routes, blackhole, resets, deaf, rejectConnects, missingTokens, unlisted, silence, withholdsPings, repeats
-        case reorderWindow, omitsSeq, garbage, emitDelay
+        case reorderWindow, omitsSeq, garbage, emitDelay, distorts, distortionSeed
     }
 }
 
