@@ -93,22 +93,25 @@ struct MemberStatements {
                 """, .int(row)),
             PostgreSQLQuery("COMMIT"),
         ]
-        return try endingWriter(backend) { () throws(PostgreSQLFailure) in
+        let isGone = try endingWriter(backend) { () throws(PostgreSQLFailure) in
             try connection.run(queries).dropLast().last.map { !$0.isEmpty } ?? false
         }
+        // One that stands still may have begun something else; it holds nobody up with it.
+        if isGone { try PostgreSQLSession.end(backend, connection) }
+        return isGone
     }
 
-    /// Runs `body`, once more without the connection of that name if somebody has what it needs.
+    /// Runs `body`, which is a transaction, once more without the connections of that name if somebody has what it needs.
     private func endingWriter<Value>(
         _ backend: String, _ body: () throws(PostgreSQLFailure) -> Value
     ) throws(PostgreSQLFailure) -> Value {
         do throws(PostgreSQLFailure) { return try body() } catch {
-            guard error.kind == .locked else { throw error }
             try connection.run("ROLLBACK")
-            try PostgreSQLSession.end(backend, connection)
+            guard error.kind == .locked else { throw error }
         }
+        try PostgreSQLSession.end(backend, connection)
         do throws(PostgreSQLFailure) { return try body() } catch {
-            if error.kind == .locked { try connection.run("ROLLBACK") }
+            try connection.run("ROLLBACK")
             throw error
         }
     }

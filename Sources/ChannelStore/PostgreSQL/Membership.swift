@@ -41,6 +41,7 @@ final class Membership: Sendable {
             if state.member?.id != member.id {
                 state.row = nil
                 state.held = [:]
+                state.releasing = []
             }
             state.member = member
             return state.row

@@ -24,7 +24,10 @@ final class PostgreSQLBackend: StoreBackend {
             isRepeated = false
             used = []
         }
-        guard let member else { return refuse(Set(folded.keys)) }
+        guard let member else {
+            membership.released(folded.lazy.filter(\.value.isReleased).map(\.key.row))
+            return refuse(Set(folded.keys))
+        }
         do throws(PostgreSQLFailure) {
             let refused = try session.use { connection throws(PostgreSQLFailure) in
                 var transaction = FencedTransaction(

@@ -83,8 +83,12 @@ struct PostgreSQLSchema: Sendable {
         _ = try connection.run([PostgreSQLQuery("BEGIN")])
         do throws(PostgreSQLFailure) {
             // Of those that start together one makes the tables, and the others find them made.
-            try connection.run(
-                "SELECT pg_advisory_xact_lock(hashtextextended('channel store ' || $1::text, 0))", .text(name))
+            _ = try connection.run(
+                [
+                    PostgreSQLQuery("SET LOCAL lock_timeout = '20s'"),
+                    PostgreSQLQuery(
+                        "SELECT pg_advisory_xact_lock(hashtextextended('channel store ' || $1::text, 0))", .text(name)),
+                ], within: 25)
             let found = try connection.run("SELECT 1 FROM pg_namespace WHERE nspname = $1", .text(name))
             if found.isEmpty { try connection.run("CREATE SCHEMA \(name)") }
             let version = try check(connection, name)

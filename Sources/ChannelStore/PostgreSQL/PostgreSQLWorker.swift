@@ -1,4 +1,5 @@
 import Threads
+import Timing
 
 /// A connection and a thread of its own, for what must not wait behind the writing.
 final class PostgreSQLWorker: Sendable {
@@ -9,6 +10,7 @@ final class PostgreSQLWorker: Sendable {
         var urgent: [Job] = []
         var jobs: [Job] = []
         var isStopping = false
+        var isFinished = false
         var thread: NamedThread?
     }
 
@@ -48,7 +50,11 @@ final class PostgreSQLWorker: Sendable {
 
     private func run() {
         let session = session()
-        defer { session.close() }
+        defer {
+            session.close()
+            queue.withLock { $0.isFinished = true }
+            queue.wakeAll()
+        }
         while true {
             let job: Job? = queue.waitFor { queue, _ in
                 if !queue.urgent.isEmpty { return .result(queue.urgent.removeFirst()) }
@@ -60,7 +66,7 @@ final class PostgreSQLWorker: Sendable {
         }
     }
 
-    /// Does what waits, and ends.
+    /// Does what waits, and ends; waited for for at most a second, for the database may not answer.
     func stop(waits: Bool) {
         let thread = queue.withLock { queue in
             queue.isStopping = true
@@ -69,7 +75,13 @@ final class PostgreSQLWorker: Sendable {
         }
         queue.wakeAll()
         guard let thread else { return }
-        if waits, !thread.isCurrent { thread.join() } else { thread.detach() }
+        let by = SystemClock.monotonic &+ 1_000_000_000
+        let isFinished =
+            waits && !thread.isCurrent
+            && queue.waitFor { queue, now in
+                queue.isFinished || now >= by ? .result(queue.isFinished) : .wait(until: by)
+            }
+        if isFinished { thread.join() } else { thread.detach() }
     }
 }
 

@@ -28,9 +28,10 @@ struct ContentionTests {
             GRANT ALL ON written TO PUBLIC
             """)
         let (kept, refused) = (Locked(0), Locked(0))
+        let board = Locked<[String: AccountLease]>([:])
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<3 {
-                group.addTask { try await run(number, cluster, kept, refused) }
+                group.addTask { try await run(number, cluster, board, kept, refused) }
             }
             try await group.waitForAll()
         }
@@ -50,7 +51,8 @@ struct ContentionTests {
     }
 
     private func run(
-        _ number: Int, _ cluster: Cluster, _ kept: Locked<Int>, _ refused: Locked<Int>
+        _ number: Int, _ cluster: Cluster, _ board: Locked<[String: AccountLease]>, _ kept: Locked<Int>,
+        _ refused: Locked<Int>
     ) async throws {
         let store = cluster.store()
         var random = SeededNumbers(UInt64(number + 1))
@@ -58,12 +60,16 @@ struct ContentionTests {
         var place = 0
         let end = ContinuousClock.now + .seconds(6)
         while ContinuousClock.now < end {
-            let me = member("\(number)-\(generation)", lease: 0.2)
+            let me = Member(id: "\(number)-\(generation)", gateway: "one for all", leaseSeconds: 0.2)
             do { _ = try await store.beat(me) } catch is MemberGone {
                 generation += 1
                 continue
             }
             _ = try? await store.claim(names, atMost: Int.random(in: 1...3, using: &random))
+            // Another's, who does not know yet.
+            let others = board.withLock { $0.values.filter { $0.member != me.id } }
+            if let other = others.randomElement(using: &random) { _ = try? await store.takeOver(other) }
+            for (account, lease) in store.leases { board.withLock { $0[account] = lease } }
             // At times longer than the lease.
             for _ in 0..<Int.random(in: 1...40, using: &random) {
                 for (account, lease) in store.leases {

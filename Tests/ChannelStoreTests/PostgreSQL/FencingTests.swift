@@ -37,13 +37,15 @@ struct FencingTests {
 
     @Test func whoIsNotHeardLosesItsAccountsAndWritesNothing() async throws {
         let cluster = try Cluster()
-        let silent = try await cluster.member("silent", lease: 0.3)
+        let silent = try await cluster.member("silent", lease: 600)
         let names = (0..<20).map { "n\($0)" }
         #expect(try await silent.claim(names, atMost: 20).count == 20)
         for name in names { #expect(await silent.put([.cursor(general, sequence: 1)], name) == .kept) }
         let other = try await cluster.member("other")
         #expect(try await other.claim(names, atMost: 20).isEmpty)
         #expect(try await other.runners(of: ["n3"]) == ["n3": "gateway-silent"])
+        // The last that is heard of it.
+        _ = try await silent.beat(member("silent", lease: 0.3))
         let report = try await other.beats(member("other")) { $0.members.count == 1 }
         #expect(report?.unowned == 20)
         #expect(cluster.log(.warning).contains { $0.contains("gateway-silent (20 accounts) has not been heard") })
@@ -75,10 +77,8 @@ struct FencingTests {
             PostgreSQLQuery("BEGIN"), PostgreSQLQuery("UPDATE fabric.writer SET number = 1"),
             PostgreSQLQuery("UPDATE fabric.account SET running = true"),
         ])
-        let began = ContinuousClock.now
         #expect(try await other.beats(member("other")) { $0.members.count == 1 } != nil)
         #expect(try await other.claim(["a"], atMost: 1).count == 1)
-        #expect(ContinuousClock.now - began < .seconds(8), "the lease and what ending it takes")
         #expect(throws: PostgreSQLFailure.self) { _ = try stopped.run([PostgreSQLQuery("COMMIT")]) }
         #expect(try await other.load("a").isRunning == false)
     }
