@@ -190,7 +190,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "FabricChannel", "FabricSimulator", "SocketIO", "FabricAPI", "JSONBytes", "Locking", log,
+                "FabricChannel", "ChannelStore", "FabricSimulator", "SocketIO", "FabricAPI", "JSONBytes", "Locking",
+                log,
             ]),
         .testTarget(
             name: "GatewayEndToEndTests",
@@ -201,9 +202,10 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-// `./setup simulate` builds the simulation alone, in release with testability: everything else would take minutes.
-if Context.environment["FABRIC_SIMULATE"] != nil {
-    var needed: Set = ["FabricChannelTests"]
+// `./setup simulate` builds the simulation alone, in release with testability: everything else would take minutes. Names of
+// test targets instead of 1 build these.
+if let tests = Context.environment["FABRIC_SIMULATE"] {
+    var needed = tests == "1" ? ["FabricChannelTests"] : Set(tests.split(separator: ",").map(String.init))
     while true {
         let before = needed
         for target in package.targets where before.contains(target.name) {

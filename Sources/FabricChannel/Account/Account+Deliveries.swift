@@ -6,6 +6,8 @@ import SocketIO
 extension Account {
     @inline(__always)
     func received(_ event: GuildEvent, _ argument: JSONView, from link: GuildLink) {
+        // What lay in the socket while the process was stopped is for whoever runs the account now.
+        guard mayAct else { return }
         guard case .messageCreated = event else { return receivedOther(event, argument, link) }
         guard let view = FabricMessageView(argument) else { return handle(.unreadable(link.number)) }
         if historyWish != nil { remember(view, link) }

@@ -214,17 +214,51 @@ extension Account {
     // MARK: Stop
 
     /// Stops the account: no socket, timer, task or callback of it remains, and the store has what the next run needs.
-    /// - Parameter isHandover: another instance goes on with it, so the agent is not away.
-    func stop(drain: Duration, isHandover: Bool = false) async -> Handover {
+    /// - Parameters:
+    ///   - isHandover: another instance goes on with it, so the agent is not away.
+    ///   - isMoving: another gateway goes on with it.
+    func stop(drain: Duration, isHandover: Bool = false, isMoving: Bool = false) async -> Handover {
         guard !ending.hasBegun, ending.isLoaded else {
             ending.hasBegun = true
             return Handover(session: nil)
         }
+        isMute = isMute || isMoving
         for link in links.values { silence(link) }
-        async let farewell: Void = isHandover ? () : sayFarewell()
+        async let farewell: Void = isHandover || isMoving ? () : sayFarewell()
         if drain > .zero { await self.drain(drain) }
         await farewell
         guard !ending.hasBegun else { return Handover(session: nil) }
+        endWork()
+        let session = await endTasks()
+        await storeHasEverything(within: .seconds(2))
+        answerHeld()
+        answers.end(account: id)
+        statusChanged()
+        return Handover(session: session, mediaDirectories: Set(inbox.turns.values.compactMap(\.mediaDirectory)))
+    }
+
+    /// Ends the account at once, because it is no longer ours: nothing is waited for, and nothing more is done in its name.
+    /// ``abandoned()`` follows.
+    func abandon() {
+        isMute = true
+        guard !ending.hasBegun, ending.isLoaded else {
+            ending.hasBegun = true
+            ending.letDrainWaitersGo()
+            ending.letStoreWaitersGo()
+            return
+        }
+        endWork()
+        ending.letDrainWaitersGo()
+        answerHeld()
+        answers.end(account: id)
+    }
+
+    /// What is left of an account that was abandoned comes to its end.
+    /// - Returns: its session, for the case that it starts here again.
+    func abandoned() async -> SessionSnapshot? { await endTasks() }
+
+    /// No socket, no timer, no decision any more.
+    private func endWork() {
         handle(Outgoing.Event.stop)
         handle(Inbox.Event.stop)
         ending.hasBegun = true
@@ -233,6 +267,9 @@ extension Account {
         timer = AccountTimer()
         for link in links.values { tearDown(link) }
         links = [:]
+    }
+
+    private func endTasks() async -> SessionSnapshot? {
         let running = Array(tasks.running.values)
         for task in running { task.cancel() }
         for task in running { await task.value }
@@ -245,11 +282,7 @@ extension Account {
         subscription = nil
         sessionNews?.cancel()
         sessionNews = nil
-        await storeHasEverything(within: .seconds(2))
-        answerHeld()
-        answers.end(account: id)
-        statusChanged()
-        return Handover(session: session, mediaDirectories: Set(inbox.turns.values.compactMap(\.mediaDirectory)))
+        return session
     }
 
     /// Lets running turns and queued messages finish, for at most `limit`.
@@ -263,7 +296,7 @@ extension Account {
         timer.cancel()
     }
 
-    private var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet && toolCalls.isEmpty }
+    var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet && toolCalls.isEmpty }
 
     func checkDrained() {
         if !ending.drainWaiters.isEmpty, isDrained { ending.letDrainWaitersGo() }

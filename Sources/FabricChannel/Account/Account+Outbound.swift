@@ -19,6 +19,15 @@ extension Account {
                 ).result)
             return
         }
+        if let delivery = request.delivery, !inbox.isTurn(delivery),
+            environment.lease?.lostTurns.contains(delivery) == true
+        {
+            return completion(
+                RequestProblem(
+                    .unavailable, "the turn went on at another gateway, with its account", at: "account \(id)",
+                    remedy: "drop the answer; if the delivery comes again, answer that"
+                ).result)
+        }
         if let problem = mistake(in: request) { return completion(problem.result) }
         let key: ChannelKey?
         do throws(RequestProblem) {

@@ -111,6 +111,7 @@ extension Account {
         _ guild: String, _ body: @Sendable (String) async throws -> Result
     ) async throws -> Result {
         let first = try await guildToken(guild)
+        try checkLease()
         do {
             return try await body(first)
         } catch let error as FabricError where error.isRefusedToken {
@@ -118,6 +119,7 @@ extension Account {
             environment.sessions.invalidate(id, ifTokenIs: first)
             let second = try await guildToken(guild)
             guard second != first else { throw error }
+            try checkLease()
             do {
                 let result = try await body(second)
                 tokenDoubts[guild]?.renewalHelped()

@@ -77,6 +77,7 @@ extension Account {
             life.storeProblem = nil
         }
         life.settle()
+        if isMute { return }
         let mark = "\(life.running) \(life.lifecycle) \(life.connected) \(life.reason) \(deadCount)"
         guard mark != lastStatus else { return }
         lastStatus = mark

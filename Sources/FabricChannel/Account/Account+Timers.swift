@@ -41,12 +41,15 @@ extension Account {
     func commit(_ changes: [StoreChange], then next: @escaping @Sendable (isolated Account) -> Void) {
         let loop = loop
         ending.commits += 1
-        environment.store.commit(changes, account: id) { [weak self] _ in
+        environment.store.commit(changes, account: id) { [weak self] outcome in
             guard let self else { return }
             let done: @Sendable () -> Void = {
                 self.assumeIsolated { account in
                     account.ending.commits -= 1
-                    next(account)
+                    switch outcome {
+                    case .kept: next(account)
+                    case .refused: account.environment.lease?.refused(account)
+                    }
                     account.ending.checkStored()
                 }
             }

@@ -53,6 +53,8 @@ actor Account {
     var lastInboundAt: Double?
     var lastOutboundAt: Double?
     var lastStatus = ""
+    /// Its end is no news: it moves to another gateway.
+    var isMute = false
 
     init(id: String, settings: AccountSettings, facts: AccountFacts, environment: AccountEnvironment) {
         self.id = id
@@ -129,9 +131,9 @@ actor Account {
         // Delivered where it arrived, see `received`.
         case .record: break
         case .deliverRecord(let guild, let slot, let message, let isStored):
-            deliverRecord(guild, slot: slot, message, isStored: isStored)
+            if mayAct { deliverRecord(guild, slot: slot, message, isStored: isStored) }
         case .fetch(let id, let directory): fetch(id, into: directory)
-        case .deliver(let id): deliverTurn(id)
+        case .deliver(let id): if mayAct { deliverTurn(id) }
         case .removeMedia(let directory): removeMedia(directory)
         case .endTurn(let turn): endTurn(turn)
         case .commit(let changes, let ticket): commit(changes) { $0.handle(Inbox.Event.stored(ticket)) }

@@ -14,6 +14,8 @@ struct AccountEnvironment: Sendable {
     var http: HTTPTransfer
     var loop: RealtimeLoop
     var store: any ChannelStore
+    /// Where gateways share the store: until when the account may act.
+    var lease: LeaseGuard?
     var board: GuildBoard
     /// Confined to the loop, as the account is.
     var agents: AgentDirectory

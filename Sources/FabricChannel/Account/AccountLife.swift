@@ -4,7 +4,7 @@ import FabricAPI
 /// cannot disagree.
 struct AccountLife: Sendable {
     enum Lifecycle: String, Sendable {
-        case starting, ready, recovering, blocked, stopped
+        case starting, ready, recovering, blocked, stopped, standby
     }
 
     var running = false

@@ -1,3 +1,4 @@
+import ChannelStore
 import Foundation
 import JSONBytes
 import Sessions
@@ -6,6 +7,8 @@ import Sessions
 /// Everything else is in the store. It holds tokens: it lives in memory only.
 struct Handover: Sendable {
     var session: SessionSnapshot?
+    /// The right to run the account, where gateways share it.
+    var lease: AccountLease?
     /// Where the attachments of turns are that go on; not part of what is handed over, the store has it.
     var mediaDirectories: Set<String> = []
 
@@ -17,13 +20,14 @@ struct Handover: Sendable {
     private struct Wire: Codable {
         var format: Int
         var session: SessionSnapshot?
+        var lease: AccountLease?
     }
 
     /// Counts the forms of the hand-over; another one is refused, and the account starts from the store and a login.
     private static let format = 2
 
     var json: JSONValue {
-        let wire = Wire(format: Self.format, session: session)
+        let wire = Wire(format: Self.format, session: session, lease: lease)
         guard let data = try? JSONEncoder().encode(wire) else { return .null }
         return .string(data.base64EncodedString())
     }
@@ -43,5 +47,6 @@ struct Handover: Sendable {
                 remedy: "start the account without it")
         }
         session = wire.session
+        lease = wire.lease
     }
 }

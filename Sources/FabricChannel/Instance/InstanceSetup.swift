@@ -92,6 +92,14 @@ struct InstanceSetup: Sendable {
         }
         authorities = Self.authorities(configuration, findings)
         database = Self.database(configuration, findings)
+        if let old, findings.isEmpty, old.kept != Kept(configuration, database) {
+            findings.add(
+                SettingsError(
+                    file: configuration.file,
+                    keyPath: [configuration.keyPath, "store"].filter { !$0.isEmpty }.joined(separator: "."),
+                    problem: "where a running gateway keeps what must survive cannot be changed",
+                    remedy: "restart the gateway with it, or put back what was there"))
+        }
         guard findings.isEmpty else {
             throw Findings(
                 errors: findings.errors.map {
@@ -125,6 +133,24 @@ struct InstanceSetup: Sendable {
             return nil
         }
     }
+
+    /// Where what must survive is kept, and as whom: as long as the gateway runs.
+    private struct Kept: Equatable {
+        var database: PostgreSQLAddress?
+        var schema: String?
+        var gateway: String?
+        var seconds: [Double]
+
+        init(_ configuration: FabricConfiguration, _ database: PostgreSQLAddress?) {
+            let store = configuration.sharedStore
+            self.database = database
+            schema = store?.schema
+            gateway = store?.gateway
+            seconds = store.map { [$0.beatSeconds, $0.leaseSeconds] } ?? []
+        }
+    }
+
+    private var kept: Kept { Kept(configuration, database) }
 
     private static func database(
         _ configuration: FabricConfiguration, _ findings: SettingsFindings
@@ -166,7 +192,7 @@ struct InstanceSetup: Sendable {
     }
 
     /// What this module can do beyond the first version of the contract (`gateway_channel.h`, 5).
-    static let capabilities = ["tools", "presence", "commands", "changes", "history"]
+    static let capabilities = ["tools", "presence", "commands", "changes", "history", "sharing"]
 
     /// The answer to `configure`.
     func report(_ changes: Changes) -> JSONValue {
@@ -192,17 +218,29 @@ struct InstanceSetup: Sendable {
 
     /// The status of accounts that do not run, in the shape of those that do.
     var idleStatus: [JSONValue] {
-        accounts.inspection.accounts.map { account in
-            guard case .object(var row) = Self.row(account) else { return .null }
-            row["source"] = nil
-            row["running"] = false
-            row["connected"] = false
-            row["lifecycle"] = "stopped"
-            row["guilds"] = []
-            for counter in ["lanes", "waiting", "outbox", "deadLetters"] { row[counter] = 0 }
-            for time in ["lastInboundAt", "lastOutboundAt", "tokenExpiresAt"] { row[time] = .null }
-            return .object(row)
-        }
+        accounts.inspection.accounts.map { Self.idleRow($0, lifecycle: .stopped) }
+    }
+
+    /// The status of an account that is to run here, while another gateway does.
+    func standbyStatus(_ id: String, reason: String) -> JSONValue? {
+        guard let account = accounts[id] else { return nil }
+        let inspected = SetupInspection.Account(
+            accountId: id, enabled: account.enabled, configured: account.configured, credential: account.credential,
+            source: account.source, reason: reason)
+        return Self.idleRow(inspected, lifecycle: .standby)
+    }
+
+    private static func idleRow(_ account: SetupInspection.Account, lifecycle: AccountLife.Lifecycle) -> JSONValue {
+        guard case .object(var row) = Self.row(account) else { return .null }
+        row["source"] = nil
+        // A host starts again what does not run, and this one waits for its turn.
+        row["running"] = .bool(lifecycle == .standby)
+        row["connected"] = false
+        row["lifecycle"] = .string(lifecycle.rawValue)
+        row["guilds"] = []
+        for counter in ["lanes", "waiting", "outbox", "deadLetters"] { row[counter] = 0 }
+        for time in ["lastInboundAt", "lastOutboundAt", "tokenExpiresAt"] { row[time] = .null }
+        return .object(row)
     }
 
     /// What gateways that share their accounts say of their settings.

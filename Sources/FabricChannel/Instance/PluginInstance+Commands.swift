@@ -9,8 +9,12 @@ extension PluginInstance {
 
     func callTool(_ request: ToolRequest, _ completion: @escaping Completion) {
         guard let account = accounts[request.account] ?? draining[request.account] else {
+            let problem = notHere(request.account)
             let failure = ToolFailure(
-                .unavailable, "account \(request.account) is not running, or there is none of this name",
+                .unavailable,
+                isOnStandby(request.account)
+                    ? "\(problem.place): \(problem.problem); \(problem.remedy)"
+                    : "account \(request.account) is not running, or there is none of this name",
                 isRetryable: true)
             return completion(RequestResult(tool: .failure(failure)))
         }
@@ -24,6 +28,8 @@ extension PluginInstance {
             throw RequestProblem(
                 .invalid, "\"state\" is none of: \(known)", at: "presence.set", remedy: "give one of them")
         }
+        // Whoever runs it says what it does.
+        if isOnStandby(name) { return RequestResult(.ok, Array("{}".utf8)) }
         guard let account = accounts[name] else { throw Self.notRunning(name) }
         account.assumeIsolated { $0.setPresence(state) }
         return RequestResult(.ok, Array("{}".utf8))

@@ -36,6 +36,7 @@ extension PluginInstance {
 
     /// Lists them: `{"deadLetters": […]}`.
     func listDeadLetters(of only: String?, _ completion: @escaping Completion) {
+        if let only, isOnStandby(only) { return completion(notHere(only).result) }
         Task {
             do {
                 let rows = try await deadLetters(of: only).map(\.json)
@@ -69,7 +70,12 @@ extension PluginInstance {
     /// The accounts that something is kept of and that nobody runs: disabled ones, and those that were unbound.
     private func idleAccounts() async throws -> [String] {
         guard let store else { return [] }
-        let known = try await store.accounts()
+        var known = try await store.accounts()
+        if let shared = sharing?.store {
+            // What others run is theirs to show.
+            let runners = try await shared.runners(of: known)
+            known.removeAll { runners[$0] != nil }
+        }
         // One that may start runs here, or in another instance, or will in a moment.
         return known.filter {
             accounts[$0] == nil && stopping[$0] == nil && draining[$0] == nil
@@ -83,6 +89,7 @@ extension PluginInstance {
         for account in accounts.values where account.assumeIsolated({ $0.resubmit(id) }) {
             return completion(RequestResult(.ok, Array("{}".utf8)))
         }
+        if let account = standbyOwner(of: id) { return completion(notHere(account).result) }
         Task {
             let letters = (try? await deadLetters(of: nil)) ?? []
             guard let letter = letters.first(where: { $0.id == id }) else {
@@ -101,6 +108,9 @@ extension PluginInstance {
         let isAll = value["all"]?.bool == true
         let id = isAll ? nil : try Self.letterID(value)
         let only = try value.requestedAccount()
+        if let account = only ?? id.flatMap(standbyOwner), isOnStandby(account) {
+            return completion(notHere(account).result)
+        }
         Task {
             do {
                 let wanted = try await deadLetters(of: only).filter { id == nil || $0.id == id }
@@ -115,6 +125,11 @@ extension PluginInstance {
         }
     }
 
+    /// The account on standby that a dead letter is of: its id begins with the account's.
+    private func standbyOwner(of letter: String) -> String? {
+        standbyAccounts.filter { letter.hasPrefix($0 + "/") }.max { $0.count < $1.count }
+    }
+
     private func dropRunning(_ letter: Letter) -> Bool {
         guard let account = accounts[letter.account] else { return false }
         _ = account.assumeIsolated { $0.dropDeadLetter(letter.id) }
@@ -126,9 +141,12 @@ extension PluginInstance {
         guard let store else { return }
         let change: StoreChange =
             letter.isMessage ? .outboxRemoved(id: letter.id) : .settled(delivery: letter.id)
+        // Where gateways share the store, only who has the account may change it, if only for this moment.
+        let borrowed = try? await sharing?.store.claim([letter.account], atMost: 1)
         await withCheckedContinuation { done in
             store.commit([change], account: letter.account) { _ in done.resume() }
         }
+        if let borrowed, !borrowed.isEmpty { try? await sharing?.store.release(borrowed) }
         if letter.isMessage, let root = setup?.outboxDirectory {
             OutboxFiles.drop(root: root, account: letter.account, entry: letter.id)
         }
@@ -164,8 +182,12 @@ extension PluginInstance {
 
     /// Forgets what is kept of an account that the configuration no longer has: its positions and what waited. What
     /// could not be sent or answered stays, for the operator to see, until it is dropped.
+    ///
+    /// Not where the store is shared: another gateway's configuration may have it.
     func forgetIfUnbound(_ id: String) async {
-        guard isUnbound(id), let store, let stored = try? await store.load(id), isUnbound(id) else { return }
+        guard sharing == nil, isUnbound(id), let store, let stored = try? await store.load(id), isUnbound(id) else {
+            return
+        }
         var letters = stored.outbox
         for index in letters.indices where letters[index].deadReason == nil {
             letters[index].deadReason = "the account was unbound before it was sent"

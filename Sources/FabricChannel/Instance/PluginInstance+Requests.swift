@@ -15,12 +15,13 @@ extension PluginInstance {
             if !next.isTrial {
                 let isFirst = setup == nil
                 setup = next
-                openStore(next.stateDirectory)
+                openStore(next)
+                if let weight = next.configuration.sharedStore?.weight { sharing?.keeper.adopt(weight: weight) }
                 resources.adopt(next)
                 for user in next.agentUsers { agents.insert(user) }
                 for id in changes.adopted { adopt(next, by: id) }
                 for account in accounts.values { account.assumeIsolated { $0.trace(next.traces) } }
-                if isFirst, next.knowsAllAccounts { forgetUnbound() }
+                if isFirst, next.knowsAllAccounts, sharing == nil { forgetUnbound() }
             }
             completion(RequestResult(.ok, next.report(changes).serialized))
         } catch {
@@ -41,6 +42,7 @@ extension PluginInstance {
                 }
                 return
             }
+            if sharing != nil { return try startShared(id, handover, completion) }
             let account = try makeAccount(id)
             accounts[id] = account
             if let wish = historyWishes[id] { account.assumeIsolated { $0.wish(wish) } }
@@ -69,7 +71,7 @@ extension PluginInstance {
         account.assumeIsolated { $0.adopt(plan.settings, facts: plan.facts) }
     }
 
-    private func makeAccount(_ id: String) throws(RequestProblem) -> Account {
+    func makeAccount(_ id: String) throws(RequestProblem) -> Account {
         guard let setup, let store else {
             throw RequestProblem(
                 .invalid, "the plugin is not configured yet", at: "account \(id)", remedy: "configure it first")
@@ -79,7 +81,17 @@ extension PluginInstance {
             id: id, settings: plan.settings, facts: plan.facts,
             environment: try resources.environment(
                 for: setup, account: id, store: store, agents: agents,
-                commands: commands))
+                commands: commands, lease: leaseGuard))
+    }
+
+    private var leaseGuard: LeaseGuard? {
+        guard let sharing else { return nil }
+        return LeaseGuard(clock: sharing.clock, lostTurns: sharing.lostTurns) { [weak self] account in
+            self?.assumeIsolated { instance in
+                let isRunning = instance.accounts[account.id] === account || instance.draining[account.id] === account
+                if isRunning { instance.lease(.refused(account.id)) }
+            }
+        }
     }
 
     /// Stops an account.
@@ -88,7 +100,11 @@ extension PluginInstance {
             let (id, request) = try accountID(in: json)
             let drain = min(max(request["drainSeconds"]?.double ?? 0, 0), 4)
             let wantsHandover = request["handover"]?.bool ?? false
+            lease(.unwanted(id, isHandover: wantsHandover))
             guard let account = accounts.removeValue(forKey: id) else {
+                sharing?.told[id] = nil
+                for waiting in sharing?.starting.removeValue(forKey: id) ?? [] { waiting(notHere(id).result) }
+                hurry(id, .seconds(drain))
                 guard let stop = stopping[id] else { return completion(RequestResult(.ok, Array("{}".utf8))) }
                 Task {
                     _ = await stop.value
@@ -100,7 +116,9 @@ extension PluginInstance {
             let stop = Task { await account.stop(drain: .seconds(drain), isHandover: wantsHandover) }
             stopping[id] = stop
             Task {
-                let handover = await stop.value
+                var handover = await stop.value
+                if sharing?.ended.contains(id) == false { lease(.stopped(id)) }
+                if wantsHandover { handover.lease = sharing?.keeper.lease(of: id) }
                 if wantsHandover {
                     self.resources.handOver(media: handover.mediaDirectories)
                 } else {
@@ -108,7 +126,7 @@ extension PluginInstance {
                 }
                 self.stopping[id] = nil
                 self.draining[id] = nil
-                if !wantsHandover { await self.forgetIfUnbound(id) }
+                if !wantsHandover, sharing == nil { await self.forgetIfUnbound(id) }
                 let result: JSONValue = wantsHandover ? ["handover": handover.json] : [:]
                 completion(RequestResult(.ok, result.serialized))
             }
@@ -122,18 +140,12 @@ extension PluginInstance {
         do throws(RequestProblem) {
             let request = try SendRequest(json)
             guard let account = accounts[request.account] ?? draining[request.account] else {
-                throw Self.notRunning(request.account)
+                throw notHere(request.account)
             }
             account.assumeIsolated { $0.send(request, completion: completion) }
         } catch {
             completion(error.result)
         }
-    }
-
-    private static func notRunning(_ account: String) -> RequestProblem {
-        RequestProblem(
-            .unavailable, "the account is not running, or there is none of this name", at: "account \(account)",
-            remedy: "see the accounts and their reasons in `gateway status`", retryable: true)
     }
 
     /// The status of one account or of all.
@@ -148,6 +160,11 @@ extension PluginInstance {
         var shown: Set<String> = []
         for (id, account) in accounts.sorted(by: { $0.key < $1.key }) where only == nil || only == id {
             rows.append(account.assumeIsolated { $0.status })
+            shown.insert(id)
+        }
+        for id in standbyAccounts where only == nil || only == id {
+            guard let row = setup?.standbyStatus(id, reason: standbyReason(id)) else { continue }
+            rows.append(row)
             shown.insert(id)
         }
         for row in setup?.idleStatus ?? [] {
@@ -169,7 +186,7 @@ extension PluginInstance {
             switch value["command"]?.string {
             case "channels.list":
                 let (id, _) = try accountID(in: json)
-                guard let account = accounts[id] ?? draining[id] else { throw Self.notRunning(id) }
+                guard let account = accounts[id] ?? draining[id] else { throw notHere(id) }
                 let rows = account.assumeIsolated { $0.channelRows }
                 completion(RequestResult(.ok, JSONValue.object(["channels": .array(rows)]).serialized))
             case "deadLetters.list":
@@ -190,12 +207,16 @@ extension PluginInstance {
             case "presence.set": completion(try setPresence(value))
             case "commands.sync": completion(try syncCommands(value))
             case "history.set": completion(try setHistory(value))
+            case "sharing.status": completion(sharingStatus())
+            case "sharing.drain": try drain(value, completion)
+            case "sharing.undrain": completion(try undrain())
             default:
                 throw RequestProblem(
                     .invalid, "unknown command \"\(value["command"]?.string ?? "")\"", at: "command",
                     remedy:
                         "known: channels.list, deadLetters.list, deadLetters.resubmit, deadLetters.drop, account.unblock, "
-                        + "tools.list, tools.call, tools.cancel, presence.set, commands.sync, history.set")
+                        + "tools.list, tools.call, tools.cancel, presence.set, commands.sync, history.set, "
+                        + "sharing.status, sharing.drain, sharing.undrain")
             }
         } catch {
             completion(error.result)

@@ -21,6 +21,9 @@ public actor PluginInstance {
     /// What is kept, in the state directory; there is one as soon as the plugin is configured.
     private(set) var store: (any ChannelStore)?
     private var storeObservation: UInt64 = 0
+    /// What there is where the store is shared with other gateways.
+    var sharing: SharingState?
+    private let chosenStore: SharedStoreChoice?
     var setup: InstanceSetup?
     var resources: SharedResources
     /// The users that are agents of this instance.
@@ -45,35 +48,64 @@ public actor PluginInstance {
     ///   - gateway: where messages and status go.
     ///   - logger: used for everything; never given a secret.
     ///   - version: reported by `status`.
+    ///   - sharedStore: what is kept is kept there, whatever the configuration says; for tests.
     /// - Throws: when the realtime loop cannot start (`RealtimeLoop.SetupError`).
-    public init(gateway: any GatewayPort, logger: Logger, version: String) throws {
+    public init(
+        gateway: any GatewayPort, logger: Logger, version: String, sharedStore: SharedStoreChoice? = nil
+    ) throws {
         var configuration = RealtimeLoop.Configuration()
         configuration.threadName = "fabric-realtime"
         loop = try RealtimeLoop(configuration: configuration)
         self.gateway = gateway
         self.logger = logger
         self.version = version
+        chosenStore = sharedStore
         resources = SharedResources(loop: loop, gateway: gateway, logger: logger)
     }
 
     // MARK: The store
 
     /// Opens what is kept in the state directory; only the first time, for a state directory is for life.
-    func openStore(_ stateDirectory: String) {
+    func openStore(_ setup: InstanceSetup) {
         guard store == nil else { return }
+        let choice = chosenStore ?? databaseStore(setup)
+        let store: any ChannelStore = choice?.store ?? sqliteStore(setup.stateDirectory)
+        self.store = store
+        storeObservation = store.observe { [weak self] health in
+            guard let self else { return }
+            self.loop.execute { self.assumeIsolated { $0.storeChanged(health) } }
+        }
+        if let choice { share(choice, setup: setup) }
+    }
+
+    private func sqliteStore(_ stateDirectory: String) -> SQLiteChannelStore {
+        SQLiteChannelStore(path: stateDirectory + "/channel.db", log: storeLog)
+    }
+
+    private func databaseStore(_ setup: InstanceSetup) -> SharedStoreChoice? {
+        guard let settings = setup.configuration.sharedStore, let address = setup.database else { return nil }
+        let keywords = Dictionary(address.keywords.map { ($0.name, $0.value.reveal()) }) { first, _ in first }
+        let store = PostgreSQLChannelStore(
+            PostgreSQLSettings(keywords: keywords, place: address.description, schema: settings.schema), log: storeLog)
+        return SharedStoreChoice(
+            store, gateway: settings.gatewayName(stateDirectory: setup.stateDirectory), weight: settings.weight,
+            beatSeconds: settings.beatSeconds, leaseSeconds: settings.leaseSeconds)
+    }
+
+    private var storeLog: @Sendable (StoreLogLevel, String) -> Void {
         let logger = logger
-        let store = SQLiteChannelStore(path: stateDirectory + "/channel.db") { level, text in
+        return { level, text in
             switch level {
             case .info: logger.info("\(text)")
             case .warning: logger.warning("\(text)")
             case .error: logger.error("\(text)")
             }
         }
-        self.store = store
-        storeObservation = store.observe { [weak self] health in
-            guard let self else { return }
-            self.loop.execute { self.assumeIsolated { $0.storeChanged(health) } }
-        }
+    }
+
+    /// Runs `body` on the loop after some time, unless the instance is gone by then.
+    func schedule(after delay: Duration, _ body: @escaping @Sendable (isolated PluginInstance) -> Void) -> LoopTimer {
+        loop.schedule(after: delay) { [weak self] in self?.assumeIsolated { body($0) } }
     }
 
     private func storeChanged(_ health: StoreHealth) {
@@ -156,8 +188,10 @@ public actor PluginInstance {
     }
 
     private func stopEverything() async {
+        endSharing()
         let running = Array(accounts.values)
         accounts = [:]
+        for id in draining.keys { hurry(id) }
         await withTaskGroup(of: Void.self) { group in
             for account in running { group.addTask { _ = await account.stop(drain: .zero) } }
             for task in stopping.values { group.addTask { _ = await task.value } }
@@ -165,6 +199,7 @@ public actor PluginInstance {
         await resources.shutdown()
         guard let store else { return }
         store.stopObserving(storeObservation)
+        await sharing?.store.leave(within: .seconds(1))
         await BlockingCall.run { store.close(within: .seconds(1)) }
     }
 

@@ -63,13 +63,13 @@ final class SharedResources: Sendable {
     /// What an account that starts needs, under the settings in force.
     func environment(
         for setup: InstanceSetup, account: String, store: any ChannelStore, agents: AgentDirectory,
-        commands: CommandCatalogue
+        commands: CommandCatalogue, lease: LeaseGuard?
     ) throws(RequestProblem) -> AccountEnvironment {
         let transfer = try transfer(for: setup)
         logins.use(transfer)
         restoreSession(of: account, under: setup)
         return AccountEnvironment(
-            gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, board: board,
+            gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, lease: lease, board: board,
             agents: agents, commands: commands, buffer: buffer, subDiscussions: subDiscussions, logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.outboxDirectory,

@@ -87,6 +87,7 @@ extension Account {
         var tries = 0
         repeat {
             tries += 1
+            try checkLease()
             do throws(FabricError) {
                 posted = .success(
                     try await place.guild.guild.postAsSystem(

@@ -160,6 +160,30 @@
  *   was said last, as long as the instance lives: deliveries that wake have "history": [{"id", "seq", "text", "author": {"id"}, "createdAt"}...], the
  *   messages before this one, oldest first. They are read once for a conversation and then kept from what passes by.
  *
+ *   "sharing" (module): several gateways may share one store, and with it their accounts; each account is run by one of
+ *   them at a time. A host needs nothing for it: it starts all its accounts, and those that another gateway runs are on
+ *   standby here: "running": true, "connected": false, "lifecycle": "standby", and a "reason" that names the gateway that
+ *   runs them ("gateway gw-2 runs it"). That is neither a failure nor a start that takes long: leave them alone. They
+ *   begin here by themselves when their turn comes, and go back to standby when another gateway is to have them.
+ *   start_account completes at once. send, tools.call, channels.list and commands about the dead letters of one on standby
+ *   end with GATEWAY_UNAVAILABLE, retryable, and name the gateway to ask. A stop_account that is followed by a
+ *   start_account within a second keeps the account here; with a hand-over it goes to the other instance of this gateway and
+ *   to nobody else. A send that names a delivery which another gateway has had since ends with GATEWAY_UNAVAILABLE, not
+ *   retryable: keep the answer for the case that the delivery comes again. A delivery that comes to another gateway is
+ *   marked as after a crash. configure refuses another store, or another name of the gateway, while the instance lives.
+ *     sharing.status gives {"sharing": false} where the store is this gateway's own, else {"sharing": true, "gateway": its
+ *       name, "member": the instance's, "draining", "owned": accounts that are leased to it, "unowned": accounts that nobody
+ *       runs, "database": {"answers", "since": time, "problem", "clockDifferenceSeconds": how far it is ahead},
+ *       "lease": {"remainingSeconds", "leaseSeconds", "beatSeconds"}, "members": [{"gateway", "member", "this", "host",
+ *       "pid", "version", "weight", "owned", "wanted", "draining", "secondsSinceBeat", "sameSettings",
+ *       "settingsDigest"}], "accounts": [{"accountId", "here", "gateway": who runs it, null if nobody or not known,
+ *       "state": "running" | "stopping" | "standby", "reason"}]}; numbers that are not known are null
+ *     sharing.drain {"withinSeconds": 0 to 86400, 60 if left out} gives back every account, in good order, and takes none;
+ *       completes when none is left: {"drained": true, "left": []}, or when the time is over: {"drained": false, "left":
+ *       [id...]}, and goes on. GATEWAY_UNAVAILABLE, and nothing happens, if no other gateway is there to take them or the
+ *       database does not answer.
+ *     sharing.undrain gives {}: it takes its share again.
+ *
  *   Deliveries of this module may further have: conversation.purpose and conversation.onDuty, where the chat system
  *   tells; message.author.isSystem, true for what the chat system itself wrote; "instructions", what the agent is to be
  *   told in this conversation; and "fileId" in each entry of "attachments", which fabric-file-download takes.
@@ -296,7 +320,8 @@ typedef struct gateway_channel {
     /* Request: {} or {"accountId"}. Result: {"version": of the module, "accounts": [{
      *    "accountId", "enabled", "configured", "credential" (as in configure), "running",
      *    "connected": true only if every guild's connection is authenticated and has joined its channels,
-     *    "lifecycle": "starting" | "ready" | "recovering" | "blocked" | "stopped", "reason": "" if all is well,
+     *    "lifecycle": "starting" | "ready" | "recovering" | "blocked" | "stopped" | "standby" (see 5),
+     *    "reason": "" if all is well,
      *    "guilds": [{"nodeId", "connected", "channels": number, "reconnectAttempts": in a row,
      *                "lastTransportActivityAt": when bytes last moved, "lastConnectedAt", "lastDisconnect": why,
      *                "skipped": messages that a limit of catching up left out, "openGaps": conversations whose history

@@ -1,0 +1,74 @@
+import ChannelStore
+
+/// How many accounts each gateway is to have, as one report shows the cluster. The members of one gateway (an old and a new
+/// build during a reload) count together.
+struct ClusterShares: Sendable, Equatable {
+    struct Gateway: Sendable, Equatable {
+        var weight = 0.0
+        var wanted = 0
+        var owned = 0
+        /// It takes accounts: at least one of its members is not draining.
+        var takes = false
+        var share = 0
+
+        /// How many it is short of.
+        var deficit: Int { takes ? max(0, share - owned) : 0 }
+    }
+
+    private(set) var gateways: [String: Gateway] = [:]
+
+    /// - Parameters:
+    ///   - unrun: how many accounts nobody runs, and somebody wants to.
+    ///   - wanted: how many a member wants by now, if it knows better than the report.
+    init(_ report: ClusterReport, unrun: Int, wanted: (member: String, count: Int)? = nil) {
+        var owned = 0
+        for row in report.members {
+            var gateway = gateways[row.member.gateway] ?? Gateway()
+            gateway.owned = Self.sum(gateway.owned, row.owned)
+            owned = Self.sum(owned, row.owned)
+            if !row.member.isDraining {
+                gateway.takes = true
+                gateway.weight = max(gateway.weight, Self.weight(row.member.weight))
+                let count = row.member.id == wanted?.member ? wanted?.count : nil
+                gateway.wanted = Self.sum(gateway.wanted, count ?? row.member.wanted)
+            }
+            gateways[row.member.gateway] = gateway
+        }
+        divide(Self.sum(owned, unrun))
+    }
+
+    /// Whoever wants less than its part gets what it wants; the others divide the rest by weight.
+    private mutating func divide(_ accounts: Int) {
+        var left = accounts
+        var open = gateways.filter(\.value.takes)
+        while !open.isEmpty {
+            let weights = open.values.reduce(0) { $0 + $1.weight }
+            let part = { (gateway: Gateway) in Self.part(of: left, gateway.weight / weights) }
+            let modest = open.filter { $0.value.wanted <= part($0.value) }
+            guard !modest.isEmpty else {
+                for (name, gateway) in open { gateways[name]?.share = part(gateway) }
+                return
+            }
+            for (name, gateway) in modest {
+                gateways[name]?.share = gateway.wanted
+                left = max(0, left - gateway.wanted)
+                open[name] = nil
+            }
+        }
+    }
+
+    /// Rounded up, but for what the division of whole numbers as fractions leaves over.
+    private static func part(of accounts: Int, _ fraction: Double) -> Int {
+        Int((Double(min(accounts, 1 << 50)) * min(max(fraction, 0), 1) - 1e-6).rounded(.up))
+    }
+
+    /// What others write into the store is checked, not believed.
+    private static func weight(_ value: Double) -> Double {
+        value.isFinite ? min(max(value, 1e-3), 1e6) : 1
+    }
+
+    private static func sum(_ one: Int, _ other: Int) -> Int {
+        let (sum, overflows) = one.addingReportingOverflow(max(0, other))
+        return overflows ? .max : sum
+    }
+}

@@ -1,0 +1,231 @@
+import ChannelStore
+
+/// Who is to have how many: what each report leads to.
+extension LeaseKeeper {
+    /// How long an account with a running turn is spared, if the only reason to give it back is balance.
+    static let patience: Duration = .seconds(60)
+    /// How long an account that comes to its end for balance may take.
+    static let balanceDrain: Duration = .seconds(10)
+    /// An account that nobody else took is given back once more after this time.
+    static let keeping: Duration = .seconds(600)
+    /// Reports after which a member is no newcomer any more: until then it takes little at a time, so that gateways that
+    /// start together find something each.
+    static let settling = 3
+
+    mutating func judge(_ report: ClusterReport, _ now: Instant, _ actions: inout [Action]) {
+        questions = 0
+        tidy(now, &actions)
+        forgetRunners(report)
+        seek(report, now, isNew: true, &actions)
+        balance(report, now, &actions)
+        if isDraining { giveBackAll(now, &actions) }
+    }
+
+    /// A gateway that has less than before does not run some of what it ran.
+    private mutating func forgetRunners(_ report: ClusterReport) {
+        var now: [String: Int] = [:]
+        for row in report.members { now[row.member.gateway, default: 0] += max(0, min(row.owned, 1 << 40)) }
+        let less = Set(owned.filter { ($0.value > now[$0.key] ?? 0) || now[$0.key] == nil }.keys)
+        owned = now
+        sinceAsked += 1
+        let isOld = sinceAsked >= (report.unowned > 0 ? 3 : 15)
+        if isOld { sinceAsked = 0 }
+        guard isOld || !less.isEmpty else { return }
+        for (account, record) in records where record.phase == .standby {
+            if case .gateway(let name) = record.runner, isOld || less.contains(name) || now[name] == nil {
+                records[account]?.runner = .unknown
+            }
+        }
+    }
+
+    // MARK: Taking
+
+    /// Looks after accounts that nobody runs.
+    /// - Parameter isNew: the report has just come.
+    mutating func seek(_ report: ClusterReport, _ now: Instant, isNew: Bool = false, _ actions: inout [Action]) {
+        let isAlone = !report.members.contains { $0.member.id != member.id && $0.owned > 0 }
+        var unknown: [String] = []
+        var free: [String] = []
+        var unrun = 0
+        for (account, record) in records where record.isWanted && record.phase == .standby {
+            switch record.runner {
+            case .unknown where isAlone: records[account]?.runner = .nobody
+            case .unknown: unknown.append(account)
+            case .nobody: break
+            case .gateway: continue
+            }
+            unrun += 1
+            if records[account]?.runner == .nobody, record.notBefore == nil { free.append(account) }
+        }
+        shares = ClusterShares(report, unrun: unrun, wanted: (member.id, records.values.count(where: \.isWanted)))
+        if !unknown.isEmpty, !isAsking, questions < 2 {
+            isAsking = true
+            questions += 1
+            actions.append(.askRunners(unknown.sorted()))
+        }
+        guard claim == nil else { return }
+        if isNew, findLost(report, &actions) { return }
+        guard !free.isEmpty, !isDraining else {
+            starved = 0
+            return
+        }
+        var room = min(self.room(report), limit)
+        if room <= 0 {
+            // Others may have another configuration, and not want these at all.
+            if isNew { starved += 1 }
+            guard starved > Self.settling else { return }
+            room = limit
+        }
+        let isBeyond = starved > Self.settling
+        starved = 0
+        // First those that ran here: nobody has to log in for them.
+        free.sort { one, other in
+            let (first, second) = (records[one]?.wasHere ?? false, records[other]?.wasHere ?? false)
+            return first == second ? one < other : first
+        }
+        ask(Array(free.prefix(room)), atMost: room, isBeyond: isBeyond, &actions)
+    }
+
+    /// How many more this gateway may have.
+    private func room(_ report: ClusterReport) -> Int {
+        var others = 0
+        var mine = 0
+        for row in report.members where row.member.gateway == member.gateway {
+            if row.member.id == member.id { mine = row.owned } else { others += max(0, min(row.owned, 1 << 40)) }
+        }
+        return (shares?.gateways[member.gateway]?.share ?? 0) - others - max(mine, held)
+    }
+
+    /// How many are claimed at once.
+    private var limit: Int {
+        let wanted = records.count
+        return reports <= Self.settling ? max(32, wanted / 4) : max(256, wanted / 2)
+    }
+
+    private mutating func ask(
+        _ names: [String], atMost: Int, isBeyond: Bool = false, _ actions: inout [Action]
+    ) {
+        lastClaim += 1
+        claim = (lastClaim, names, isBeyond)
+        actions.append(.claim(names, atMost: atMost, number: lastClaim))
+    }
+
+    /// The store says that we have more than we know: the answer to a claim got lost.
+    private mutating func findLost(_ report: ClusterReport, _ actions: inout [Action]) -> Bool {
+        let mine = report.members.first { $0.member.id == member.id }?.owned ?? 0
+        let out = records.values.count { if case .out = $0.phase { true } else { false } }
+        surplus = mine > held + out ? surplus + 1 : 0
+        guard surplus >= 2 else { return false }
+        surplus = 0
+        let names = doubtful.union(records.filter { $0.value.isWanted && $0.value.phase == .standby }.keys)
+        guard !names.isEmpty else { return false }
+        ask(names.sorted(), atMost: 0, &actions)
+        return true
+    }
+
+    mutating func claimed(_ number: UInt64, _ leases: [AccountLease], _ now: Instant, _ actions: inout [Action]) {
+        guard let claim, claim.number == number else {
+            // Of a member that this one is no more, or given up for lost.
+            former += leases.filter { lease in records[lease.account]?.phase.lease != lease }
+            return
+        }
+        self.claim = nil
+        let granted = Set(leases.map(\.account))
+        for account in claim.names where !granted.contains(account) {
+            if records[account]?.phase == .standby { records[account]?.runner = .unknown }
+        }
+        doubtful.subtract(claim.names)
+        for lease in leases.sorted(by: { $0.account < $1.account }) {
+            guard lease.member == member.id, isInForce(at: now) else {
+                former.append(lease)
+                continue
+            }
+            guard let record = records[lease.account], record.isWanted, record.phase == .standby else {
+                if records[lease.account]?.phase.lease != lease, self.lease(of: lease.account) != lease {
+                    former.append(lease)
+                }
+                continue
+            }
+            if claim.isBeyond, let returned = record.returned, returned &+ 1 == lease.epoch {
+                records[lease.account]?.keptUntil = now.advanced(by: Self.keeping)
+            }
+            run(lease, &actions)
+        }
+        // More at once, if there was enough; else when the next report tells more.
+        if let report, leases.count >= claim.names.count || questions < 2 { seek(report, now, &actions) }
+    }
+
+    /// Who runs what was asked for.
+    mutating func heard(
+        _ asked: [String], _ runners: [String: String], _ now: Instant, _ actions: inout [Action]
+    ) {
+        var changed: [String] = []
+        for account in asked where records[account]?.phase == .standby {
+            let runner = runners[account].map { Runner.gateway($0) } ?? .nobody
+            if records[account]?.runner != runner { changed.append(account) }
+            records[account]?.runner = runner
+        }
+        if !changed.isEmpty { actions.append(.standby(changed)) }
+        if let report { seek(report, now, &actions) }
+    }
+
+    // MARK: Giving
+
+    /// Gives back what is too much, if somebody is short of it: quiet accounts first, a few at a time.
+    private mutating func balance(_ report: ClusterReport, _ now: Instant, _ actions: inout [Action]) {
+        let mine = report.members.filter { $0.member.gateway == member.gateway && $0.owned > 0 }
+        guard !isDraining, let shares, let own = shares.gateways[member.gateway],
+            mine.allSatisfy({ $0.member.id == member.id })
+        else {
+            excess = (0, nil)
+            return
+        }
+        let short = shares.gateways.reduce(0) { $1.key == member.gateway ? $0 : $0 + $1.value.deficit }
+        let tooMany = min(held, own.owned) - own.share
+        guard tooMany > 0, short > 0 else {
+            excess = (0, nil)
+            return
+        }
+        excess = (excess.reports + 1, excess.since ?? now)
+        // Once may be the moment in which somebody else is just giving or taking.
+        guard excess.reports >= 2 else { return }
+        let underWay = records.values.count {
+            switch $0.phase {
+            case .stopping, .releasing, .parked: true
+            default: false
+            }
+        }
+        var count = min(min(tooMany, short) - underWay, max(8, records.count / 16) - underWay)
+        let isLong = excess.since.map { $0.duration(to: now) >= Self.patience } ?? false
+        let running = records.filter { account, record in
+            guard case .running = record.phase, record.isWanted else { return false }
+            return (record.keptUntil ?? now) <= now
+        }.keys.sorted()
+        for account in running.filter({ !busy.contains($0) }) + (isLong ? running.filter(busy.contains) : []) {
+            guard count > 0 else { return }
+            count -= 1
+            giveBack(account, .balance, Self.balanceDrain, &actions)
+        }
+    }
+
+    private mutating func giveBack(
+        _ account: String, _ reason: StopReason, _ drain: Duration, _ actions: inout [Action]
+    ) {
+        guard case .running(let lease) = records[account]?.phase else { return }
+        records[account]?.phase = .stopping(lease, reason)
+        actions.append(.stop(account, drain: drain, reason))
+    }
+
+    /// All that is left goes back, some at a time, so that the others are not asked for all at once.
+    mutating func giveBackAll(_ now: Instant, _ actions: inout [Action]) {
+        guard let drainUntil else { return }
+        let underWay = records.values.count { if case .stopping = $0.phase { true } else { false } }
+        var count = max(16, records.count / 8) - underWay
+        let running = records.filter { if case .running = $0.value.phase { true } else { false } }.keys.sorted()
+        for account in running.filter({ !busy.contains($0) }) + running.filter(busy.contains) {
+            guard count > 0 else { return }
+            count -= 1
+            giveBack(account, .drain, max(.seconds(1), now.duration(to: drainUntil)), &actions)
+        }
+    }
+}

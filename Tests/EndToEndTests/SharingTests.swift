@@ -1,0 +1,263 @@
+import ChannelStore
+import FabricChannel
+import FabricSimulator
+import Foundation
+import JSONBytes
+import Testing
+
+/// Several instances of the plugin, each a gateway of its own, that share a store: who runs which account, and that no
+/// message is lost or answered twice on the way from one to another.
+@Suite(.serialized) struct SharingTests {
+    /// Short times, so that a test does not wait long.
+    private static let beat = 0.1
+    private static let lease = 0.8
+
+    /// A gateway of a cluster: an instance with a host of its own, which repeats what it hears.
+    private final class Node: Sendable {
+        let name: String
+        let world: World
+        let gateway = TestGateway()
+        let store: InMemorySharedStore
+        let plugin: PluginInstance
+
+        init(_ name: String, _ memory: SharedMemory, _ world: World, gateway name2: String? = nil) throws {
+            self.name = name
+            self.world = world
+            store = InMemorySharedStore(memory)
+            plugin = try PluginInstance(
+                gateway: gateway, logger: world.log.logger, version: name,
+                sharedStore: SharedStoreChoice(
+                    store, gateway: name2 ?? name, beatSeconds: SharingTests.beat, leaseSeconds: SharingTests.lease))
+            let plugin = plugin
+            gateway.onWake.withLock { hook in
+                hook = { delivery in
+                    let reply: JSONValue = [
+                        "account": .string(delivery.account), "to": .string(delivery.to),
+                        "text": .string("echo: \(delivery.text)"), "delivery": .string(delivery.id),
+                    ]
+                    plugin.request({ $0.send($1, completion: $2) }, reply.serialized, completion: { _ in })
+                    plugin.settle(delivery.id, .finished)
+                }
+            }
+        }
+
+        func begin(_ accounts: [String: String]) async throws {
+            try await world.configure([:], accounts: accounts, on: plugin)
+            for account in accounts.keys.sorted() { try await world.start(account, on: plugin) }
+        }
+
+        func command(_ json: JSONValue) async -> (RequestResult.Code, JSONValue) {
+            await world.ask(plugin, { $0.command($1, completion: $2) }, json)
+        }
+
+        func status() async -> [JSONValue] {
+            let (_, json) = await world.ask(plugin, { $0.status($1, completion: $2) }, [:])
+            return json["accounts"]?.array ?? []
+        }
+
+        /// The accounts that are connected here.
+        func connected() async -> Set<String> {
+            Set(await status().filter { $0["connected"]?.bool == true }.compactMap { $0["accountId"]?.string })
+        }
+
+        func end() async { await World.blocking { self.plugin.shutdown() } }
+    }
+
+    private struct Cluster: Sendable {
+        var memory: SharedMemory
+        var world: World
+        var keys: [String: String]
+        var agents: [String: SimulatedUser]
+        var human: SimulatedUser
+        var rooms: [String: SimulatedChannel]
+
+        init(_ world: World, accounts: Int) async throws {
+            memory = SharedMemory { Date().timeIntervalSince1970 }
+            self.world = world
+            human = try await world.sim.createUser(name: "human")
+            (keys, agents, rooms) = ([:], [:], [:])
+            for number in 0..<accounts {
+                let id = "a\(number)"
+                let agent = try await world.sim.createUser(name: id)
+                agents[id] = agent
+                keys[id] = agent.apiKey
+                rooms[id] = try await world.sim.createChannel(
+                    guild: World.guild, name: "room-\(id)", type: .dm, members: [agent.id, human.id])
+            }
+        }
+
+        func node(_ name: String, as gateway: String? = nil) throws -> Node {
+            try Node(name, memory, world, gateway: gateway)
+        }
+
+        func post(_ text: String, to account: String) async throws {
+            try await world.sim.post(as: human.id, in: #require(rooms[account]).id, content: text)
+        }
+
+        /// Waits for the answers, and says whether each question has exactly one, in order.
+        func areAnswered(_ account: String, last: String) async throws -> Bool {
+            let room = try #require(rooms[account]).id
+            _ = try await world.sim.waitForMessage(in: room, timeout: .seconds(30)) { $0.content == "echo: \(last)" }
+            let history = await world.sim.history(room)
+            let asked = history.filter { $0.author == human.id }.map { "echo: \($0.content)" }
+            return history.filter { $0.author != human.id }.map(\.content) == asked
+        }
+
+        /// Sockets of the agent that the guild sees.
+        func sockets(_ account: String) async throws -> Int {
+            let user = try #require(agents[account]).id
+            return await world.sim.sockets().count { $0.user == user }
+        }
+    }
+
+    /// Looks again and again until it is so.
+    private func eventually(
+        _ what: String, timeout: Duration = .seconds(20), _ condition: () async throws -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now.advanced(by: timeout)
+        while try await !condition() {
+            guard ContinuousClock.now < deadline else { throw TestFailure("timed out waiting until \(what)") }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    @Test func oneRunsItAndTheOtherIsOnStandbyWithTheReason() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 1)
+            let (one, two) = (try cluster.node("gw-1"), try cluster.node("gw-2"))
+            try await one.begin(cluster.keys)
+            try await eventually("gw-1 has it") { await one.connected() == ["a0"] }
+            try await two.begin(cluster.keys)
+            try await eventually("gw-2 says who runs it") {
+                await two.status().first?["reason"]?.string == "gateway gw-1 runs it"
+            }
+            let row = try #require(await two.status().first)
+            #expect(row["lifecycle"]?.string == "standby")
+            #expect(row["running"]?.bool == true)
+            #expect(row["connected"]?.bool == false)
+            let (code, json) = await world.send(
+                ["account": "a0", "to": "fabric:x", "text": "no"], on: two.plugin)
+            #expect(code == .unavailable)
+            #expect(json["error"]?.string?.contains("gw-1") == true)
+            #expect(json["retryable"]?.bool == true)
+            let letters = await two.command(["command": "deadLetters.list", "accountId": "a0"])
+            #expect(letters.0 == .unavailable && letters.1["remedy"]?.string == "ask gateway gw-1")
+            let (_, sharing) = await two.command(["command": "sharing.status"])
+            #expect(sharing["members"]?.array?.count == 2)
+            #expect(sharing["database"]?["answers"]?.bool == true)
+            try await cluster.post("hello", to: "a0")
+            #expect(try await cluster.areAnswered("a0", last: "hello"))
+            #expect(two.gateway.deliveries.isEmpty)
+            for node in [one, two] { await node.end() }
+        }
+    }
+
+    @Test func whatALostGatewayRanIsRunByTheOther() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 4)
+            let (one, two) = (try cluster.node("gw-1"), try cluster.node("gw-2"))
+            try await one.begin(cluster.keys)
+            try await eventually("gw-1 has all") { await one.connected().count == 4 }
+            try await two.begin(cluster.keys)
+            try await eventually("the accounts are spread") {
+                let (first, second) = (await one.connected(), await two.connected())
+                return first.count == 2 && second.count == 2 && first.isDisjoint(with: second)
+            }
+            // The first loses the database: it ends its accounts by its own clock, before the second may have them.
+            one.store.setAway(true)
+            try await eventually("gw-1 runs nothing") { await one.connected().isEmpty }
+            for account in cluster.keys.keys { try await cluster.post("while one is away", to: account) }
+            try await eventually("gw-2 runs all") { await two.connected().count == 4 }
+            for account in cluster.keys.keys {
+                #expect(try await cluster.areAnswered(account, last: "while one is away"))
+                try await eventually("one socket of \(account)") { try await cluster.sockets(account) == 1 }
+            }
+            #expect(await one.status().allSatisfy { $0["reason"]?.string?.contains("does not answer") == true })
+            one.store.setAway(false)
+            try await eventually("the accounts are spread again") {
+                let (first, second) = (await one.connected(), await two.connected())
+                return first.count == 2 && second.count == 2
+            }
+            for node in [one, two] { await node.end() }
+        }
+    }
+
+    @Test func drainingHandsEverythingOverAndStoppingLeavesAtOnce() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 4)
+            let (one, two) = (try cluster.node("gw-1"), try cluster.node("gw-2"))
+            try await one.begin(cluster.keys)
+            try await eventually("gw-1 has all") { await one.connected().count == 4 }
+            let alone = await one.command(["command": "sharing.drain", "withinSeconds": 5])
+            #expect(alone.0 == .unavailable, "nobody would run them")
+            try await two.begin(cluster.keys)
+            try await eventually("gw-1 sees gw-2") {
+                await one.command(["command": "sharing.status"]).1["members"]?.array?.count == 2
+            }
+            for account in cluster.keys.keys { try await cluster.post("before", to: account) }
+            let (code, json) = await one.command(["command": "sharing.drain", "withinSeconds": 20])
+            #expect(code == .ok && json["drained"]?.bool == true)
+            for account in cluster.keys.keys { try await cluster.post("after", to: account) }
+            for account in cluster.keys.keys { #expect(try await cluster.areAnswered(account, last: "after")) }
+            try await eventually("gw-2 has all") { await two.connected().count == 4 }
+            #expect(await one.connected().isEmpty)
+            _ = await one.command(["command": "sharing.undrain"])
+            try await eventually("gw-1 has its share again") { await one.connected().count == 2 }
+            await two.end()
+            try await eventually("gw-1 has all again") { await one.connected().count == 4 }
+            await one.end()
+        }
+    }
+
+    @Test func betweenInstancesOfOneGatewayTheLeaseIsHandedOver() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 2)
+            let (old, other) = (try cluster.node("old", as: "gw-1"), try cluster.node("gw-2"))
+            try await old.begin(cluster.keys)
+            try await other.begin(cluster.keys)
+            try await eventually("the accounts are spread") {
+                let (first, second) = (await old.connected(), await other.connected())
+                return first.count == 1 && second.count == 1
+            }
+            let mine = await old.connected()
+            let next = try cluster.node("next", as: "gw-1")
+            try await world.configure([:], accounts: cluster.keys, on: next.plugin)
+            for account in cluster.keys.keys.sorted() {
+                let stopped = try await world.stop(account, handover: true, on: old.plugin)
+                try await world.start(account, handover: stopped["handover"], on: next.plugin)
+            }
+            await old.end()
+            try await eventually("the new instance has it") { await next.connected() == mine }
+            let account = try #require(mine.first)
+            try await cluster.post("hello", to: account)
+            #expect(try await cluster.areAnswered(account, last: "hello"))
+            #expect(await other.connected().isDisjoint(with: mine), "nobody else had it")
+            let logins = await world.sim.counters.logins[try #require(cluster.agents[account]).id]
+            #expect(logins == 1, "the session was handed over")
+            for node in [next, other] { await node.end() }
+        }
+    }
+
+    @Test func aRestartOfAnAccountKeepsItsLease() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 2)
+            let (one, two) = (try cluster.node("gw-1"), try cluster.node("gw-2"))
+            try await one.begin(cluster.keys)
+            try await two.begin(cluster.keys)
+            try await eventually("the accounts are spread") {
+                let (first, second) = (await one.connected(), await two.connected())
+                return first.count == 1 && second.count == 1
+            }
+            let account = try #require(await one.connected().first)
+            let owner = cluster.memory.owner(of: account)
+            try await world.stop(account, on: one.plugin)
+            try await world.start(account, on: one.plugin)
+            #expect(cluster.memory.owner(of: account) == owner)
+            try await eventually("it is connected again") { await one.connected() == [account] }
+            // One that stays stopped goes to the other.
+            try await world.stop(account, on: one.plugin)
+            try await eventually("gw-2 has both") { await two.connected().count == 2 }
+            for node in [one, two] { await node.end() }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+import ChannelStore
+import Testing
+
+@testable import FabricChannel
+
+/// The keeper of leases, with events and times by hand.
+@Suite struct LeaseKeeperTests {
+    private let start = ContinuousClock.now
+
+    /// A keeper, and the last things it said.
+    private final class Bench {
+        var keeper: LeaseKeeper
+        var actions: [LeaseKeeper.Action] = []
+        let start: ContinuousClock.Instant
+        var seconds = 0.0
+
+        init(_ start: ContinuousClock.Instant, weight: Double = 1) {
+            self.start = start
+            let names = Names()
+            keeper = LeaseKeeper(
+                settings: .init(
+                    member: Member(id: "", gateway: "gw-1", weight: weight, leaseSeconds: 8),
+                    newID: { names.next() }))
+        }
+
+        private final class Names: @unchecked Sendable {  // Unchecked: a test has one thread.
+            private var count = 0
+            func next() -> String {
+                count += 1
+                return "m\(count)"
+            }
+        }
+
+        @discardableResult
+        func at(_ seconds: Double, _ event: LeaseKeeper.Event) -> [LeaseKeeper.Action] {
+            self.seconds = seconds
+            actions = []
+            keeper.handle(event, now: start.advanced(by: .seconds(seconds)), &actions)
+            return actions
+        }
+
+        var beat: UInt64? {
+            actions.lazy.compactMap { if case .beat(_, let number) = $0 { number } else { nil } }.last
+        }
+
+        /// A report of this gateway and others: names, and how many they have.
+        func report(owned: Int, others: [(String, Int)] = [], unowned: Int = 0) -> ClusterReport {
+            var rows = [ClusterReport.Row(member: keeper.member, owned: owned, secondsSinceBeat: 0)]
+            for (name, owned) in others {
+                var member = Member(id: name, gateway: name, wanted: 100, leaseSeconds: 8)
+                member.wanted = 100
+                rows.append(.init(member: member, owned: owned, secondsSinceBeat: 1))
+            }
+            let all = owned + others.reduce(0) { $0 + $1.1 } + unowned
+            return ClusterReport(members: rows, accounts: all, unowned: unowned, time: 0)
+        }
+
+        var claim: (names: [String], atMost: Int, number: UInt64)? {
+            for case .claim(let names, let atMost, let number) in actions { return (names, atMost, number) }
+            return nil
+        }
+
+        func leases(_ names: [String], epoch: Int64 = 1) -> [AccountLease] {
+            names.map { AccountLease(account: $0, member: keeper.member.id, epoch: epoch) }
+        }
+    }
+
+    /// A keeper that runs these accounts; its first beat was sent at 0 and confirmed at 0.1 s.
+    private func running(_ names: [String]) throws -> Bench {
+        let fresh = Bench(start)
+        fresh.at(0, .tick)
+        let beat = try #require(fresh.beat)
+        for name in names { fresh.at(0, .wanted(name)) }
+        fresh.at(0.1, .answered(beat: beat, fresh.report(owned: 0), busy: []))
+        let claim = try #require(fresh.claim)
+        let actions = fresh.at(0.2, .claimed(claim.number, fresh.leases(claim.names)))
+        #expect(actions.filter { if case .start = $0 { true } else { false } }.count == names.count)
+        return fresh
+    }
+
+    @Test func nothingStartsBeforeABeatWasConfirmed() throws {
+        let bench = Bench(start)
+        let actions = bench.at(0, .wanted("a"))
+        #expect(!actions.contains(.start("a")))
+        #expect(bench.beat != nil)
+        #expect(!bench.keeper.isInForce(at: start))
+    }
+
+    @Test func theLeaseCountsFromBeforeTheBeatAndEndsEverythingAtOnce() throws {
+        let bench = try running(["a", "b"])
+        #expect(bench.keeper.isInForce(at: start.advanced(by: .seconds(6.9))))
+        #expect(!bench.keeper.isInForce(at: start.advanced(by: .seconds(7))))
+        let old = bench.keeper.member.id
+        let actions = bench.at(7, .tick)
+        #expect(actions.contains(.end(["a", "b"], reason: "no beat was confirmed in time")))
+        #expect(bench.keeper.member.id != old, "it begins anew as another member")
+    }
+
+    /// Who was stopped hears of an answer before it looks at the clock.
+    @Test func anAnswerThatIsHeardTooLateRenewsNothing() throws {
+        let bench = try running(["a"])
+        bench.at(2, .tick)
+        let beat = try #require(bench.beat)
+        let actions = bench.at(30, .answered(beat: beat, bench.report(owned: 1), busy: []))
+        #expect(actions.contains(.end(["a"], reason: "no beat was confirmed in time")))
+        #expect(!bench.keeper.isInForce(at: start.advanced(by: .seconds(30))))
+    }
+
+    @Test func answersOutOfOrderNeverShortenALease() throws {
+        let bench = try running(["a"])
+        bench.at(2, .tick)
+        let second = try #require(bench.beat)
+        bench.at(4, .tick)
+        let third = try #require(bench.beat)
+        bench.at(4.2, .answered(beat: third, bench.report(owned: 1), busy: []))
+        bench.at(4.3, .answered(beat: second, bench.report(owned: 1), busy: []))
+        #expect(bench.keeper.isInForce(at: start.advanced(by: .seconds(10.9))))
+        #expect(!bench.keeper.isInForce(at: start.advanced(by: .seconds(11))))
+    }
+
+    @Test func aRunIsNotStartedAgainBeforeTheLastHasEnded() throws {
+        let bench = try running(["a"])
+        bench.at(3, .refused("a"))
+        #expect(bench.actions.contains(.end(["a"], reason: "another gateway has its lease")))
+        bench.at(5.5, .tick)
+        let beat = try #require(bench.beat)
+        bench.at(5.6, .answered(beat: beat, bench.report(owned: 0, unowned: 1), busy: []))
+        #expect(bench.claim == nil, "its run is still being torn down")
+        bench.at(5.7, .stopped("a"))
+        #expect(bench.actions.contains(.standby(["a"])))
+    }
+
+    @Test func theStoreLetUsGo() throws {
+        let bench = try running(["a"])
+        let actions = bench.at(3, .gone(member: bench.keeper.member.id))
+        #expect(actions.contains(.end(["a"], reason: "the store let this gateway go")))
+        #expect(bench.at(3.1, .gone(member: "m1")).isEmpty, "it was said of the one before")
+    }
+
+    @Test func excessIsGivenBackAfterTwoReportsQuietOnesFirst() throws {
+        let names = (0..<6).map { "a\($0)" }
+        let bench = try running(names)
+        var stopped: [String] = []
+        for (number, time) in [2.0, 4.0].enumerated() {
+            bench.at(time, .tick)
+            let beat = try #require(bench.beat)
+            bench.at(
+                time + 0.1, .answered(beat: beat, bench.report(owned: 6, others: [("gw-2", 0)]), busy: ["a0", "a1"]))
+            for case .stop(let account, _, .balance) in bench.actions { stopped.append(account) }
+            if number == 0 { #expect(stopped.isEmpty, "once may be a moment of somebody else's taking") }
+        }
+        #expect(stopped == ["a2", "a3", "a4"])
+    }
+
+    @Test func aBusyAccountIsGivenBackOnlyAfterAMinute() throws {
+        let bench = try running(["a0", "a1"])
+        var at: Double?
+        for beat in 1...40 {
+            let time = Double(beat) * 2
+            bench.at(time, .tick)
+            let number = try #require(bench.beat)
+            bench.at(
+                time + 0.1,
+                .answered(beat: number, bench.report(owned: 2, others: [("gw-2", 0)]), busy: ["a0", "a1"]))
+            if bench.actions.contains(where: { if case .stop = $0 { true } else { false } }) {
+                at = time
+                break
+            }
+        }
+        #expect(try #require(at) >= 60)
+    }
+
+    @Test func nobodyIsToldToGiveWhenNobodyIsShort() throws {
+        let bench = try running(["a0", "a1", "a2"])
+        for time in [2.0, 4.0, 6.0] {
+            bench.at(time, .tick)
+            let beat = try #require(bench.beat)
+            bench.at(time + 0.1, .answered(beat: beat, bench.report(owned: 3, others: [("gw-2", 3)]), busy: []))
+            #expect(!bench.actions.contains { if case .stop = $0 { true } else { false } })
+        }
+    }
+
+    @Test func theAnswerToAClaimGotLostAndIsAskedForAgain() throws {
+        let bench = Bench(start)
+        bench.at(0, .tick)
+        let first = try #require(bench.beat)
+        bench.at(0, .wanted("a"))
+        bench.at(0.1, .answered(beat: first, bench.report(owned: 0), busy: []))
+        let claim = try #require(bench.claim)
+        bench.at(1, .claimFailed(claim.number))
+        var again: (names: [String], atMost: Int, number: UInt64)?
+        for time in [2.0, 4.0, 6.0] where again == nil || again?.atMost != 0 {
+            bench.at(time, .tick)
+            let beat = try #require(bench.beat)
+            bench.at(time + 0.1, .answered(beat: beat, bench.report(owned: 1), busy: []))
+            if let claim = bench.claim {
+                again = claim
+                bench.at(time + 0.2, .claimed(claim.number, bench.leases(["a"])))
+            }
+        }
+        #expect(bench.keeper.isHere("a"))
+    }
+
+    @Test func sharesAreByWeightAndNobodyGetsMoreThanItWants() {
+        func row(_ name: String, weight: Double, wanted: Int, owned: Int = 0, drains: Bool = false) -> ClusterReport.Row
+        {
+            .init(
+                member: Member(id: name, gateway: name, weight: weight, wanted: wanted, isDraining: drains),
+                owned: owned, secondsSinceBeat: 0)
+        }
+        let report = ClusterReport(
+            members: [
+                row("a", weight: 1, wanted: 300), row("b", weight: 2, wanted: 300, owned: 290),
+                row("c", weight: 1, wanted: 10), row("d", weight: 1, wanted: 300, owned: 10, drains: true),
+                row("e", weight: .nan, wanted: -5),
+            ], accounts: 300, unowned: 0, time: 0)
+        let shares = ClusterShares(report, unrun: 0).gateways
+        #expect(shares["c"]?.share == 10)
+        #expect(shares["a"]?.share == 97)
+        #expect(shares["b"]?.share == 194)
+        #expect(shares["d"]?.share == 0)
+    }
+}
