@@ -61,8 +61,8 @@ struct Leases: ParsableCommand {
             }
         }
         let taking = try seconds {
-            async let one = take(orphans, (orphans.count + 1) / 2, stores[0])
-            async let two = take(orphans, orphans.count / 2, stores[1])
+            async let one = Self.take(orphans, (orphans.count + 1) / 2, stores[0])
+            async let two = Self.take(orphans, orphans.count / 2, stores[1])
             let taken = try await one + two
             guard taken == orphans.count else { throw ValidationError("\(taken) of \(orphans.count) were taken") }
         }
@@ -78,7 +78,7 @@ struct Leases: ParsableCommand {
         ])
     }
 
-    private func take(_ names: [String], _ most: Int, _ store: PostgreSQLChannelStore) async throws -> Int {
+    private static func take(_ names: [String], _ most: Int, _ store: PostgreSQLChannelStore) async throws -> Int {
         let taken = try await store.claim(names, atMost: most)
         return try await withThrowingTaskGroup(of: Int.self) { group in
             for lease in taken { group.addTask { try await store.load(lease.account).cursors.count } }

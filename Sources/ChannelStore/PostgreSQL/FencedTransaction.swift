@@ -53,7 +53,10 @@ struct FencedTransaction {
             } catch {
                 guard error.kind == .fence, error.index <= checked else { throw error }
                 try connection.run("ROLLBACK")
-                if error.index < checked, try isWritten(connection) { return try refused(all, connection) }
+                if error.index < checked, try isWritten(connection) {
+                    // What was given back with it is no longer ours, and was written all the same.
+                    return try refused(all.filter { !$0.value.isReleased }, connection)
+                }
                 let lost = try refused(left, connection)
                 for key in lost { left[key] = nil }
             }

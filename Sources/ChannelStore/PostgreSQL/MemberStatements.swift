@@ -96,8 +96,9 @@ struct MemberStatements {
         let isGone = try endingWriter(backend) { () throws(PostgreSQLFailure) in
             try connection.run(queries).dropLast().last.map { !$0.isEmpty } ?? false
         }
-        // One that stands still may have begun something else; it holds nobody up with it.
-        if isGone { try PostgreSQLSession.end(backend, connection) }
+        // One that stands still may have begun something else; it holds nobody up with it. Who may not end the connections of
+        // another user waits as long as it takes.
+        if isGone { try? PostgreSQLSession.end(backend, connection) }
         return isGone
     }
 

@@ -61,6 +61,14 @@ struct DatabaseTroubleTests {
         #expect(await store.put([.delivery(delivery("0"))]) == .kept)
         func number() throws -> Int? { Int(try cluster.query("SELECT number FROM fabric.writer")[0][0]) }
         let before = try #require(try number())
+        // Whatever is written of deliveries, once more or anew.
+        try cluster.query(
+            """
+            CREATE TABLE written (id text);
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO public.written VALUES (NEW.id); RETURN NULL; END $$;
+            CREATE TRIGGER note AFTER INSERT OR UPDATE ON fabric.delivery FOR EACH ROW EXECUTE FUNCTION note()
+            """)
         for round in 1...20 {
             proxy.loseNextAnswer()
             let changes: [StoreChange] = [.delivery(delivery("\(round)")), .settled(delivery: "\(round - 1)")]
@@ -69,12 +77,24 @@ struct DatabaseTroubleTests {
         }
         #expect(proxy.lost == 20)
         #expect(try number() == before + 20, "each batch once")
+        #expect(try cluster.query("SELECT count(*), count(DISTINCT id) FROM written") == [["20", "20"]])
         #expect(store.health == .good)
         // The answer to a claim: it is told when it is asked for again.
         proxy.loseNextAnswer()
         _ = try? await store.claim(["c"], atMost: 1)
         #expect(try await store.claim(["c"], atMost: 1).map(\.account) == ["c"])
         #expect(await store.put([.running(true)], "c") == .kept)
+        // And to what was given back.
+        let refused = Locked<[String]>([])
+        store.observeRefusals { account in refused.withLock { $0.append(account) } }
+        proxy.loseNextAnswer()
+        let last = Locked<CommitOutcome?>(nil)
+        store.commit([.cursor(general, sequence: 7)], account: "c") { outcome in last.withLock { $0 = outcome } }
+        try await store.release(store.leases.values.filter { $0.account == "c" })
+        #expect(last.withLock { $0 } == .kept)
+        #expect(refused.withLock { $0 }.isEmpty)
+        #expect(try cluster.query("SELECT owner, epoch FROM fabric.account WHERE name = 'c'") == [["", "1"]])
+        #expect(try await store.load("c").cursors == [general: 7])
     }
 
     @Test func killedBackendsAreReplaced() async throws {
