@@ -9,6 +9,8 @@ struct FencedTransaction {
     let mustOutlivePower: Bool
     /// `synchronous_commit` as the database has it.
     let usualCommit: String
+    /// Accounts that were removed before this batch.
+    var removed: Set<Int64>
 
     // Both divide by zero where they do not hold, which ends the transaction without another round trip.
     //
@@ -30,6 +32,7 @@ struct FencedTransaction {
         _ all: Folded, _ connection: PostgreSQLConnection, isUsed: (Int64) -> Bool
     ) throws(PostgreSQLFailure) -> Set<AccountKey> {
         var left = all
+        for (key, left) in all where left.changes.forgetsAll { removed.insert(key.row) }
         // Each time round, somebody may have lost more.
         while !left.isEmpty {
             var queries = [PostgreSQLQuery("BEGIN")]
@@ -89,10 +92,16 @@ struct FencedTransaction {
     private func release(_ accounts: Folded) -> [PostgreSQLQuery] {
         let rows = accounts.filter(\.value.isReleased).map(\.key.row)
         guard !rows.isEmpty else { return [] }
-        return [
-            // Of an account that nothing is kept of, nothing is to be remembered.
-            PostgreSQLQuery("DELETE FROM account WHERE row = ANY($1::bigint[]) AND NOT used", .array(.init(rows))),
-            PostgreSQLQuery("UPDATE account SET owner = NULL WHERE row = ANY($1::bigint[])", .array(.init(rows))),
+        let forgotten = rows.filter { removed.contains($0) }
+        var queries = [
+            PostgreSQLQuery("UPDATE account SET owner = NULL WHERE row = ANY($1::bigint[])", .array(.init(rows)))
         ]
+        // An account that was removed is not to be waited for by anybody.
+        if !forgotten.isEmpty {
+            queries.append(
+                PostgreSQLQuery(
+                    "DELETE FROM account WHERE row = ANY($1::bigint[]) AND NOT used", .array(.init(forgotten))))
+        }
+        return queries
     }
 }

@@ -3,6 +3,8 @@ final class PostgreSQLBackend: StoreBackend {
     private let session: PostgreSQLSession
     private let membership: Membership
     private var used: Set<Int64> = []
+    /// Nothing was committed for these since they were removed.
+    private var removed: Set<Int64> = []
     /// The number of the batch that is written next, and the member that has written those before.
     private var number: Int64 = 1
     private var member: Int64?
@@ -32,7 +34,7 @@ final class PostgreSQLBackend: StoreBackend {
             let refused = try session.use { connection throws(PostgreSQLFailure) in
                 var transaction = FencedTransaction(
                     member: member, number: number, isRepeated: isRepeated, mustOutlivePower: batch.mustOutlivePower,
-                    usualCommit: session.usualCommit)
+                    usualCommit: session.usualCommit, removed: removed)
                 isRepeated = true
                 defer { number = transaction.number }
                 return try transaction.run(folded, connection) { used.contains($0) }
@@ -41,7 +43,15 @@ final class PostgreSQLBackend: StoreBackend {
             isRepeated = false
             membership.released(folded.lazy.filter(\.value.isReleased).map(\.key.row))
             for (key, left) in folded where !refused.contains(key) {
-                if left.changes.forgetsAll, left.changes.isEmpty { used.remove(key.row) } else { used.insert(key.row) }
+                if left.changes.forgetsAll {
+                    used.remove(key.row)
+                    removed.insert(key.row)
+                }
+                if !left.changes.isEmpty {
+                    used.insert(key.row)
+                    removed.remove(key.row)
+                }
+                if left.isReleased { removed.remove(key.row) }
             }
             return refuse(refused)
         } catch {
