@@ -36,11 +36,16 @@ struct StoreBatch: Sendable {
     /// - Parameter compactAt: From how many changes on those that others have overtaken are dropped.
     init(compactAt: Int = 4096) { self.compactAt = compactAt }
 
+    /// Whether a loss of power may not take these back: nobody else could say them again.
+    static func mustOutlivePower(_ changes: [StoreChange]) -> Bool {
+        changes.contains { if case .outbox = $0 { true } else { false } }
+    }
+
     var isEmpty: Bool { items.isEmpty && completions.isEmpty }
 
     mutating func add(_ changes: [StoreChange], _ key: AccountKey) {
         guard !changes.isEmpty else { return }
-        if !mustOutlivePower { mustOutlivePower = changes.contains { if case .outbox = $0 { true } else { false } } }
+        if !mustOutlivePower { mustOutlivePower = Self.mustOutlivePower(changes) }
         items.append(Item(key: key, changes: changes))
         changeCount += changes.count
         if changeCount >= compactAt { compact() }

@@ -140,7 +140,9 @@ struct ChannelPosition: Sendable {
         }
         liveHigh = max(liveHigh, sequence)
         if reading != nil, !isOpen {
-            return held[sequence]?.message == nil ? .hold(read: nil) : .duplicate
+            // Another message at a position that is held already is the newer one: whichever is true, history shows it.
+            guard let known = held[sequence], known.message != nil else { return .hold(read: nil) }
+            return known.mark != mark && known.mark != 0 && mark != 0 ? .hold(read: nil) : .duplicate
         }
         if sequence == intake + 1 {
             if reading == nil { advance(to: sequence) } else { ahead[sequence] = mark }
@@ -258,7 +260,10 @@ struct ChannelPosition: Sendable {
     mutating func row(_ sequence: Int64, mark: UInt64 = 0) -> RowVerdict {
         guard let reading, sequence <= reading.upperBound else { return .duplicate }
         skip()
-        guard let intake, sequence > intake else { return .duplicate }
+        guard let intake, sequence > intake else {
+            // It was taken in ahead of the gap: this one, or another that claimed its position.
+            return isMissing(sequence, mark: mark) ? .accept(held: nil) : .duplicate
+        }
         let known = ahead[sequence]
         addHoles(intake + 1, sequence - 1)
         let live = held.removeValue(forKey: sequence)

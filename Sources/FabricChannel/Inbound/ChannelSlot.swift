@@ -168,6 +168,12 @@ struct ChannelSlot: Sendable {
         isDoubted = false
     }
 
+    /// Whether what is for the record there may have been delivered by the run before. Anything, while no list has said how
+    /// far the log goes.
+    func isUncertain(_ sequence: Int64) -> Bool {
+        isUncertain || uncertainThrough.map { sequence <= $0 } ?? false
+    }
+
     /// What the ids of its deliveries begin with.
     func deliveryPrefix(account: String, guild: String) -> String {
         "\(account)/\(guild)/\(id)/" + (era == 0 ? "" : "~\(era)/")

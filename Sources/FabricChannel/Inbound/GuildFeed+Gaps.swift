@@ -176,7 +176,8 @@ extension GuildFeed {
 
     /// A lane that had overflown has room again, or the store takes what it is given again.
     mutating func laneHasRoom(_ slot: Int) -> [Action] {
-        guard slots[slot].isPresent, slots[slot].overflown, takesIn else { return [] }
+        // What was left in the guild because its log may have gone back waits for the list.
+        guard slots[slot].isPresent, slots[slot].overflown, takesIn, slots[slot].reuse == nil else { return [] }
         slots[slot].overflown = false
         guard phase == .ready || phase == .catchingUp || phase == .joining else { return [] }
         return readUpTo(slots[slot].position.brought, slot: slot)

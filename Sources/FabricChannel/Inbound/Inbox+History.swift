@@ -127,7 +127,7 @@ extension Inbox {
             held.map { WakeRule.live(type, wakeup: $0.wake) }
             ?? WakeRule.history(type, evidence: evidence(view), infer: settings.infersWake)
         if disposition == .ignore { return trace(.ignored, sequence, guild, slot, &actions) }
-        let uncertain = guilds[guild].feed.slots[slot].uncertainThrough.map { sequence <= $0 } ?? false
+        let uncertain = guilds[guild].feed.slots[slot].isUncertain(sequence)
         enqueue(
             view, json, guild, slot, wake: disposition == .wake, caughtUp: held?.message == nil,
             isFromAgent: agents.contains(view.author?.stringBytes), redelivered: uncertain && held?.message == nil,

@@ -115,6 +115,9 @@ struct Outbox: Sendable {
     /// Whether the message is known already: queued or given up.
     func contains(_ id: String) -> Bool { items[id] != nil || dead[id] != nil }
 
+    /// Why a message was given up; nil if it was not.
+    func deadReason(_ id: String) -> String? { dead[id]?.deadReason }
+
     /// Takes a message. Its place in the channel's order is taken; it is sent after `keep` and `stored`.
     mutating func accept(
         id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, floor: Int64?

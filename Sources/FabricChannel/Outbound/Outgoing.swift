@@ -219,6 +219,11 @@ struct Outgoing {
     ) {
         var acceptance = Acceptance(entries: [], waitingFor: [], changes: changes, mediaDirectory: mediaDirectory)
         for (entry, reply) in messages {
+            if let reason = outbox.deadReason(entry) {
+                // A turn that is run again says what was given up before: nothing will become of it by itself.
+                actions.append(.answer(reply.requests, .dead(entry: entry, reason: reason, isKept: true)))
+                continue
+            }
             requests[entry, default: []] += reply.requests
             guard !outbox.contains(entry) else { continue }
             let text = reply.texts.filter { !$0.isEmpty }.joined(separator: "\n\n")

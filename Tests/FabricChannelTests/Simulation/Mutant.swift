@@ -36,6 +36,10 @@ enum Mutant: String, CaseIterable, Sendable {
     case keyNotReused
     /// A post whose answer got lost is not looked for.
     case readBackSkipped
+    /// A turn is settled before its answer is sent.
+    case answersLast
+    /// A loss of power takes back what was accepted to be sent.
+    case syncsNothing
 
     /// What has to happen for it to show.
     var needs: Set<Plan.Fault> {
@@ -52,7 +56,24 @@ enum Mutant: String, CaseIterable, Sendable {
         case .startsOnce: [.failingStarts]
         case .logsInOnce: [.failingLogins]
         case .keyNotReused, .readBackSkipped: [.lostAnswers]
-        case .doublesDelivered, .gapNotRead, .rowLost, .settleIgnored: []
+        case .syncsNothing: [.powerCuts]
+        case .answersLast, .doublesDelivered, .gapNotRead, .rowLost, .settleIgnored: []
+        }
+    }
+
+    /// A seed that notices it.
+    var knownSeed: UInt64 {
+        switch self {
+        case .doublesDelivered, .settleIgnored, .settledNotKept, .handingOverNotKept: 1
+        case .waitingNotKept, .runningNotKept, .startsOnce, .readBackSkipped, .syncsNothing: 1
+        case .gapNotRead, .rowLost, .storeNotAwaited, .cursorEarly, .answersLast: 2
+        case .keyNotReused: 3
+        case .tearsBatches, .outboxNotKept: 4
+        case .takenNotKept: 6
+        case .logNotKept: 8
+        case .wakeupsNotKept: 23
+        case .staysDeaf: 26
+        case .overflowLost, .logsInOnce: 1
         }
     }
 

@@ -35,6 +35,10 @@ struct Plan {
     var tokenLife = 900.0
     /// How long an agent takes at most.
     var agentTime = 20.0
+    /// How often a turn that died with the process is begun again.
+    var redeliveries = 50
+    /// Plays without this excuse.
+    var without: Excuse?
 
     init(seed: UInt64) {
         self.seed = seed
@@ -56,6 +60,7 @@ struct Plan {
         syncPeriod = random.pick([20, 60])
         agentTime = random.pick([0.1, 5, 60])
         tokenLife = random.pick([120, 300, 900])
+        redeliveries = random.pick([0, 1, 3, 50])
         if faults.contains(.smallCatchUp) { catchUp = random.pick([0, 1, 5]) }
     }
 
@@ -72,7 +77,7 @@ struct Plan {
         settings.feed.syncPeriod = .seconds(syncPeriod)
         settings.feed.limits.catchUp = catchUp
         settings.turnTimeout = .seconds(Self.turnTimeout)
-        settings.redeliveries = 50
+        settings.redeliveries = redeliveries
         return settings
     }
 

@@ -141,8 +141,8 @@ extension SimAccount {
         let done = { [self] (answer: Result<(isTrue: Bool, channels: [ListedChannel])?, SimTrouble>) in
             switch answer {
             case .success(.some((let isTrue, let channels))):
-                if isTrue { world.liar.wasHeard(link.guild) }
                 guard links[number] === link else { return }
+                if isTrue, inbox.guilds[number].feed.epoch == epoch { world.liar.wasHeard(link.guild) }
                 world.trace("list \(purpose) \(channels.map { "\($0.id):\($0.lastSeq ?? -9)" })")
                 handle(.listed(number, channels, purpose, epoch: epoch, date: date))
             case .success(.none): failed(.passing("500"))
@@ -187,7 +187,9 @@ extension SimAccount {
         ask(link.guild) {
             self.world.liar.history(link.guild, channel, range)
         } _: { [self] (told: Result<(isTrue: Bool, answer: Result<[FabricHistory.Row], SimTrouble>), SimTrouble>) in
-            if case .success((true, _)) = told { world.liar.wasHeard(link.guild, channel) }
+            if case .success((true, _)) = told, inbox.guilds[number].feed.slots[slot].read == read {
+                world.liar.wasHeard(link.guild, channel)
+            }
             switch told.flatMap(\.answer) {
             case .success(var rows):
                 world.trace("page \(channel) \(range): \(rows.map { $0.seq ?? -9 })")

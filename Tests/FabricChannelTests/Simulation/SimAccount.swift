@@ -34,6 +34,8 @@ final class SimAccount {
     private var requests: UInt64 = 0
     private(set) var isRunning = true
     private(set) var commits = 0
+    /// Requests that have no answer yet.
+    var unanswered: Int { answers.count }
     private var timerDue: ContinuousClock.Instant?
     private var timers = 0
 

@@ -33,10 +33,16 @@ final class SimMessage {
     var deliveries = 0
     /// The run of the process that last took in its event.
     var heardIn: Int?
-    /// It may have been skipped, for a reason that is allowed and said.
-    var mayBeMissed = false
-    /// Its position was used before: nothing may show that it is there.
+    /// The agent left the channel after it was posted.
+    var wasLeft = false
+    /// Its position was used before: when the guild was restored from a backup.
+    var usedSince: Int64?
+    /// Newer ones were taken in before the account noticed that its position was used again.
     var isHidden = false
+    /// The account may not know that it was delivered.
+    var isForgotten = false
+    /// It was last delivered to wake the agent.
+    var didWake = false
 
     init(
         id: String, number: Int, guild: Int, channel: SimChannel, author: String, content: String, wake: Bool,
@@ -77,6 +83,8 @@ final class SimChannel {
     var joinedAt: Int64?
     /// The log was cut off: positions up to here are used again.
     var cutBelow: Int64?
+    /// When it last was, by the virtual clock.
+    var cutAt: Int64?
 
     init(number: Int, id: String, type: FabricChannelType, createdAt: Double, first: Int64) {
         self.number = number
@@ -267,6 +275,7 @@ final class SimGuild {
         let cut = Array(channel.log.suffix(count))
         channel.log.removeLast(cut.count)
         channel.cutBelow = max(channel.cutBelow ?? .min, channel.next - 1)
+        channel.cutAt = world.schedule.now
         channel.next = cut[0].sequence
         for message in cut {
             message.isGone = true

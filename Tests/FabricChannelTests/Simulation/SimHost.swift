@@ -49,7 +49,9 @@ final class SimHost {
             return .finished
         case .underWay: return .taken
         case .resend(let text): send(text, delivery.id)
-        case .run: return run(delivery)
+        case .run:
+            world.checks.asked(delivery.id)
+            return run(delivery)
         }
         return .taken
     }
@@ -117,7 +119,11 @@ final class SimHost {
     private func settle(_ id: String, _ outcome: DeliveryOutcome) {
         use { account in
             self.world.trace("settle \(id) \(outcome)")
-            if outcome != .adopted { self.settled.insert(id) }
+            if outcome == .adopted {
+                self.world.checks.adopted.insert(id)
+            } else {
+                self.settled.insert(id)
+            }
             account.settle(id, outcome)
         }
     }
@@ -128,8 +134,11 @@ final class SimHost {
         use { [self] account in
             settled.insert(id)
             world.trace("send and settle \(id)")
+            world.checks.said(id, isTurn: account.inbox.isTurn(id))
+            if world.mutant == .answersLast { account.settle(id, .finished) }
             account.send(text, to: place, of: id) { [self] result in
                 guard isAlive else { return }
+                if result != .sent { world.checks.notTaken(id) }
                 switch result {
                 case .sent:
                     if ledger.finish(id) { settle(id, .finished) }

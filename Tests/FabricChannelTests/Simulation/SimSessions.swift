@@ -16,6 +16,7 @@ final class SimSessions {
     private var subscriber: UInt64 = 0
     private var wakesAt: ContinuousClock.Instant?
     private var sleeps = 0
+    private var hasFailed = false
 
     init(world: World) {
         self.world = world
@@ -95,6 +96,7 @@ final class SimSessions {
 
     private func sleep() {
         guard tell != nil, let next = cache.nextWake, next != wakesAt else { return }
+        if hasFailed, world.mutant == .logsInOnce { return }
         wakesAt = next
         sleeps += 1
         let sleep = sleeps
@@ -115,6 +117,7 @@ final class SimSessions {
                         agent: Self.agent, fabric: fabric, now: now, wall: wall, configuration: cache.configuration)
                     cache.loginSucceeded(Self.agent, flight: flight, session: session, now: now)
                 case .failure(let failure):
+                    self.hasFailed = true
                     cache.loginFailed(Self.agent, flight: flight, failure: failure, now: now)
                 }
             }

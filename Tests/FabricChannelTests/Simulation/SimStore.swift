@@ -1,4 +1,4 @@
-import ChannelStore
+@testable import ChannelStore
 
 /// A store that applies whole commits, in order, some time after they were given to it.
 final class SimStore {
@@ -61,7 +61,7 @@ final class SimStore {
         }
         guard world.plan.has(.powerCuts) else { return }
         unsynced.append(changes)
-        if changes.contains(where: { if case .outbox = $0 { true } else { false } }) {
+        if world.mutant != .syncsNothing, StoreBatch.mustOutlivePower(changes) {
             synced = durable
             unsynced = []
         }

@@ -4,9 +4,9 @@ import Foundation
 
 /// Runs seeds, each a world of its own, on all processors.
 enum Simulation {
-    /// How many seeds the suite plays: as many as take some twenty seconds of both processors. `./setup simulate` plays more.
+    /// How many seeds the suite plays. A debug build is slow: `./setup test` plays the others in a release build.
     #if DEBUG
-        static let seeds: UInt64 = 300
+        static let seeds: UInt64 = 100
     #else
         static let seeds: UInt64 = 10000
     #endif
@@ -16,6 +16,8 @@ enum Simulation {
         var steps = 0
         var deliveries = 0
         var comparisons = 0
+        /// How often each excuse was needed.
+        var excused: [Excuse: Int] = [:]
 
         var text: String {
             failures.sorted { $0.key < $1.key }.prefix(10).map { seed, what in
@@ -24,13 +26,17 @@ enum Simulation {
         }
     }
 
-    static func run(seeds: ClosedRange<UInt64>, mutant: Mutant? = nil) async -> Report {
+    static func run(
+        seeds: ClosedRange<UInt64>, mutant: Mutant? = nil, without excuse: Excuse? = nil
+    ) async -> Report {
         let workers = UInt64(max(1, ProcessInfo.processInfo.activeProcessorCount))
         return await withTaskGroup(of: Report.self, returning: Report.self) { group in
             for worker in 0..<workers {
                 group.addTask {
                     var report = Report()
-                    for seed in seeds where seed % workers == worker { report.add(one(seed, mutant: mutant)) }
+                    for seed in seeds where seed % workers == worker {
+                        report.add(one(seed, mutant: mutant, without: excuse))
+                    }
                     return report
                 }
             }
@@ -38,8 +44,10 @@ enum Simulation {
         }
     }
 
-    static func one(_ seed: UInt64, mutant: Mutant? = nil) -> Report {
-        one(Plan(seed: seed, with: mutant), mutant)
+    static func one(_ seed: UInt64, mutant: Mutant? = nil, without excuse: Excuse? = nil) -> Report {
+        var plan = Plan(seed: seed, with: mutant)
+        plan.without = excuse
+        return one(plan, mutant)
     }
 
     /// The same course without the mutant.
@@ -58,12 +66,15 @@ enum Simulation {
         report.steps = world.schedule.steps
         report.deliveries = world.checks.deliveries
         report.comparisons = world.checks.comparisons
+        report.excused = world.checks.excused
         return report
     }
 
     /// What happened under a seed, line by line.
-    static func trace(_ seed: UInt64, mutant: Mutant? = nil) -> String {
-        let world = World(plan: Plan(seed: seed, with: mutant), mutant: mutant, isTracing: true)
+    static func trace(_ seed: UInt64, mutant: Mutant? = nil, without excuse: Excuse? = nil) -> String {
+        var plan = Plan(seed: seed, with: mutant)
+        plan.without = excuse
+        let world = World(plan: plan, mutant: mutant, isTracing: true)
         world.play()
         defer { world.tearDown() }
         return "\(world.plan)\n" + world.lines.joined(separator: "\n")
@@ -71,15 +82,26 @@ enum Simulation {
 }
 
 extension Simulation {
+    /// What `./setup simulate` was asked for.
+    struct Wanted {
+        var first: UInt64 = 1
+        var count: UInt64 = 1
+        /// After so many seconds it ends with what it has played.
+        var seconds = Int64.max
+        var mutant: Mutant?
+        var without: Excuse?
+    }
+
     /// Prints how it goes; false if a seed fails, whose trace is printed too.
-    static func runAndPrint(first: UInt64, count: UInt64, mutant: Mutant?) async -> Bool {
+    static func runAndPrint(_ wanted: Wanted) async -> Bool {
+        let (first, count, mutant) = (wanted.first, wanted.count, wanted.mutant)
         let begun = ContinuousClock.now
         let last = first.addingReportingOverflow(count - 1).overflow ? UInt64.max : first + count - 1
         var next = first
         var all = Report()
         while true {
             let end = min(last, next.addingReportingOverflow(999).overflow ? last : next + 999)
-            all.add(await run(seeds: next...end, mutant: mutant))
+            all.add(await run(seeds: next...end, mutant: mutant, without: wanted.without))
             let seconds = begun.duration(to: .now).components.seconds
             print(
                 "seeds \(first) to \(end): \(all.failures.count) failed; \(all.steps) steps, \(all.deliveries) deliveries, "
@@ -87,11 +109,13 @@ extension Simulation {
             let failed = all.failures.keys.sorted().suffix(20).map(String.init).joined(separator: ", ")
             if !failed.isEmpty { print("failed: \(failed)") }
             fflush(nil)
-            if end == last || all.failures.count >= 20 { break }
+            if end == last || all.failures.count >= 20 || seconds >= wanted.seconds { break }
             next = end + 1
         }
+        let excused = all.excused.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key) \($0.value)" }
+        print("excuses needed: \(excused.isEmpty ? "none" : excused.joined(separator: ", "))")
         guard let seed = all.failures.keys.min() else { return true }
-        print(trace(seed, mutant: mutant))
+        print(trace(seed, mutant: mutant, without: wanted.without))
         print(all.text)
         return false
     }
@@ -103,5 +127,6 @@ extension Simulation.Report {
         steps += other.steps
         deliveries += other.deliveries
         comparisons += other.comparisons
+        excused.merge(other.excused, uniquingKeysWith: +)
     }
 }

@@ -13,9 +13,12 @@ import Testing
     @Test(.enabled(if: ProcessInfo.processInfo.environment["SIMULATE_SEEDS"] != nil))
     func theSeedsAskedFor() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let first = environment["SIMULATE_SEED"].flatMap { UInt64($0) } ?? 1
-        let count = environment["SIMULATE_SEEDS"].flatMap { UInt64($0) } ?? 1
-        let mutant = try environment["SIMULATE_MUTANT"].map { try #require(Mutant(rawValue: $0)) }
-        #expect(await Simulation.runAndPrint(first: first, count: max(1, count), mutant: mutant))
+        var wanted = Simulation.Wanted()
+        wanted.first = environment["SIMULATE_SEED"].flatMap { UInt64($0) } ?? 1
+        wanted.count = max(1, environment["SIMULATE_SEEDS"].flatMap { UInt64($0) } ?? 1)
+        wanted.seconds = environment["SIMULATE_SECONDS"].flatMap { Int64($0) } ?? .max
+        wanted.mutant = try environment["SIMULATE_MUTANT"].map { try #require(Mutant(rawValue: $0)) }
+        wanted.without = try environment["SIMULATE_WITHOUT"].map { try #require(Excuse(rawValue: $0)) }
+        #expect(await Simulation.runAndPrint(wanted))
     }
 }

@@ -30,9 +30,6 @@ final class World {
     var messageCount = 0
     var entries = 0
     var powerWasCut = false
-    /// What was delivered may have been forgotten, and that it may have been.
-    private(set) var forgotRunning = false
-
     private(set) var failures: [String] = []
     private(set) var lines: [String] = []
     let isTracing: Bool
@@ -115,8 +112,14 @@ final class World {
         supervisor = nil
         if isLossy { losses += 1 }
         store.crash(losesPower: losesPower)
-        forgotRunning =
-            forgotRunning || losesPower || (isLossy && !store.durable.isRunning && mutant != .runningNotKept)
+        guard isLossy else { return }
+        checks.died(losesPower: losesPower, store.durable)
+        guard mutant != .runningNotKept else { return }
+        if !store.durable.isRunning {
+            checks.forgot(onlyWakes: false)
+        } else if losesPower {
+            checks.forgot(onlyWakes: true)
+        }
     }
 
     private func startLater() {

@@ -1,0 +1,120 @@
+import ChannelStore
+
+@testable import FabricChannel
+
+/// What must hold once the faults have ended, and everything had its time.
+extension Checks {
+    func areTakenIn(_ probes: [SimMessage]) {
+        guard let account = world.account else { return }
+        for message in probes
+        where message.isDue && message.deliveries == 0 && !isExcused(.usedPosition, isHidden(message)) {
+            guard let guild = account.inbox.number(of: world.guilds[message.guild].id),
+                let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id)
+            else {
+                world.fail("\(message.id): its channel is not known")
+                continue
+            }
+            let position = account.inbox.guilds[guild].feed.slots[slot].position
+            guard position.intake ?? .min < message.sequence, !position.takenAhead.contains(message.sequence),
+                !isExcused(.overflow, world.plan.has(.overflow))
+            else { continue }
+            world.fail("\(message.id) is not taken in after two periods")
+        }
+    }
+
+    /// What is due and was not delivered. Asked often, so without the excuses that are counted.
+    private var undelivered: [SimMessage] {
+        order.filter { message in
+            guard message.isDue, !message.isGone, message.deliveries == 0, !setAside.contains(message.id),
+                let from = dueFrom[key(message)]
+            else { return false }
+            return message.postedAt > from
+        }
+    }
+
+    private func mayBeMissed(_ message: SimMessage) -> Bool {
+        message.wasLeft || isClaimed(message) || isHidden(message) || hasNoTime(message)
+    }
+
+    /// It stands at a position that was used before, and the account did not notice in time.
+    private func isHidden(_ message: SimMessage) -> Bool { message.isHidden || isUnnoticed(message) }
+
+    /// It stands at a position that was used before, and no time tells it from those that were there.
+    private func hasNoTime(_ message: SimMessage) -> Bool {
+        !world.plan.tellsTime && message.usedSince != nil && wentBack[key(message)] ?? .min > message.postedAt
+    }
+
+    var isSettled: Bool {
+        guard let account = world.account, account.isRunning else { return false }
+        let guilds = Set(world.guilds.filter(\.hasAgent).map(\.id))
+        return guilds == Set(account.inbox.guilds.filter(\.isOpen).map(\.nodeID))
+            && account.inbox.guilds.allSatisfy { !$0.isOpen || $0.feed.isReady } && account.inbox.isQuiet
+            && account.inbox.waitingCount == 0 && account.outgoing.isQuiet
+            && world.store.isIdle && undelivered.allSatisfy(mayBeMissed)
+    }
+
+    func end() {
+        guard let account = world.account, account.isRunning else { return world.fail("the account does not run") }
+        for turn in account.inbox.turns.keys.sorted() { world.fail("the turn of \(turn) is not over") }
+        if account.inbox.waitingCount > 0 { world.fail("\(account.inbox.waitingCount) deliveries wait") }
+        if !account.outgoing.isQuiet { world.fail("\(account.outgoing.outbox.count) messages are not sent") }
+        if account.unanswered > 0 { world.fail("\(account.unanswered) requests have no answer") }
+        for (guild, inbox) in account.inbox.guilds.enumerated() where !inbox.feed.isReady && inbox.isOpen {
+            world.fail("guild \(guild) is \(inbox.feed.phase)")
+        }
+        checkMissing()
+        checkOutbox()
+        checkAnswers()
+        if world.mutant == nil { compare(account) }
+    }
+
+    private func checkMissing() {
+        var lost: [ChannelKey: [String]] = [:]
+        for message in undelivered
+        where !isExcused(.left, message.wasLeft) && !isExcused(.claimed, isClaimed(message))
+            && !isExcused(.usedPosition, isHidden(message)) && !isExcused(.noTime, hasNoTime(message))
+        {
+            lost[key(message), default: []].append("\(message.id) #\(message.sequence)")
+        }
+        for (key, ids) in lost.sorted(by: { $0.value[0] < $1.value[0] }) {
+            if world.plan.has(.smallCatchUp) {
+                if Int64(ids.count) <= skipped[key] ?? 0 { continue }
+                let isUnsaid =
+                    world.powerWasCut || claimed[key] != nil || wasJoined.contains(key) || wentBack[key] != nil
+                if isExcused(.bounded, isUnsaid) { continue }
+            }
+            world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)")
+        }
+    }
+
+    /// Every message that was accepted is in the log once.
+    private func checkOutbox() {
+        var found: [String: [SimMessage]] = [:]
+        for message in order { if let entry = message.entry { found[entry, default: []].append(message) } }
+        for (entry, canBeLookedFor) in accepted.sorted(by: { $0.key < $1.key }) {
+            let posts = found[entry] ?? []
+            if posts.count == 1 || (dead.contains(entry) && posts.isEmpty) { continue }
+            if let post = posts.first, isRepeatExcused(entry, post, posts, canBeLookedFor: canBeLookedFor) { continue }
+            world.fail("\(entry) is in the log \(posts.count) times")
+        }
+    }
+
+    private func isRepeatExcused(
+        _ entry: String, _ post: SimMessage, _ posts: [SimMessage], canBeLookedFor: Bool
+    ) -> Bool {
+        let key = key(post)
+        if isExcused(.cutOff, posts.contains { channel($0).cutBelow != nil }) { return true }
+        guard !world.plan.honoursKeys else { return false }
+        return isExcused(.noFloor, !canBeLookedFor)
+            || isExcused(.highFloor, claimed[key]?.contains { $0 >= post.sequence } ?? false)
+            || isExcused(.deepInLog, channel(post).log.count > 1000)
+            || isExcused(.leftTurn, wasLeft.contains(key))
+            || isExcused(.saidOtherwise, entry.contains("#s") && world.hasBegunAgain)
+    }
+
+    /// What a turn answered was accepted.
+    private func checkAnswers() {
+        let turns = Set(accepted.keys.compactMap { entry in entry.lastIndex(of: "#").map { String(entry[..<$0]) } })
+        for id in answered.subtracting(turns).sorted() { world.fail("the answer to \(id) was not accepted") }
+    }
+}
