@@ -64,7 +64,8 @@ extension Inbox {
 
     /// The gateway reports what became of a delivery.
     mutating func settled(_ id: String, _ outcome: DeliveryOutcome, now: Moment, _ actions: inout [Action]) {
-        if unadopted.removeValue(forKey: id) != nil {
+        // A claimed position can give a record the id of a turn: the end is the turn's.
+        if turns[id] == nil || outcome == .adopted, unadopted.removeValue(forKey: id) != nil {
             pending.append(.settled(delivery: id))
             flushSoon(&actions)
             return
