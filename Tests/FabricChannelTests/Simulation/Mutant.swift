@@ -73,7 +73,8 @@ enum Mutant: String, CaseIterable, Sendable {
         case .logNotKept: 8
         case .wakeupsNotKept: 23
         case .staysDeaf: 26
-        case .overflowLost, .logsInOnce: 1
+        case .overflowLost: 1
+        case .logsInOnce: 41
         }
     }
 
