@@ -3,6 +3,8 @@ import Locking
 /// What the members of a cluster share that lives in one process: for tests, and for trying out.
 public final class SharedMemory: Sendable {
     let table = Locked(SharedTable())
+    /// Files of messages, by account, message and number; kept as long as it lives.
+    let files = Locked<[[String]: [[UInt8]]]>([:])
     private let clock: @Sendable () -> Double
 
     /// - Parameter clock: the store's clock, seconds since 1970.
@@ -42,6 +44,23 @@ public final class InMemorySharedStore: SharedStore {
     private let state = Locked(State())
 
     public init(_ memory: SharedMemory) { self.memory = memory }
+
+    // MARK: Files
+
+    public func keepFile(account: String, entry: String, index: Int, path: String) async throws -> Bool {
+        guard let lease = leases[account], memory.table.withLock({ $0.isInForce(lease) }) else { return false }
+        guard let file = KeptFile(path) else { return false }
+        let parts = (0..<file.parts).compactMap { file.read($0) }
+        guard parts.count == file.parts else { return false }
+        try answer { _, _ in memory.files.withLock { $0[[account, entry, "\(index)"]] = parts } }
+        return true
+    }
+
+    public func restoreFile(account: String, entry: String, index: Int, to path: String) async throws -> Bool {
+        let parts = try answer { _, _ in memory.files.withLock { $0[[account, entry, "\(index)"]] } }
+        guard let parts, let file = RestoredFile(path) else { return false }
+        return file.finish(isComplete: parts.allSatisfy { file.append($0) })
+    }
 
     // MARK: Faults
 
