@@ -107,7 +107,7 @@ struct DoubtfulListTests {
             let lists = await world.lists(of: scene.agent)
             let memory = try residentBytes()
             let began = ContinuousClock.now
-            for number in 0..<20_000 {
+            for number in 0..<8000 {
                 await world.sim.sendRaw(joined(isOneChannel ? "made-up" : "made-up-\(number)", scene.agent))
             }
             try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "after the flood")

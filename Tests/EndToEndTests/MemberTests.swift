@@ -12,7 +12,7 @@ import Testing
         let deadline = ContinuousClock.now.advanced(by: .seconds(60))
         while await !condition() {
             guard ContinuousClock.now < deadline else { throw TestFailure("timed out waiting for \(what)") }
-            await Task.yield()
+            try await Task.sleep(for: .milliseconds(3))
         }
     }
 

@@ -58,14 +58,14 @@ func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result)
     }
 }
 
-/// Asks again and again, giving way in between; the deadline only ends a failed test.
+/// Asks again and again, with a pause for those who do the work; the deadline only ends a failed test.
 func eventually<Result>(
     _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Result?
 ) async throws -> Result {
     let deadline = ContinuousClock.now.advanced(by: limit)
     while .now < deadline {
         if let result = try await condition() { return result }
-        await Task.yield()
+        try await Task.sleep(for: .milliseconds(3))
     }
     throw TestFailure("never happened: \(what)")
 }

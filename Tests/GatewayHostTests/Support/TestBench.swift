@@ -86,7 +86,7 @@ final class LogLines: Sendable {
     func contains(_ text: String) -> Bool { all.contains { $0.contains(text) } }
 }
 
-/// Asks again and again, giving way in between, until it is true; the deadline only ends a failed test.
+/// Asks again and again, with a pause for those who do the work, until it is true; the deadline only ends a failed test.
 func eventually(
     _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -94,7 +94,7 @@ func eventually(
     let end = ContinuousClock.now.advanced(by: limit)
     while .now < end {
         if try await condition() { return }
-        await Task.yield()
+        try await Task.sleep(for: .milliseconds(3))
     }
     Issue.record("never happened: \(what)", sourceLocation: sourceLocation)
 }
