@@ -5,7 +5,7 @@ import GatewayABI
 
 /// CPU per inbound message, frame to host callback, through the real module and its C ABI, and through the Socket.IO
 /// client alone to a delegate that counts; the reference is a bare C client with a reader of its own that only counts the
-/// frames of the same stream.
+/// frames of the same stream, and, where it is there, the official JavaScript client that does no more.
 struct Inbound: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "CPU per inbound message against a bare C client.")
 
@@ -23,16 +23,32 @@ struct Inbound: ParsableCommand {
     var wake = false
     @Option(help: "With --wake: messages on their way at a time, at most 1500.")
     var window: Int64 = 1000
+    @Option(help: "Messages of each run; by default as many as take a moment.")
+    var messages: Int64?
+    @Flag(help: "Without the official JavaScript client, also where it is there (Scripts/official-client).")
+    var withoutOfficial = false
+    @Flag(help: "Only the module, without any reference; for a profiler.")
+    var moduleOnly = false
+    @Option(help: "The repository; its .build/official-client is looked for.")
+    var repository = "."
 
     func run() throws {
         let certificate = tls ? try Certificate() : nil
+        let official = withoutOfficial || tls || wake ? nil : OfficialClient(repository: repository)
         for size in size {
-            let count = Int64(max(2000, min(wake ? 50_000 : 300_000, 150_000_000 / size)))
+            let count = messages ?? Int64(max(2000, min(wake ? 50_000 : 300_000, 150_000_000 / size)))
             var bare = Double.infinity
+            var javaScript = Double.infinity
             var client = Double.infinity
             var ours = Double.infinity
             var store = Double.infinity
             for _ in 0..<rounds {
+                if moduleOnly {
+                    let run = try Run(Stream(size: size, wake: wake), count: count, certificate)
+                    ours = min(ours, try measureModule(run) {})
+                    feed_stop(run.feed)
+                    continue
+                }
                 var run = try Run(Stream(size: size), count: count, certificate)
                 let seconds = bare_client_run(Int32(run.stream.port), count, run.feed, tls ? 1 : 0)
                 guard seconds > 0 else { throw ValidationError("the bare client failed") }
@@ -41,12 +57,21 @@ struct Inbound: ParsableCommand {
                 run = try Run(Stream(size: size), count: count, certificate)
                 client = min(client, try SocketRun.measure(run))
                 feed_stop(run.feed)
+                if let official {
+                    run = try Run(Stream(size: size), count: count, certificate)
+                    javaScript = min(javaScript, try official.measure(run))
+                    feed_stop(run.feed)
+                }
                 guard !clientOnly else { continue }
                 run = try Run(Stream(size: size, wake: wake), count: count, certificate)
                 if wake { feed_set_window(run.feed, max(1, min(window, 1500))) }
                 let before = storeSeconds()
                 ours = min(ours, try measureModule(run) { store = min(store, storeSeconds() - before) })
                 feed_stop(run.feed)
+            }
+            if moduleOnly {
+                print(rounded(ours / Double(count) * 1e6))
+                continue
             }
             func microseconds(_ seconds: Double) -> String { rounded(seconds / Double(count) * 1e6) }
             var fields = [
@@ -59,6 +84,11 @@ struct Inbound: ParsableCommand {
                 fields.insert(("microseconds", microseconds(ours)), at: 5)
                 if wake { fields.insert(("store_microseconds", microseconds(store)), at: 6) }
                 fields.append(("above_reference_microseconds", microseconds(ours - bare)))
+            }
+            if official != nil {
+                fields.append(("official_client_microseconds", microseconds(javaScript)))
+                fields.append(("client_to_official", rounded(client / javaScript)))
+                if !clientOnly { fields.append(("to_official", rounded(ours / javaScript))) }
             }
             report(fields)
         }
