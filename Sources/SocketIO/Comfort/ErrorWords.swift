@@ -8,6 +8,8 @@ extension SocketIOError: CustomStringConvertible, LocalizedError {
         case .notConnected: "not connected"
         case .queueFull(let limit): "more than \(limit) bytes wait to be sent; the server or the network is slow"
         case .bufferFull(let limit): "not connected, and \(limit) events wait for the connection already"
+        case .streamOverflow(let limit):
+            "a stream is read too slowly: the oldest of more than \(limit) events that waited were dropped"
         case .invalidArgument(let words): words
         case .unexpectedValue(let words): "unexpected data: \(words)"
         case .messageTooLarge(let limit): "a message of more than the \(limit) bytes the server takes"

@@ -1,3 +1,5 @@
+import Locking
+
 // Listening. All of these may be called from anywhere, before or after connecting; what is called first counts first.
 extension SocketIOSocket {
     /// Hears every event of this name.
@@ -64,9 +66,10 @@ extension SocketIOSocket {
     }
 
     /// The events of this name (nil: all) from now on, until the loop is shut down or the stream is dropped.
-    /// - Parameter limit: how many may wait to be taken; then the oldest are dropped.
+    /// - Parameter limit: how many may wait to be taken; then the oldest are dropped, and ``onProblem(_:)`` is told that it
+    ///   began.
     public nonisolated func events(_ name: String? = nil, limit: Int = 10_000) -> AsyncStream<SocketIOOwnedEvent> {
-        stream(limit) { continuation in .event(name, isOnce: false) { continuation.yield($0) } }
+        stream(limit) { feed in .event(name, isOnce: false) { feed.put($0) } }
     }
 
     /// As ``events(_:limit:)``, with the first argument as a value of the program's own type; what does not fit is told
@@ -74,23 +77,27 @@ extension SocketIOSocket {
     public nonisolated func values<Value: Decodable & Sendable>(
         _ name: String, as type: Value.Type, limit: Int = 10_000
     ) -> AsyncStream<Value> {
-        stream(limit) { continuation in
+        stream(limit) { feed in
             .event(name, isOnce: false) { [weak self] event in
-                self?.decode(type, of: event) { continuation.yield($0) }
+                self?.decode(type, of: event) { feed.put($0) }
             }
         }
     }
 
     /// The changes of state from now on, until the loop is shut down or the stream is dropped.
     public nonisolated func states(limit: Int = 100) -> AsyncStream<SocketIOState> {
-        stream(limit) { continuation in .state { continuation.yield($0) } }
+        stream(limit) { feed in .state { feed.put($0) } }
     }
 
     private nonisolated func stream<Element: Sendable>(
-        _ limit: Int, _ hears: (AsyncStream<Element>.Continuation) -> ListenerBook.Hears
+        _ limit: Int, _ hears: (StreamFeed<Element>) -> ListenerBook.Hears
     ) -> AsyncStream<Element> {
-        let (stream, continuation) = AsyncStream<Element>.makeStream(bufferingPolicy: .bufferingNewest(max(1, limit)))
-        let listener = listen(hears(continuation)) { continuation.finish() }
+        let limit = max(1, limit)
+        let (stream, continuation) = AsyncStream<Element>.makeStream(bufferingPolicy: .bufferingNewest(limit))
+        let feed = StreamFeed(continuation: continuation) { [weak self] in
+            self?.onLoop { $0.tell(problem: .streamOverflow(limit: limit)) }
+        }
+        let listener = listen(hears(feed)) { continuation.finish() }
         continuation.onTermination = { _ in listener.cancel() }
         return stream
     }
@@ -111,5 +118,26 @@ extension SocketIOSocket {
         } catch {
             assumeIsolated { $0.tell(problem: error) }
         }
+    }
+}
+
+/// What a stream is fed with; says so when its reader is too slow, once each time it begins.
+private struct StreamFeed<Element: Sendable>: Sendable {
+    let continuation: AsyncStream<Element>.Continuation
+    let overflowed: @Sendable () -> Void
+    private let isDropping = Locked(false)
+
+    init(continuation: AsyncStream<Element>.Continuation, overflowed: @escaping @Sendable () -> Void) {
+        self.continuation = continuation
+        self.overflowed = overflowed
+    }
+
+    func put(_ element: Element) {
+        let isFull = if case .dropped = continuation.yield(element) { true } else { false }
+        let isNews = isDropping.withLock { isDropping in
+            defer { isDropping = isFull }
+            return isFull && !isDropping
+        }
+        if isNews { overflowed() }
     }
 }

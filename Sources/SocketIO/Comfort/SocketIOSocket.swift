@@ -23,7 +23,8 @@ public actor SocketIOSocket {
         /// ``SocketIOError/notConnected`` is thrown.
         case refuse
         /// They are sent in their order once there is a connection; beyond so many ``SocketIOError/bufferFull(limit:)``
-        /// is thrown. What was written to a connection that then broke is not sent again.
+        /// is thrown, and beyond the configuration's `maximumQueuedBytes` ``SocketIOError/queueFull(limit:)``. What was
+        /// written to a connection that then broke is not sent again.
         case keep(atMost: Int)
     }
 
@@ -31,6 +32,7 @@ public actor SocketIOSocket {
         var number: UInt64
         var event: String
         var arguments: [SocketIOArgument]
+        var bytes: Int
         var acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
     }
 
@@ -46,7 +48,10 @@ public actor SocketIOSocket {
     private var startsAgain = false
     var listeners = ListenerBook()
     private var waiting: [Waiting] = []
-    private var waitingNumber: UInt64 = 0
+    private var waitingBytes = 0
+    private var lastNumber: UInt64 = 0
+    /// Acknowledgements that are awaited of the client, by the number of the call: so that a task can give up waiting.
+    private var awaited: [UInt64: UInt64] = [:]
     private var current = SocketIOState.idle
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -142,12 +147,13 @@ public actor SocketIOSocket {
     /// Sends an event.
     /// - Throws: ``SocketIOError``: not connected (see ``Offline``), queue full, an argument that cannot be sent.
     public func emit(_ event: String, _ arguments: SocketIOArgument...) throws(SocketIOError) {
-        try send(event, arguments, nil)
+        _ = try send(event, arguments, number: nextNumber(), nil)
     }
 
     /// Sends an event and waits for the server's acknowledgement.
     /// - Parameter timeout: how long, the wait for a connection included.
-    /// - Throws: ``SocketIOError``; also `.acknowledgementTimedOut` and `.disconnected`.
+    /// - Throws: ``SocketIOError``; also `.acknowledgementTimedOut`, `.disconnected`, and `.cancelled` if the task is: an
+    ///   event that still waits is not sent then.
     public func emit(
         _ event: String, _ arguments: SocketIOArgument..., timeout: Duration
     ) async throws(SocketIOError) -> SocketIOAck {
@@ -165,46 +171,90 @@ public actor SocketIOSocket {
     private func acknowledged(
         _ event: String, _ arguments: [SocketIOArgument], _ timeout: Duration
     ) async throws(SocketIOError) -> SocketIOAck {
-        let outcome: Result<SocketIOAck, SocketIOError> = await withCheckedContinuation { continuation in
-            do throws(SocketIOError) {
-                try send(event, arguments, (timeout, { continuation.resume(returning: $0) }))
-            } catch {
-                continuation.resume(returning: .failure(error))
+        let number = nextNumber()
+        let outcome: Result<SocketIOAck, SocketIOError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard !Task.isCancelled else { return continuation.resume(returning: .failure(.cancelled)) }
+                do throws(SocketIOError) {
+                    let completion: AcknowledgementCompletion = { outcome in
+                        self.assumeIsolated { $0.awaited[number] = nil }
+                        continuation.resume(returning: outcome)
+                    }
+                    awaited[number] = try send(event, arguments, number: number, (timeout, completion))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
             }
+        } onCancel: {
+            // Behind the call above, which does not leave the loop before the event is sent or kept.
+            onLoop { $0.abandon(number) }
         }
         return try outcome.get()
     }
 
+    /// Nobody waits for the acknowledgement any more.
+    private func abandon(_ number: UInt64) {
+        if let index = waiting.firstIndex(where: { $0.number == number }) {
+            takeWaiting(at: index).acknowledged?.completion(.failure(.cancelled))
+        } else if let id = awaited[number] {
+            client?.assumeIsolated { $0.abandonAcknowledgement(id) }
+        }
+    }
+
+    private func nextNumber() -> UInt64 {
+        lastNumber += 1
+        return lastNumber
+    }
+
+    /// - Returns: the client's number of the acknowledgement that is awaited; nil: there is none, or not yet.
     private func send(
-        _ event: String, _ arguments: [SocketIOArgument],
+        _ event: String, _ arguments: [SocketIOArgument], number: UInt64,
         _ acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
-    ) throws(SocketIOError) {
+    ) throws(SocketIOError) -> UInt64? {
         if let client, !isStopping, case .connected = current {
             return try client.sendNow(event, arguments, acknowledged)
         }
         guard case .keep(let limit) = offline else { throw .notConnected }
         guard waiting.count < limit else { throw .bufferFull(limit: limit) }
-        waitingNumber += 1
-        let number = waitingNumber
-        waiting.append(Waiting(number: number, event: event, arguments: arguments, acknowledged: acknowledged))
-        guard let timeout = acknowledged?.timeout else { return }
+        // Written once only to know its size, and that it can be sent.
+        let packet = try PacketEncoder(namespace: configuration.namespace).event(event, arguments, id: nil)
+        let bytes = packet.attachments.reduce(packet.text.count) { $0 + $1.count }
+        let most = configuration.maximumQueuedBytes
+        guard bytes <= most, waitingBytes <= most - bytes else { throw .queueFull(limit: most) }
+        waitingBytes += bytes
+        waiting.append(
+            Waiting(number: number, event: event, arguments: arguments, bytes: bytes, acknowledged: acknowledged))
+        guard let timeout = acknowledged?.timeout else { return nil }
         loop.schedule(after: timeout) { [weak self] in
             self?.assumeIsolated { $0.waitedTooLong(number, timeout) }
         }
+        return nil
+    }
+
+    private func takeWaiting(at index: Int) -> Waiting {
+        let item = waiting.remove(at: index)
+        waitingBytes -= item.bytes
+        return item
+    }
+
+    private func takeAllWaiting() -> [Waiting] {
+        defer {
+            waiting = []
+            waitingBytes = 0
+        }
+        return waiting
     }
 
     private func waitedTooLong(_ number: UInt64, _ timeout: Duration) {
         guard let index = waiting.firstIndex(where: { $0.number == number }) else { return }
-        waiting.remove(at: index).acknowledged?.completion(.failure(.acknowledgementTimedOut(timeout)))
+        takeWaiting(at: index).acknowledged?.completion(.failure(.acknowledgementTimedOut(timeout)))
     }
 
     private func sendWaiting() {
-        let waiting = self.waiting
-        self.waiting = []
-        for item in waiting {
+        for item in takeAllWaiting() {
             do throws(SocketIOError) {
                 guard let client else { throw .notConnected }
-                try client.sendNow(item.event, item.arguments, item.acknowledged)
+                awaited[item.number] = try client.sendNow(item.event, item.arguments, item.acknowledged)
             } catch {
                 item.acknowledged?.completion(.failure(error))
                 if item.acknowledged == nil { tell(problem: error) }
@@ -213,9 +263,7 @@ public actor SocketIOSocket {
     }
 
     private func giveUpWaiting(_ error: SocketIOError) {
-        let waiting = self.waiting
-        self.waiting = []
-        for item in waiting { item.acknowledged?.completion(.failure(error)) }
+        for item in takeAllWaiting() { item.acknowledged?.completion(.failure(error)) }
     }
 
     // MARK: What the client says

@@ -16,23 +16,24 @@ final class SocketRelay: SocketIODelegate {
 
 extension SocketIOClient {
     /// For code on the loop.
+    /// - Returns: the number of the acknowledgement that is awaited, if one is.
     nonisolated func sendNow(
         _ event: String, _ arguments: [SocketIOArgument],
         _ acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
-    ) throws(SocketIOError) {
-        let outcome = assumeIsolated { client -> Result<Void, SocketIOError> in
+    ) throws(SocketIOError) -> UInt64? {
+        let outcome = assumeIsolated { client -> Result<UInt64?, SocketIOError> in
             do throws(SocketIOError) {
                 if let (timeout, completion) = acknowledged {
-                    try client.emit(event, arguments, ackTimeout: timeout, completion: completion)
-                } else {
-                    try client.emit(event, arguments)
+                    return .success(
+                        try client.emit(event, arguments, ackTimeout: timeout, completion: completion))
                 }
-                return .success(())
+                try client.emit(event, arguments)
+                return .success(nil)
             } catch {
                 return .failure(error)
             }
         }
-        try outcome.get()
+        return try outcome.get()
     }
 }
 

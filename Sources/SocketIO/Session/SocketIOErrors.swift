@@ -83,6 +83,8 @@ public enum SocketIOError: Error, Equatable, Sendable {
     /// Not connected, and as many events as allowed wait for the connection.
     case bufferFull(limit: Int)
     case invalidArgument(String)
+    /// A stream of events or states was not read fast enough and dropped its oldest; so many are kept.
+    case streamOverflow(limit: Int)
     /// What was received is not what the program expects; says where.
     case unexpectedValue(String)
     /// A message is longer than the server said it takes; it would close the connection. Bytes.

@@ -14,7 +14,7 @@ private struct Note: Codable, Equatable, Sendable {
 struct SocketTests {
     /// A socket of a server, with short times, and its loop.
     private func withSocket(
-        namespace: String = "/", offline: SocketIOSocket.Offline = .refuse,
+        namespace: String = "/", offline: SocketIOSocket.Offline = .refuse, maximumQueuedBytes: Int = 1 << 20,
         auth: @escaping SocketIOSocket.Auth = { _ in nil },
         _ body: (SocketIOSocket, Server) async throws -> Void
     ) async throws {
@@ -23,6 +23,7 @@ struct SocketTests {
         defer { loop.shutdown() }
         let configure: (inout SocketIOClient.Configuration) -> Void = {
             $0.namespace = namespace
+            $0.maximumQueuedBytes = maximumQueuedBytes
             $0.backoff.initial = .milliseconds(20)
             $0.backoff.maximum = .milliseconds(200)
         }
@@ -199,10 +200,79 @@ struct SocketTests {
         }
     }
 
+    @Test func whatIsKeptOfflineIsBoundedInBytesToo() async throws {
+        try await withSocket(offline: .keep(atMost: 100), maximumQueuedBytes: 1000) { socket, _ in
+            let heard = socket.values("echoed", as: Int.self)
+            try await socket.emit("echo", 1, .string(String(repeating: "x", count: 400)))
+            await #expect(throws: SocketIOError.queueFull(limit: 1000)) {
+                try await socket.emit("echo", .bytes([UInt8](repeating: 0, count: 700)))
+            }
+            // What cannot be sent at all is refused when it is given, not when there is a connection.
+            await #expect(throws: SocketIOError.self) { try await socket.emit("connect") }
+            try await socket.emit("echo", 2, .string(String(repeating: "x", count: 400)))
+            socket.connect()
+            var expected = 1
+            for await number in heard {
+                #expect(number == expected)
+                expected += 1
+                if expected == 3 { break }
+            }
+        }
+    }
+
+    @Test func aCancelledTaskWaitsNoLonger() async throws {
+        try await withSocket(offline: .keep(atMost: 10)) { socket, _ in
+            let heard = socket.values("echoed", as: Int.self)
+            // Offline: what is cancelled is not sent.
+            let early = Task { try await socket.emit("echo", 1, timeout: .seconds(600)) }
+            try await socket.emit("echo", 2)
+            early.cancel()
+            await #expect(throws: SocketIOError.cancelled) { try await early.value }
+            socket.connect()
+            for await number in heard {
+                #expect(number == 2)
+                break
+            }
+            // Connected, on its way.
+            let late = Task { try await socket.emit("ignore", timeout: .seconds(600)) }
+            #expect(try await socket.emit("answer", 3, timeout: .seconds(10), as: Int.self) == 3)
+            late.cancel()
+            await #expect(throws: SocketIOError.cancelled) { try await late.value }
+            // Cancelled before it began.
+            let never = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                return try await socket.emit("echo", 4, timeout: .seconds(600))
+            }
+            await #expect(throws: SocketIOError.cancelled) { try await never.value }
+        }
+    }
+
+    @Test func aSlowReaderIsToldThatEventsWereDropped() async throws {
+        try await withSocket { socket, _ in
+            let problems = Mailbox<SocketIOError>()
+            socket.onProblem { problems.put($0) }
+            let slow = socket.values("echoed", as: Int.self, limit: 2)
+            let quick = Mailbox<Int>()
+            socket.on("echoed", as: Int.self) { quick.put($0) }
+            try await connected(socket)
+            for number in 0..<5 { try await socket.emit("echo", .int(Int64(number))) }
+            for number in 0..<5 { #expect(try await quick.next() == number) }
+            #expect(try await problems.next() == .streamOverflow(limit: 2))
+            var kept: [Int] = []
+            for await number in slow {
+                kept.append(number)
+                if kept.count == 2 { break }
+            }
+            #expect(kept == [3, 4])
+            #expect(problems.waiting.isEmpty, "once, not for each")
+        }
+    }
+
     @Test func errorsSaySoInWords() {
         let errors: [any Error] = [
             SocketIOError.notConnected, SocketIOError.queueFull(limit: 5), SocketIOError.cancelled,
             SocketIOError.disconnected(.pingTimeout), SocketIOError.bufferFull(limit: 1),
+            SocketIOError.streamOverflow(limit: 1),
             SocketIOError.acknowledgementTimedOut(.seconds(1)), SocketIODisconnect.serverDisconnected,
             SocketIODisconnect.protocolViolation(.attachmentNotExpected), PacketError.empty, WebSocketViolation.flood,
         ]
