@@ -39,6 +39,30 @@ private func judgeTwice(_ bytes: UnsafeRawBufferPointer) {
     let known = end(isUTF8: true)
     precondition(known.map { $0 <= bytes.count } ?? true)
     if String(validating: bytes, as: UTF8.self) != nil { precondition(known == end(isUTF8: false)) }
+    // With notes the same is found, and they say what a walk finds.
+    let notes = JSONNotes()
+    defer { notes.deallocate() }
+    var second: Range<Int>?
+    var count = 0
+    let noted = try? JSONBytes.validate(bytes, from: 0, maximumDepth: 64, notes: notes) { start, end, _ in
+        if count == 1 { second = start..<end }
+        count += 1
+    }
+    precondition(noted == end(isUTF8: false))
+    guard noted != nil, let second, let members = notes.members(in: bytes) else { return }
+    var walked: [[UInt8]] = []
+    JSONView(validated: bytes, start: second.lowerBound, end: second.upperBound).forEachMember { key, value in
+        walked += [Array(key.rawBytes), Array(value.rawBytes)]
+        return true
+    }
+    var found: [[UInt8]] = []
+    members.forEachMember { key, value in
+        found += [Array(key.rawBytes), Array(value.rawBytes)]
+        if key.isPlain { precondition(!key.rawBytes.contains(0x5C)) }
+        if value.isPlain { precondition(!value.rawBytes.contains(0x5C)) }
+        return true
+    }
+    precondition(found == walked)
 }
 
 /// Touches everything a packet offers; what was accepted must hold what it promises.

@@ -128,62 +128,74 @@ enum FabricSpelling {
     /// By length first, then by the whole name; nothing is allocated.
     @inline(__always)
     static func messageField(_ key: JSONView) -> MessageField? {
-        switch key.rawBytes.count &- 2 {
-        case 2: key.equals("id") ? .id : nil
-        case 3: key.equals("seq") ? .seq : nil
-        case 4: key.equals("text") ? .content : nil
-        case 5: key.equals("xType") ? .xType : nil
-        case 6: six(key)
-        case 7: seven(key)
-        case 8: eight(key)
-        case 9: nine(key)
-        case 10: ten(key)
-        case 11: key.equals("attachments") ? .attachments : key.equals("guildNodeId") ? .guildId : nil
-        case 12: key.equals("authorUserId") ? .author(6) : key.equals("senderUserId") ? .author(4) : nil
-        case 14: key.equals("authorUsername") || key.equals("senderUsername") ? .authorName : nil
-        case 16: key.equals("replyToMessageId") ? .replyTo : nil
-        case 17: key.equals("authorDisplayName") || key.equals("senderDisplayName") ? .authorName : nil
+        guard key.isPlain else { return escapedField(key) }
+        return messageField(key.rawBytes.count &- 2) { key.equals(plain: $0) }
+    }
+
+    /// A name with an escape in it is longer than what it says.
+    @inline(never)
+    private static func escapedField(_ key: JSONView) -> MessageField? {
+        messageField(key.string?.utf8.count ?? 0) { key.equals($0) }
+    }
+
+    @inline(__always)
+    private static func messageField(_ length: Int, _ isNamed: (StaticString) -> Bool) -> MessageField? {
+        switch length {
+        case 2: isNamed("id") ? .id : nil
+        case 3: isNamed("seq") ? .seq : nil
+        case 4: isNamed("text") ? .content : nil
+        case 5: isNamed("xType") ? .xType : nil
+        case 6: six(isNamed)
+        case 7: seven(isNamed)
+        case 8: eight(isNamed)
+        case 9: nine(isNamed)
+        case 10: ten(isNamed)
+        case 11: isNamed("attachments") ? .attachments : isNamed("guildNodeId") ? .guildId : nil
+        case 12: isNamed("authorUserId") ? .author(6) : isNamed("senderUserId") ? .author(4) : nil
+        case 14: isNamed("authorUsername") || isNamed("senderUsername") ? .authorName : nil
+        case 16: isNamed("replyToMessageId") ? .replyTo : nil
+        case 17: isNamed("authorDisplayName") || isNamed("senderDisplayName") ? .authorName : nil
         default: nil
         }
     }
 
     @inline(__always)
-    private static func six(_ key: JSONView) -> MessageField? {
-        if key.equals("wakeup") { return .wakeup }
-        if key.equals("author") { return .author(2) }
+    private static func six(_ isNamed: (StaticString) -> Bool) -> MessageField? {
+        if isNamed("wakeup") { return .wakeup }
+        if isNamed("author") { return .author(2) }
         // Of all the likeliest to be somebody else's: the recipient's, say.
-        if key.equals("userId") { return .author(1) }
-        return key.equals("x_type") ? .xType : nil
+        if isNamed("userId") { return .author(1) }
+        return isNamed("x_type") ? .xType : nil
     }
 
     @inline(__always)
-    private static func seven(_ key: JSONView) -> MessageField? {
-        if key.equals("content") { return .content }
-        if key.equals("guildId") { return .guildId }
-        if key.equals("replyTo") { return .replyTo }
-        return key.equals("message") ? .message : nil
+    private static func seven(_ isNamed: (StaticString) -> Bool) -> MessageField? {
+        if isNamed("content") { return .content }
+        if isNamed("guildId") { return .guildId }
+        if isNamed("replyTo") { return .replyTo }
+        return isNamed("message") ? .message : nil
     }
 
     @inline(__always)
-    private static func eight(_ key: JSONView) -> MessageField? {
-        if key.equals("mentions") { return .mentions }
-        if key.equals("authorId") { return .author(5) }
-        return key.equals("senderId") ? .author(3) : nil
+    private static func eight(_ isNamed: (StaticString) -> Bool) -> MessageField? {
+        if isNamed("mentions") { return .mentions }
+        if isNamed("authorId") { return .author(5) }
+        return isNamed("senderId") ? .author(3) : nil
     }
 
     @inline(__always)
-    private static func nine(_ key: JSONView) -> MessageField? {
-        if key.equals("channelId") { return .channelId }
-        if key.equals("messageId") { return .messageId }
-        if key.equals("createdAt") { return .createdAt }
-        return key.equals("replyToId") ? .replyTo : nil
+    private static func nine(_ isNamed: (StaticString) -> Bool) -> MessageField? {
+        if isNamed("channelId") { return .channelId }
+        if isNamed("messageId") { return .messageId }
+        if isNamed("createdAt") { return .createdAt }
+        return isNamed("replyToId") ? .replyTo : nil
     }
 
     @inline(__always)
-    private static func ten(_ key: JSONView) -> MessageField? {
-        if key.equals("created_at") { return .createdAt }
-        if key.equals("channel_id") { return .channelId }
-        return key.equals("authorName") || key.equals("senderName") ? .authorName : nil
+    private static func ten(_ isNamed: (StaticString) -> Bool) -> MessageField? {
+        if isNamed("created_at") { return .createdAt }
+        if isNamed("channel_id") { return .channelId }
+        return isNamed("authorName") || isNamed("senderName") ? .authorName : nil
     }
 
     // MARK: - Attachments

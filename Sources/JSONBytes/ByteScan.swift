@@ -1,3 +1,5 @@
+import CByteScan
+
 /// Byte-level searches used by the validator, the views and the writer.
 ///
 /// Every function takes the end of the readable range and reads nothing at or past it.
@@ -23,77 +25,19 @@ enum ByteScan {
     /// The first byte that is a quote, a backslash, a control character or not ASCII; `end` if there is none.
     @inlinable @inline(__always)
     static func firstSpecial(_ base: UnsafeRawPointer, _ offset: Int, _ end: Int) -> Int {
-        var offset = offset
-        let quotes = SIMD16<Int8>(repeating: 0x22)
-        let backslashes = SIMD16<Int8>(repeating: 0x5C)
-        let controls = SIMD16<Int8>(repeating: 0x20)
-        while offset &+ 16 <= end {
-            let block = base.loadUnaligned(fromByteOffset: offset, as: SIMD16<Int8>.self)
-            // Signed comparison: bytes from 0x80 are negative, so one comparison finds controls and non-ASCII.
-            let hits = (block .== quotes) .| (block .== backslashes) .| (block .< controls)
-            let distance = firstHit(hits)
-            if distance < 16 { return offset &+ distance }
-            offset &+= 16
-        }
-        while offset < end {
-            let value = byte(base, offset)
-            if value == 0x22 || value == 0x5C || value < 0x20 || value >= 0x80 { return offset }
-            offset &+= 1
-        }
-        return end
+        byte_scan_special(base, offset, end)
     }
 
     /// The first quote or backslash; `end` if there is none.
     @inlinable @inline(__always)
     static func firstQuoteOrBackslash(_ base: UnsafeRawPointer, _ offset: Int, _ end: Int) -> Int {
-        var offset = offset
-        let quotes = SIMD16<Int8>(repeating: 0x22)
-        let backslashes = SIMD16<Int8>(repeating: 0x5C)
-        while offset &+ 16 <= end {
-            let block = base.loadUnaligned(fromByteOffset: offset, as: SIMD16<Int8>.self)
-            let distance = firstHit((block .== quotes) .| (block .== backslashes))
-            if distance < 16 { return offset &+ distance }
-            offset &+= 16
-        }
-        while offset < end {
-            let value = byte(base, offset)
-            if value == 0x22 || value == 0x5C { return offset }
-            offset &+= 1
-        }
-        return end
+        byte_scan_quote(base, offset, end)
     }
 
     /// The first byte that JSON text may not carry unescaped inside a string; `end` if there is none.
     @inlinable @inline(__always)
     static func firstToEscape(_ base: UnsafeRawPointer, _ offset: Int, _ end: Int) -> Int {
-        var offset = offset
-        let quotes = SIMD16<UInt8>(repeating: 0x22)
-        let backslashes = SIMD16<UInt8>(repeating: 0x5C)
-        let controls = SIMD16<UInt8>(repeating: 0x20)
-        while offset &+ 16 <= end {
-            let block = base.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
-            let distance = firstHit((block .== quotes) .| (block .== backslashes) .| (block .< controls))
-            if distance < 16 { return offset &+ distance }
-            offset &+= 16
-        }
-        while offset < end {
-            let value = byte(base, offset)
-            if value == 0x22 || value == 0x5C || value < 0x20 { return offset }
-            offset &+= 1
-        }
-        return end
-    }
-
-    /// The index of the first set lane, 16 if there is none.
-    ///
-    /// The lanes are looked at as two 64-bit words, which costs two moves; `any(_:)` costs a reduction.
-    @inlinable @inline(__always)
-    static func firstHit(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
-        let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
-        if words.x | words.y == 0 { return 16 }
-        let low = UInt64(littleEndian: words.x)
-        if low != 0 { return low.trailingZeroBitCount &>> 3 }
-        return 8 &+ UInt64(littleEndian: words.y).trailingZeroBitCount &>> 3
+        byte_scan_to_escape(base, offset, end)
     }
 
     /// Whether two ranges of `count` bytes are the same.

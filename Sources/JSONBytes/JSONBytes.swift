@@ -20,37 +20,142 @@ public enum JSONBytes {
     public static func validate(
         _ bytes: UnsafeRawBufferPointer, from offset: Int = 0, maximumDepth: Int = 64, isUTF8: Bool = false
     ) throws(JSONSyntaxError) -> Int {
-        try validate(bytes, from: offset, maximumDepth: maximumDepth, isUTF8: isUTF8) { _, _ in }
+        let (base, limit) = try begin(bytes, offset, maximumDepth)
+        let at = ByteScan.skipSpace(base, offset, bytes.count)
+        return try passValue(base, at, bytes.count, isUTF8, limit)
     }
 
     /// As ``validate(_:from:maximumDepth:isUTF8:)``, and reports the place of each element of the outermost array as it
     /// passes, so that a caller needs no second walk to find them. Nothing is reported for an object or a scalar.
     ///
-    /// - Parameter element: called with the offsets of the first byte of an element and of the byte past it. A call
-    ///   does not mean that the whole text is valid; only the return does.
-    @inlinable
+    /// A call does not mean that the whole text is valid; only the return does.
+    /// - Parameters:
+    ///   - notes: where the members of the second element are noted, if it is an object.
+    ///   - element: called with the offsets of the first byte of an element and of the byte past it, and whether it is a
+    ///     string that is known to have no escape in it.
+    @inlinable @inline(__always)
     public static func validate(
         _ bytes: UnsafeRawBufferPointer, from offset: Int, maximumDepth: Int, isUTF8: Bool = false,
-        element: (_ start: Int, _ end: Int) -> Void
+        notes: JSONNotes? = nil, element: (_ start: Int, _ end: Int, _ isPlain: Bool) -> Void
     ) throws(JSONSyntaxError) -> Int {
+        let (base, limit) = try begin(bytes, offset, maximumDepth)
+        notes?.removeAll()
+        let end = bytes.count
+        var at = ByteScan.skipSpace(base, offset, end)
+        guard at < end, ByteScan.byte(base, at) == 0x5B, limit > 0 else {
+            return try passValue(base, at, end, isUTF8, limit)
+        }
+        at = ByteScan.skipSpace(base, at &+ 1, end)
+        if at < end, ByteScan.byte(base, at) == 0x5D { return at &+ 1 }
+        var index = 0
+        while true {
+            let start = at
+            var isPlain = false
+            if index == 1, let notes, at < end, ByteScan.byte(base, at) == 0x7B, limit > 1 {
+                at = try passNotedObject(base, at, end, isUTF8, limit &- 1, notes)
+            } else if at < end, ByteScan.byte(base, at) == 0x22 {
+                let string = try passString(base, at &+ 1, end, isUTF8)
+                at = string.end
+                isPlain = string.escapes == 1
+            } else {
+                at = try passValue(base, at, end, isUTF8, limit &- 1)
+            }
+            element(start, at, isPlain)
+            index &+= 1
+            at = ByteScan.skipSpace(base, at, end)
+            guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+            let next = ByteScan.byte(base, at)
+            if next == 0x5D { return at &+ 1 }
+            guard next == 0x2C else { throw JSONSyntaxError(offset: at, reason: .expectedCommaOrEnd) }
+            at = ByteScan.skipSpace(base, at &+ 1, end)
+        }
+    }
+
+    @inlinable @inline(__always)
+    static func begin(
+        _ bytes: UnsafeRawBufferPointer, _ offset: Int, _ maximumDepth: Int
+    ) throws(JSONSyntaxError) -> (base: UnsafeRawPointer, limit: Int) {
         guard offset >= 0, offset <= bytes.count else {
             throw JSONSyntaxError(offset: offset, reason: .invalidOffset)
         }
         guard let base = bytes.baseAddress else { throw JSONSyntaxError(offset: 0, reason: .unexpectedEnd) }
-        let end = bytes.count
-        let limit = min(maximumDepth, deepestNesting)
+        return (base, min(maximumDepth, deepestNesting))
+    }
+
+    /// `at` is at an opening brace; returns the offset past the closing one, with each member noted.
+    @usableFromInline
+    static func passNotedObject(
+        _ base: UnsafeRawPointer, _ start: Int, _ end: Int, _ isUTF8: Bool, _ limit: Int, _ notes: JSONNotes
+    ) throws(JSONSyntaxError) -> Int {
+        var at = ByteScan.skipSpace(base, start &+ 1, end)
+        if at < end, ByteScan.byte(base, at) == 0x7D { return at &+ 1 }
+        var count = 0
+        while true {
+            let keyStart = at
+            guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+            guard ByteScan.byte(base, at) == 0x22 else { throw JSONSyntaxError(offset: at, reason: .expectedKey) }
+            let key = try passString(base, at &+ 1, end, isUTF8)
+            at = ByteScan.skipSpace(base, key.end, end)
+            guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+            guard ByteScan.byte(base, at) == 0x3A else { throw JSONSyntaxError(offset: at, reason: .expectedColon) }
+            at = ByteScan.skipSpace(base, at &+ 1, end)
+            let valueStart = at
+            var escapes: UInt8 = 0
+            if at < end, ByteScan.byte(base, at) == 0x22 {
+                let string = try passString(base, at &+ 1, end, isUTF8)
+                at = string.end
+                escapes = string.escapes
+            } else {
+                at = try passPlainValue(base, at, end, isUTF8, limit &- 1)
+            }
+            notes.note(
+                JSONPlace(start: keyStart, end: key.end, escapes: key.escapes),
+                JSONPlace(start: valueStart, end: at, escapes: escapes), at: count)
+            count &+= 1
+            at = ByteScan.skipSpace(base, at, end)
+            guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+            let next = ByteScan.byte(base, at)
+            if next == 0x7D {
+                notes.end(count, isWhole: end < JSONPlace.longestText)
+                return at &+ 1
+            }
+            guard next == 0x2C else { throw JSONSyntaxError(offset: at, reason: .expectedCommaOrEnd) }
+            at = ByteScan.skipSpace(base, at &+ 1, end)
+        }
+    }
+
+    /// As `passValue`, without a call for what is usual besides strings: a whole number, a word.
+    @inline(__always)
+    private static func passPlainValue(
+        _ base: UnsafeRawPointer, _ start: Int, _ end: Int, _ isUTF8: Bool, _ limit: Int
+    ) throws(JSONSyntaxError) -> Int {
+        guard start < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
+        switch ByteScan.byte(base, start) {
+        case 0x31...0x39:
+            var at = start &+ 1
+            while at < end, isDigit(ByteScan.byte(base, at)) { at &+= 1 }
+            if at < end, ByteScan.byte(base, at) == 0x2C || ByteScan.byte(base, at) == 0x7D { return at }
+        case 0x74, 0x66, 0x6E: return try passLiteral(base, start, end)
+        default: break
+        }
+        return try passValue(base, start, end, isUTF8, limit)
+    }
+
+    /// `at` is at a value or at the end; returns the offset past the value.
+    @usableFromInline
+    static func passValue(
+        _ base: UnsafeRawPointer, _ start: Int, _ end: Int, _ isUTF8: Bool, _ limit: Int
+    ) throws(JSONSyntaxError) -> Int {
         // One bit per open bracket, the innermost lowest: 1 is an object, 0 an array.
         var nesting: UInt64 = 0
         var depth = 0
-        var elementStart = -1
-        var at = ByteScan.skipSpace(base, offset, end)
+        var at = start
 
         value: while true {
             guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
-            if depth == 1, nesting & 1 == 0 { elementStart = at }
             switch ByteScan.byte(base, at) {
             case 0x22:
-                at = try passString(base, at &+ 1, end, isUTF8)
+                at = try passString(base, at &+ 1, end, isUTF8).end
             case 0x7B:
                 guard depth < limit else { throw JSONSyntaxError(offset: at, reason: .tooDeep) }
                 at = ByteScan.skipSpace(base, at &+ 1, end)
@@ -82,7 +187,6 @@ public enum JSONBytes {
 
             while true {
                 if depth == 0 { return at }
-                if depth == 1, nesting & 1 == 0 { element(elementStart, at) }
                 at = ByteScan.skipSpace(base, at, end)
                 guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
                 let next = ByteScan.byte(base, at)
@@ -119,20 +223,21 @@ public enum JSONBytes {
     ) throws(JSONSyntaxError) -> Int {
         guard at < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
         guard ByteScan.byte(base, at) == 0x22 else { throw JSONSyntaxError(offset: at, reason: .expectedKey) }
-        let colon = ByteScan.skipSpace(base, try passString(base, at &+ 1, end, isUTF8), end)
+        let colon = ByteScan.skipSpace(base, try passString(base, at &+ 1, end, isUTF8).end, end)
         guard colon < end else { throw JSONSyntaxError(offset: end, reason: .unexpectedEnd) }
         guard ByteScan.byte(base, colon) == 0x3A else { throw JSONSyntaxError(offset: colon, reason: .expectedColon) }
         return ByteScan.skipSpace(base, colon &+ 1, end)
     }
 
-    /// `at` is the first byte after the opening quote; returns the offset past the closing one.
+    /// `at` is the first byte after the opening quote; the end is the offset past the closing one.
     @inlinable @inline(__always)
     static func passString(
         _ base: UnsafeRawPointer, _ at: Int, _ end: Int, _ isUTF8: Bool
-    ) throws(JSONSyntaxError) -> Int {
+    ) throws(JSONSyntaxError) -> ValueSkip.Passed {
         let at = isUTF8 ? ByteScan.firstToEscape(base, at, end) : ByteScan.firstSpecial(base, at, end)
-        if at < end, ByteScan.byte(base, at) == 0x22 { return at &+ 1 }
-        return try passUncommonString(base, at, end, isUTF8)
+        if at < end, ByteScan.byte(base, at) == 0x22 { return ValueSkip.Passed(end: at &+ 1, escapes: 1) }
+        // Known UTF-8 stops there only for a backslash, or because it is wrong.
+        return ValueSkip.Passed(end: try passUncommonString(base, at, end, isUTF8), escapes: isUTF8 ? 2 : 0)
     }
 
     /// The rest of a string from its first escape or non-ASCII byte on.

@@ -29,11 +29,11 @@ public struct JSONView {
         self.init(base: base + begin, count: past &- begin, escapes: 0)
     }
 
-    /// The value that is exactly these bytes, without white space at either end: what
-    /// ``JSONBytes/validate(_:from:maximumDepth:isUTF8:element:)`` reported, or the ``rawBytes`` of another view.
+    /// The value that is exactly these bytes, without white space at either end, `isPlain` as it was reported: what
+    /// ``JSONBytes/validate(_:from:maximumDepth:isUTF8:element:member:)`` reported, or the ``rawBytes`` of another view.
     @inlinable @inline(__always)
-    public init(exactly bytes: UnsafeRawBufferPointer) {
-        self.init(base: bytes.baseAddress, count: bytes.count, escapes: 0)
+    public init(exactly bytes: UnsafeRawBufferPointer, isPlain: Bool = false) {
+        self.init(base: bytes.baseAddress, count: bytes.count, escapes: isPlain ? 1 : 0)
     }
 
     @inlinable @inline(__always)
@@ -50,7 +50,7 @@ public struct JSONView {
     }
 
     /// What the value is, judged by its first byte; an empty view is `null`.
-    @inlinable
+    @inlinable @inline(__always)
     public var kind: JSONKind {
         switch first {
         case 0x22: .string
@@ -94,8 +94,8 @@ public struct JSONView {
     }
 
     /// Whether the value is `null`; true of an empty view too.
-    @inlinable
-    public var isNull: Bool { kind == .null }
+    @inlinable @inline(__always)
+    public var isNull: Bool { first == 0x6E || count == 0 }
 
     /// The value of `true` or `false`; nil for anything else.
     @inlinable
@@ -120,6 +120,18 @@ public struct JSONView {
                 && (escapes == 1 || !ByteScan.hasBackslash(UnsafeRawPointer(text.utf8Start), length))
         }
         return escapes != 1 && equalsUnescaped(UnsafeRawBufferPointer(start: text.utf8Start, count: length))
+    }
+
+    /// Whether the value is a string that is known to have no escape in it.
+    @inlinable @inline(__always)
+    public var isPlain: Bool { escapes == 1 }
+
+    /// As ``equals(_:)``, of a value that ``isPlain``.
+    @inlinable @inline(__always)
+    public func equals(plain text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        guard let base, length &+ 2 == count else { return false }
+        return ByteScan.same(base + 1, UnsafeRawPointer(text.utf8Start), length)
     }
 
     /// Calls `body` with every member of an object in the order of the text, until it returns false. Does nothing if

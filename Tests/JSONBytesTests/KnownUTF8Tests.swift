@@ -19,7 +19,7 @@ import Testing
         do {
             outcome.end = try JSONBytes.validate(
                 UnsafeRawBufferPointer(exact), from: 0, maximumDepth: 64, isUTF8: isUTF8
-            ) { outcome.elements += [$0, $1] }
+            ) { start, end, _ in outcome.elements += [start, end] }
         } catch {
             outcome.offset = error.offset
             outcome.reason = "\(error.reason)"

@@ -113,7 +113,7 @@ func reason(_ text: String, depth: Int = 64) -> JSONSyntaxError.Reason? { reason
         let text = Array(#" [ "a" , {"b":[1,2]} ,[3],4 ] "#.utf8)
         var found: [String] = []
         _ = try text.withUnsafeBytes { bytes in
-            try JSONBytes.validate(bytes, from: 0, maximumDepth: 8) { start, end in
+            try JSONBytes.validate(bytes, from: 0, maximumDepth: 8) { start, end, _ in
                 found.append(String(decoding: bytes[start..<end], as: UTF8.self))
             }
         }

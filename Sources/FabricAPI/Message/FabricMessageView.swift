@@ -5,25 +5,18 @@ import JSONBytes
 /// It points into the text it was read from and is good only as long as that is. Which spellings are read stands in
 /// `FabricSpelling`; what is not there is nil, and what is not known is skipped.
 public struct FabricMessageView {
-    /// Where a value stands in the object's text. Offsets and not views: a fifth of the size, and this struct is copied.
-    private struct Place {
-        var start: UInt32 = 0
-        /// 0: there is none.
-        var count: UInt32 = 0
-    }
-
     private let base: UnsafeRawPointer
-    private var idPlace = Place()
-    private var channelPlace = Place()
-    private var guildPlace = Place()
-    private var authorPlace = Place()
-    private var authorNamePlace = Place()
-    private var contentPlace = Place()
-    private var createdPlace = Place()
-    private var mentionsPlace = Place()
-    private var attachmentsPlace = Place()
-    private var replyPlace = Place()
-    private var wrappedPlace = Place()
+    private var idPlace = JSONPlace()
+    private var channelPlace = JSONPlace()
+    private var guildPlace = JSONPlace()
+    private var authorPlace = JSONPlace()
+    private var authorNamePlace = JSONPlace()
+    private var contentPlace = JSONPlace()
+    private var createdPlace = JSONPlace()
+    private var mentionsPlace = JSONPlace()
+    private var attachmentsPlace = JSONPlace()
+    private var replyPlace = JSONPlace()
+    private var wrappedPlace = JSONPlace()
     /// Of the author's spelling read so far; the highest counts.
     private var authorRank: UInt8 = 0
     private var hasMessageId = false
@@ -54,18 +47,26 @@ public struct FabricMessageView {
     public var replyTo: JSONView? { optional(replyPlace) }
 
     /// Nil if the value is no object, or has no id.
-    public init?(_ object: JSONView) {
+    /// - Parameter members: the object's, if they were noted.
+    public init?(_ object: JSONView, members: JSONMembers? = nil) {
         let text = object.rawBytes
-        guard let base = text.baseAddress, text.count <= Int(UInt32.max) else { return nil }
+        guard let base = text.baseAddress, text.count < JSONPlace.longestText else { return nil }
         self.base = base
-        read(object)
-        if wrappedPlace.count > 0, !hasId {
-            // {"message": {…}, "wakeup": …}: what stands outside counts too, unless the message says it itself.
-            let inner = view(wrappedPlace)
-            wrappedPlace = Place()
-            read(inner)
+        if let members {
+            members.forEachMember { take($0, $1) }
+        } else {
+            object.forEachMember { take($0, $1) }
         }
+        if wrappedPlace.count > 0, !hasId { unwrap() }
         guard hasId else { return nil }
+    }
+
+    /// `{"message": {…}, "wakeup": …}`: what stands outside counts too, unless the message says it itself.
+    @inline(never)
+    private mutating func unwrap() {
+        let inner = view(wrappedPlace)
+        wrappedPlace = JSONPlace()
+        inner.forEachMember { take($0, $1) }
     }
 
     /// The guild itself wrote it, or somebody with its key.
@@ -78,54 +79,48 @@ public struct FabricMessageView {
     }
 
     @inline(__always)
-    private func view(_ place: Place) -> JSONView {
-        JSONView(exactly: UnsafeRawBufferPointer(start: base + Int(place.start), count: Int(place.count)))
-    }
+    private func view(_ place: JSONPlace) -> JSONView { place.view(in: base) }
 
-    private func optional(_ place: Place) -> JSONView? { place.count > 0 ? view(place) : nil }
+    @inline(__always)
+    private func optional(_ place: JSONPlace) -> JSONView? { place.count > 0 ? view(place) : nil }
 
     /// `null` counts as absent.
     @inline(__always)
-    private func place(_ value: JSONView) -> Place {
-        guard let start = value.rawBytes.baseAddress, !value.isNull else { return Place() }
-        return Place(
-            start: UInt32(truncatingIfNeeded: start - base), count: UInt32(truncatingIfNeeded: value.rawBytes.count))
-    }
+    private func place(_ value: JSONView) -> JSONPlace { value.isNull ? JSONPlace() : JSONPlace(of: value, in: base) }
 
+    /// Takes a member; true, for the next one.
     @inline(__always)
-    private mutating func read(_ object: JSONView) {
-        object.forEachMember { key, value in
-            guard let field = FabricSpelling.messageField(key) else { return true }
-            switch field {
-            case .id:
-                if !hasMessageId { idPlace = place(value) }
-            case .messageId:
-                if !value.isNull {
-                    idPlace = place(value)
-                    hasMessageId = true
-                }
-            case .channelId: channelPlace = place(value)
-            case .guildId: guildPlace = place(value)
-            case .seq: seq = value.wholeNumber
-            case .author(let rank):
-                if rank > authorRank, let user = value.userId {
-                    authorPlace = place(user)
-                    authorRank = rank
-                    if value.kind == .object, let name = value.userName { authorNamePlace = place(name) }
-                }
-            case .authorName:
-                if value.kind == .string, value.rawBytes.count > 2 { authorNamePlace = place(value) }
-            case .content: contentPlace = place(value)
-            case .createdAt: createdPlace = place(value)
-            case .mentions: mentionsPlace = place(value)
-            case .attachments: attachmentsPlace = place(value)
-            case .replyTo: replyPlace = place(value)
-            case .xType: xType = FabricChannelType(value)
-            case .wakeup: wakeup = value.bool
-            case .message: wrappedPlace = value.kind == .object ? place(value) : Place()
+    private mutating func take(_ key: JSONView, _ value: JSONView) -> Bool {
+        guard let field = FabricSpelling.messageField(key) else { return true }
+        switch field {
+        case .id:
+            if !hasMessageId { idPlace = place(value) }
+        case .messageId:
+            if !value.isNull {
+                idPlace = place(value)
+                hasMessageId = true
             }
-            return true
+        case .channelId: channelPlace = place(value)
+        case .guildId: guildPlace = place(value)
+        case .seq: seq = value.wholeNumber
+        case .author(let rank):
+            if rank > authorRank, let user = value.userId {
+                authorPlace = place(user)
+                authorRank = rank
+                if value.kind == .object, let name = value.userName { authorNamePlace = place(name) }
+            }
+        case .authorName:
+            if value.kind == .string, value.rawBytes.count > 2 { authorNamePlace = place(value) }
+        case .content: contentPlace = place(value)
+        case .createdAt: createdPlace = place(value)
+        case .mentions: mentionsPlace = place(value)
+        case .attachments: attachmentsPlace = place(value)
+        case .replyTo: replyPlace = place(value)
+        case .xType: xType = FabricChannelType(value)
+        case .wakeup: wakeup = value.bool
+        case .message: wrappedPlace = value.kind == .object ? place(value) : JSONPlace()
         }
+        return true
     }
 }
 

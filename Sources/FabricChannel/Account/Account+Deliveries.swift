@@ -5,11 +5,13 @@ import SocketIO
 /// What the sockets bring, and what goes to the gateway.
 extension Account {
     @inline(__always)
-    func received(_ event: GuildEvent, _ argument: JSONView, from link: GuildLink) {
+    func received(_ event: GuildEvent, _ argument: JSONView, _ members: JSONMembers?, from link: GuildLink) {
         // What lay in the socket while the process was stopped is for whoever runs the account now.
         guard mayAct else { return }
         guard case .messageCreated = event else { return receivedOther(event, argument, link) }
-        guard let view = FabricMessageView(argument) else { return handle(.unreadable(link.number)) }
+        guard let view = FabricMessageView(argument, members: members) else {
+            return handle(.unreadable(link.number))
+        }
         if historyWish != nil { remember(view, link) }
         if !guestWatch.isEmpty { heard(view, link) }
         // A message for the record goes on from where it arrived, with its bytes where they are.
@@ -40,10 +42,9 @@ extension Account {
     private func deliver(
         _ view: FabricMessageView, _ argument: JSONView, _ slot: Int, _ link: GuildLink, isFromAgent: Bool
     ) {
-        DeliveryWriter.write(
-            view, text: link.text(of: slot, in: inbox),
-            facts: DeliveryFacts(wake: false, caughtUp: false, redelivered: false, isFromAgent: isFromAgent),
-            to: buffer)
+        link.withText(of: slot, in: inbox) {
+            DeliveryWriter.write(record: view, text: $0, isFromAgent: isFromAgent, to: buffer)
+        }
         if environment.gateway.deliver(buffer.bytes) == .taken {
             handle(.recordTaken(link.number, slot: slot, argument))
         }

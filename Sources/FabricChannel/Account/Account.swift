@@ -43,10 +43,11 @@ actor Account {
     var ending = AccountEnding()
     var presence = PresencePlan()
     /// How much of what was said goes into deliveries; nil unless the gateway asks for it.
-    var historyWish: HistoryWish?
+    // Asked for every message, like the inbox.
+    @exclusivity(unchecked) var historyWish: HistoryWish?
     var recent: [ChannelKey: RecentMessages] = [:]
     var heldChanges = HeldChanges()
-    var guestWatch = GuestWatch()
+    @exclusivity(unchecked) var guestWatch = GuestWatch()
     var toolCalls = ToolCalls()
     var toolPosts = ToolPosts()
     var downloads = ToolDownloads()

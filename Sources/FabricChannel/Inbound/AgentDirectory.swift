@@ -4,16 +4,49 @@
 /// Confined to the realtime loop, which all accounts of an instance share.
 // Unchecked: only code on the loop touches it.
 final class AgentDirectory: @unchecked Sendable {
-    private var hashes: Set<UInt64> = []
+    /// A hash stands at its remainder or behind it; 0: nothing. Half of it is empty, so that looking ends soon. The standard
+    /// library's set would hash the hash once more, for every message.
+    @exclusivity(unchecked) private var table: [UInt64] = []
+    private var count = 0
 
     func insert(_ id: String) {
-        if !id.isEmpty { hashes.insert(Array(id.utf8).withUnsafeBytes { byteHash($0) }) }
+        guard !id.isEmpty else { return }
+        let hash = Array(id.utf8).withUnsafeBytes { byteHash($0) }
+        guard !contains(hash) else { return }
+        count += 1
+        if count * 2 > table.count { grow() }
+        put(hash)
     }
 
     @inline(__always)
     func contains(_ id: UnsafeRawBufferPointer?) -> Bool {
-        guard !hashes.isEmpty, let id else { return false }
-        return hashes.contains(byteHash(id))
+        guard !table.isEmpty, let id else { return false }
+        return contains(byteHash(id))
+    }
+
+    @inline(__always)
+    private func contains(_ hash: UInt64) -> Bool {
+        guard !table.isEmpty else { return false }
+        let mask = table.count &- 1
+        var place = Int(truncatingIfNeeded: hash) & mask
+        while table[place] != 0 {
+            if table[place] == hash { return true }
+            place = (place &+ 1) & mask
+        }
+        return false
+    }
+
+    private func grow() {
+        let hashes = table
+        table = [UInt64](repeating: 0, count: max(16, hashes.count * 2))
+        for hash in hashes where hash != 0 { put(hash) }
+    }
+
+    private func put(_ hash: UInt64) {
+        let mask = table.count - 1
+        var place = Int(truncatingIfNeeded: hash) & mask
+        while table[place] != 0 { place = (place + 1) & mask }
+        table[place] = hash
     }
 }
 

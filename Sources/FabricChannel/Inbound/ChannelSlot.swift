@@ -1,5 +1,6 @@
 import ChannelStore
 import FabricAPI
+import Timing
 
 /// A row of the guild's channel list, as far as it matters here.
 struct ListedChannel: Equatable, Sendable {
@@ -95,13 +96,13 @@ struct ChannelSlot: Sendable {
     /// Reads in a row that failed, or that did not show what they should.
     var readFailures = 0
     /// Since when no read of the gap brought anything.
-    var failingSince: ContinuousClock.Instant?
+    @FixedInstant var failingSince: ContinuousClock.Instant?
     /// Those of them in which the guild said that there is nothing.
     var shortReads = 0
     /// The read whose answer is awaited; 0: none.
     var read: UInt64 = 0
     /// When the read is tried again.
-    var retryAt: ContinuousClock.Instant?
+    @FixedInstant var retryAt: ContinuousClock.Instant?
     /// Messages were left in the guild because the lane was full, or because they could not be recorded.
     var overflown = false
     /// The cursor moved, or the lane grew, and that is not stored yet.
@@ -184,5 +185,28 @@ struct ChannelSlot: Sendable {
     mutating func beginWhereWeCameIn() {
         position.begin(at: ChannelPosition.valid.lowerBound)
         startsInside = true
+    }
+
+    /// What a live message is to its channel.
+    enum LiveStep {
+        /// It is taken in; whether the slot was dirty before, and whether it may be the first that is news.
+        case taken(wasDirty: Bool, mayBeNews: Bool)
+        /// It stays in the guild for now.
+        case full
+        case not(ChannelPosition.Verdict)
+    }
+
+    /// A live message at a valid position came. All that it changes here is changed in one go: each access from outside
+    /// asks anew whether the slots are shared.
+    @inline(__always)
+    mutating func takeLive(_ sequence: Int64, _ view: FabricMessageView, isStoreGood: Bool) -> LiveStep {
+        broughtSinceList = true
+        guard !overflown, lane.waitingCount < Self.laneLimit, isStoreGood else { return .full }
+        let verdict = position.live(sequence, mark: byteHash(view.id.rawBytes))
+        guard verdict == .accept else { return .not(verdict) }
+        let wasDirty = cursorDirty
+        cursorDirty = true
+        newest.advance(to: view.createdAt)
+        return .taken(wasDirty: wasDirty, mayBeNews: notBefore != nil)
     }
 }

@@ -41,28 +41,25 @@ final class DeliveryBuffer: @unchecked Sendable {
         bytes.withUnsafeBytes { append($0) }
     }
 
+    /// A part of `bytes`.
     @inline(__always)
-    func append(_ number: Int64) {
-        if number < 0 {
-            append(Array(String(number).utf8))
-            return
-        }
-        makeRoom(20)
-        var digits = 1
-        var rest = number
-        while rest >= 10 {
-            rest /= 10
-            digits += 1
-        }
-        var value = number
-        var at = count + digits
-        repeat {
-            at -= 1
-            storage[at] = UInt8(truncatingIfNeeded: 48 + value % 10)
-            value /= 10
-        } while at > count
-        count += digits
+    func append(_ bytes: [UInt8], _ part: Range<Int>) {
+        bytes.withUnsafeBytes { append(UnsafeRawBufferPointer(rebasing: $0[part])) }
     }
+
+    func append(_ number: Int64) { append(Array(String(number).utf8)) }
+
+    /// Where a delivery of at most so many bytes can be written, from the beginning.
+    @inline(__always)
+    func room(atMost size: Int) -> UnsafeMutableRawPointer {
+        removeAll()
+        makeRoom(size)
+        return storage.baseAddress.unsafelyUnwrapped
+    }
+
+    /// So many bytes were written into the room.
+    @inline(__always)
+    func wrote(_ size: Int) { count = min(size, storage.count) }
 
     @inline(__always)
     private func makeRoom(_ more: Int) {

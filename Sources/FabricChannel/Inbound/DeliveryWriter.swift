@@ -25,81 +25,6 @@ struct FailedMedia: Sendable, Equatable {
     var reason: String
 }
 
-/// The parts of a delivery that are the same for every message of a conversation, written once. A class, so that one
-/// reference is counted per message, not three arrays.
-final class ConversationText: Sendable {
-    /// `{"delivery":"` and what the delivery's id begins with
-    let opening: [UInt8]
-    /// `,"account":…,"channel":"fabric","self":{…}`
-    let account: [UInt8]
-    /// `,"conversation":{…}`
-    let place: [UInt8]
-    /// The same and `,"message":{"id":`
-    let conversation: [UInt8]
-    /// Where the guild's files are.
-    let endpoint: String
-    let guild: String
-
-    /// - Parameter user: who the agent is to the guild; empty while that is not known.
-    init(
-        account: String, user: String, userName: String?, guild: String, channel: String, name: String?,
-        type: FabricChannelType, idPrefix: String, purpose: String? = nil, onDuty: [String] = [], endpoint: String = ""
-    ) {
-        self.endpoint = endpoint
-        self.guild = guild
-        var writer = JSONWriter()
-        writer.string(idPrefix)
-        opening = Array("{\"delivery\":".utf8) + writer.bytes.dropLast()
-        writer.removeAll()
-        writer.beginObject()
-        writer.key("account")
-        writer.string(account)
-        writer.key("channel")
-        writer.string("fabric")
-        if !user.isEmpty {
-            writer.key("self")
-            writer.beginObject()
-            writer.key("userId")
-            writer.string(user)
-            if let userName {
-                writer.key("username")
-                writer.string(userName)
-            }
-            writer.endObject()
-        }
-        self.account = [0x2C] + writer.bytes.dropFirst()
-        writer.removeAll()
-        writer.beginObject()
-        writer.key("conversation")
-        writer.beginObject()
-        writer.key("id")
-        writer.string("fabric:\(guild)/\(channel)")
-        writer.key("guild")
-        writer.string(guild)
-        writer.key("channel")
-        writer.string(channel)
-        writer.key("name")
-        writer.string(name ?? "")
-        writer.key("type")
-        writer.string(type == .dm ? "direct" : "group")
-        writer.key("xType")
-        writer.string(type.rawValue)
-        if let purpose, !purpose.isEmpty {
-            writer.key("purpose")
-            writer.string(purpose)
-        }
-        if !onDuty.isEmpty {
-            writer.key("onDuty")
-            writer.beginArray()
-            for user in onDuty { writer.string(user) }
-            writer.endArray()
-        }
-        writer.endObject()
-        place = [0x2C] + writer.bytes.dropFirst()
-        conversation = place + Array(",\"message\":{\"id\":".utf8)
-    }
-}
-
 /// Writes a delivery, the JSON object that the C header defines. Strings that the guild sent are copied as they stand, escapes
 /// included: nothing is decoded and encoded again.
 enum DeliveryWriter {
@@ -108,8 +33,55 @@ enum DeliveryWriter {
         sequence.map(String.init) ?? "id:\(messageID)"
     }
 
-    /// A delivery of a message in hand; its id follows from the message.
+    /// A delivery for the record of a message that came just now: the way of nearly every message. What it has of the usual
+    /// members is written in one go; the rare ones take the other way, which writes the same.
     @inline(__always)
+    static func write(
+        record view: FabricMessageView, text: ConversationText, isFromAgent: Bool, to buffer: DeliveryBuffer
+    ) {
+        guard let sequence = view.seq, sequence >= 0, view.replyTo == nil, !view.isFromSystem,
+            !Mentions.mayBe(in: view),
+            view.attachments.map({ $0.rawBytes.count <= 2 }) ?? true
+        else {
+            let facts = DeliveryFacts(wake: false, caughtUp: false, redelivered: false, isFromAgent: isFromAgent)
+            return write(view, text: text, facts: facts, to: buffer)
+        }
+        let author = view.author
+        let content = view.content
+        let name = view.authorName
+        let createdAt = view.createdAt
+        // What is constant below, two numbers and what `put(string:)` may add are less than 256 bytes.
+        var pen = DeliveryPen(
+            buffer,
+            atMost: 256 + text.opening.count + text.record.count + view.id.rawBytes.count
+                + (content?.rawBytes.count ?? 0) + (author?.rawBytes.count ?? 0) + (name?.rawBytes.count ?? 0)
+                + (createdAt?.rawBytes.count ?? 0))
+        pen.put(text.opening)
+        let digits = pen.put(sequence)
+        pen.put(text.record)
+        pen.put(string: view.id)
+        pen.put(",\"seq\":")
+        pen.put(digits)
+        pen.put(",\"text\":")
+        pen.put(string: content)
+        pen.put(",\"author\":{\"id\":")
+        pen.put(string: author)
+        pen.put(isFromAgent ? ",\"isAgent\":true" : ",\"isAgent\":false")
+        if let name {
+            pen.put(",\"name\":")
+            pen.put(name.rawBytes)
+        }
+        pen.put("}")
+        if let createdAt, createdAt.kind == .string {
+            pen.put(",\"createdAt\":")
+            pen.put(createdAt.rawBytes)
+        }
+        pen.put(",\"mentions\":[]},\"media\":[]}")
+        pen.end(in: buffer)
+    }
+
+    /// A delivery of a message in hand; its id follows from the message.
+    @inline(never)
     static func write(
         _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, tail: [UInt8] = [],
         to buffer: DeliveryBuffer
@@ -147,19 +119,18 @@ enum DeliveryWriter {
         var writer = JSONWriter()
         writer.string(id)
         buffer.append(writer.bytes)
-        buffer.append(text.account)
+        buffer.append(text.record, text.account)
         buffer.append(",\"wake\":false")
-        buffer.append(text.place)
+        buffer.append(text.record, text.place)
         buffer.append(",")
         buffer.append(Array(members.serialized.dropFirst()))
     }
 
-    @inline(__always)
     private static func writeRest(
         _ view: FabricMessageView, text: ConversationText, facts: DeliveryFacts, media: [DeliveredMedia],
         failed: [FailedMedia], tail: [UInt8], to buffer: DeliveryBuffer
     ) {
-        buffer.append(text.account)
+        buffer.append(text.record, text.account)
         buffer.append(facts.wake ? ",\"wake\":true" : ",\"wake\":false")
         buffer.append(facts.caughtUp ? ",\"caughtUp\":true" : ",\"caughtUp\":false")
         buffer.append(facts.redelivered ? ",\"redelivered\":true" : ",\"redelivered\":false")
@@ -167,7 +138,7 @@ enum DeliveryWriter {
             buffer.append(",\"attempt\":")
             buffer.append(Int64(facts.attempt))
         }
-        buffer.append(text.conversation)
+        buffer.append(text.record, text.place.lowerBound..<text.record.count)
         append(string: view.id, to: buffer)
         if let sequence = view.seq {
             buffer.append(",\"seq\":")
@@ -209,7 +180,6 @@ enum DeliveryWriter {
     }
 
     /// Ids may come as numbers from a guild we do not know; the delivery promises strings.
-    @inline(__always)
     private static func append(string view: JSONView?, to buffer: DeliveryBuffer) {
         guard let view else {
             buffer.append("\"\"")
@@ -225,7 +195,6 @@ enum DeliveryWriter {
         }
     }
 
-    @inline(__always)
     private static func appendMentions(of view: FabricMessageView, to buffer: DeliveryBuffer) {
         if Mentions.mayBe(in: view) {
             appendMentions(Mentions.ids(in: view), to: buffer)

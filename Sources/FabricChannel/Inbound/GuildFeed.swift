@@ -1,4 +1,5 @@
 import FabricAPI
+import Timing
 
 /// What an agent hears of one guild: the connection's way from token to ready, the channels it is in, and where it is in
 /// each of them.
@@ -75,7 +76,7 @@ struct GuildFeed: Sendable {
     /// Counts connections, so that an answer to an earlier one is recognised.
     private(set) var epoch = 0
     var slots: [ChannelSlot] = []
-    var nextTick: ContinuousClock.Instant?
+    @FixedInstant var nextTick: ContinuousClock.Instant?
     var deafEvents = 0
     /// The connection last found deaf.
     var deafEpoch = -1

@@ -22,6 +22,8 @@ final class GuildLink: @unchecked Sendable {
     /// Its place on the board of those who wait for the guild.
     var boardNumber: UInt64?
     @exclusivity(unchecked) private var texts: [ConversationText?] = []
+    /// The same, to be looked at without counting a reference for every message.
+    @exclusivity(unchecked) private var borrowed: [Unmanaged<ConversationText>?] = []
     @exclusivity(unchecked) private var textsVersion = -1
 
     init(number: Int, nodeId: String, endpoint: String, guild: FabricGuild) {
@@ -40,15 +42,30 @@ final class GuildLink: @unchecked Sendable {
         return makeText(of: slot, in: inbox)
     }
 
+    /// As ``text(of:in:)``, for as long as `body` runs, which must not lead back to the account.
+    @inline(__always)
+    func withText(of slot: Int, in inbox: borrowing Inbox, _ body: (ConversationText) -> Void) {
+        if textsVersion == inbox.guilds[number].namesVersion, slot < borrowed.count, let text = borrowed[slot] {
+            text._withUnsafeGuaranteedRef { body($0) }
+        } else {
+            body(makeText(of: slot, in: inbox))
+        }
+    }
+
     @inline(never)
     private func makeText(of slot: Int, in inbox: borrowing Inbox) -> ConversationText {
         if textsVersion != inbox.guilds[number].namesVersion {
             textsVersion = inbox.guilds[number].namesVersion
             texts = []
+            borrowed = []
         }
-        while texts.count <= slot { texts.append(nil) }
+        while texts.count <= slot {
+            texts.append(nil)
+            borrowed.append(nil)
+        }
         let text = inbox.conversation(number, slot, endpoint: guild.endpoint)
         texts[slot] = text
+        borrowed[slot] = Unmanaged.passUnretained(text)
         return text
     }
 }

@@ -58,8 +58,9 @@ enum GuildEvent: Sendable {
 
 /// Hands what a guild's socket brings to the account. Called on the realtime loop, which is the account's executor.
 final class GuildSocketDelegate: SocketIODelegate {
-    private typealias Receive = @Sendable (Account, GuildEvent, JSONView, GuildLink) -> Void
-    private typealias IsolatedReceive = @Sendable (isolated Account, GuildEvent, JSONView, GuildLink) -> Void
+    private typealias Receive = @Sendable (Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void
+    private typealias IsolatedReceive =
+        @Sendable (isolated Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void
 
     private let account: Account
     private let link: GuildLink
@@ -71,7 +72,8 @@ final class GuildSocketDelegate: SocketIODelegate {
         // What `assumeIsolated` does, without what it does besides: it asks the runtime which executor it runs on, and
         // allocates for its closure, together a tenth of the cost of a message. That the loop, which calls, is the
         // account's executor is so by construction.
-        let isolated: IsolatedReceive = { account, kind, argument, link in account.received(kind, argument, from: link)
+        let isolated: IsolatedReceive = { account, kind, argument, members, link in
+            account.received(kind, argument, members, from: link)
         }
         receive = unsafeBitCast(isolated, to: Receive.self)
     }
@@ -80,7 +82,7 @@ final class GuildSocketDelegate: SocketIODelegate {
         guard let kind = GuildEvent(event) else { return }
         guard let view = event.argument(0) else { return }
         assert(account.loop.isOnLoop)
-        receive(account, kind, view, link)
+        receive(account, kind, view, event.members, link)
     }
 
     func socketIO(_ client: SocketIOClient, changed state: SocketIOState) {

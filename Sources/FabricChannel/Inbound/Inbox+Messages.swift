@@ -26,7 +26,7 @@ extension Inbox {
             implausible(guild, channel: "", what: "a message without a channel", &actions)
             return nil
         }
-        guard let slot = guilds[guild].slot(of: channel) else {
+        guard let slot = guilds[guild].lastSlot(of: channel) ?? guilds[guild].findSlot(of: channel) else {
             unknownChannel(view, guild, now: now(), &actions)
             return nil
         }
@@ -38,22 +38,18 @@ extension Inbox {
             implausible(guild, channel: guilds[guild].feed.slots[slot].id, what: "the seq of a message", &actions)
             return nil
         }
-        guilds[guild].feed.slots[slot].broughtSinceList = true
-        if guilds[guild].feed.slots[slot].overflown
-            || guilds[guild].feed.slots[slot].lane.waitingCount >= ChannelSlot.laneLimit
-            || !isStoreGood
-        {
+        switch guilds[guild].feed.slots[slot].takeLive(sequence, view, isStoreGood: isStoreGood) {
+        case .taken(let wasDirty, let mayBeNews):
+            if !wasDirty { guilds[guild].feed.dirty.append(slot) }
+            if !isFlushDue { flushSoon(&actions) }
+            if mayBeNews { guilds[guild].feed.foundNews(slot, at: sequence) }
+        case .full:
             postpone(view, sequence, guild, slot, &actions)
             return nil
-        }
-        let verdict = guilds[guild].feed.slots[slot].position.live(sequence, mark: byteHash(view.id.rawBytes))
-        guard verdict == .accept else {
+        case .not(let verdict):
             notNext(verdict, sequence, view, json, guild, slot, now: now(), &actions)
             return nil
         }
-        markDirty(guild, slot, &actions)
-        if guilds[guild].feed.slots[slot].notBefore != nil { guilds[guild].feed.foundNews(slot, at: sequence) }
-        guilds[guild].feed.slots[slot].newest.advance(to: view.createdAt)
         if isOwn(view) {
             trace(.own, sequence, guild, slot, &actions)
             return nil

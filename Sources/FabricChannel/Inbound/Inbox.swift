@@ -283,17 +283,16 @@ struct GuildInbox {
         self.feed = feed
     }
 
-    /// The slot of a channel named by raw bytes; remembers the last answer, because messages come in runs.
+    /// The slot of a channel named by raw bytes, if it was the last that was looked for: messages come in runs.
     @inline(__always)
-    mutating func slot(of channel: UnsafeRawBufferPointer) -> Int? {
-        if lastSlot >= 0, lastChannel.count == channel.count, lastChannel.withUnsafeBytes({ same($0, channel) }) {
-            return lastSlot
-        }
-        return findSlot(of: channel)
+    func lastSlot(of channel: UnsafeRawBufferPointer) -> Int? {
+        guard lastSlot >= 0, lastChannel.count == channel.count, lastChannel.withUnsafeBytes({ same($0, channel) })
+        else { return nil }
+        return lastSlot
     }
 
     @inline(never)
-    private mutating func findSlot(of channel: UnsafeRawBufferPointer) -> Int? {
+    mutating func findSlot(of channel: UnsafeRawBufferPointer) -> Int? {
         guard let slot = feed.slot(of: String(decoding: channel, as: UTF8.self)) else { return nil }
         lastChannel = Array(channel)
         lastSlot = slot

@@ -8,6 +8,17 @@ import JSONBytes
 /// Timers hold it strongly and are cancelled when it finishes: a weak reference would give it a side table, and
 /// every later retain and release on the way of a message would take the slow path (measured: a tenth of the cost).
 final class ClientCore {
+    /// Who hears events.
+    final class Audience {
+        let client: SocketIOClient
+        let delegate: any SocketIODelegate
+
+        init(client: SocketIOClient, delegate: any SocketIODelegate) {
+            self.client = client
+            self.delegate = delegate
+        }
+    }
+
     /// What the server knows of us on the present connection.
     enum Standing {
         case stranger
@@ -26,6 +37,8 @@ final class ClientCore {
     /// Both until the client is finished.
     @exclusivity(unchecked) var delegate: (any SocketIODelegate)?
     @exclusivity(unchecked) var client: SocketIOClient?
+    /// The two, for the way of every event: their references are not counted there. Retired when the client is finished.
+    @exclusivity(unchecked) var audience: Unmanaged<Audience>?
 
     let connection: EngineConnection
     // Asked for every message; of the session itself Swift would make a copy.
@@ -70,6 +83,7 @@ final class ClientCore {
         guard !session.isFinished else { return }
         let isNew = self.client == nil
         self.client = client
+        if isNew, let delegate { audience = .passRetained(Audience(client: client, delegate: delegate)) }
         guard let state = loop.confined else { return handle(.loopShutDown) }
         if isNew {
             state.closers[ObjectIdentifier(self)] = { self.handle(.loopShutDown) }
@@ -163,6 +177,10 @@ final class ClientCore {
         loop.confined?.closers[ObjectIdentifier(self)] = nil
         delegate = nil
         client = nil
+        guard let audience else { return }
+        self.audience = nil
+        let last = audience.takeRetainedValue()
+        loop.confined?.retired.append(last)
     }
 
     // MARK: Time

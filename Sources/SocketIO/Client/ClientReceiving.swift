@@ -10,8 +10,7 @@ extension ClientCore {
         {
             session.noteOffset(last)
         }
-        guard let client, let delegate else { return }
-        delegate.socketIO(client, received: SocketIOEvent(message, self))
+        audience?._withUnsafeGuaranteedRef { $0.delegate.socketIO($0.client, received: SocketIOEvent(message, self)) }
     }
 
     /// Everything but events in their time.

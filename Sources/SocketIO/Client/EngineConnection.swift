@@ -1,4 +1,6 @@
 import Glibc
+import JSONBytes
+import Timing
 
 /// One WebSocket with its Engine.IO session, shared by the clients of one or several namespaces; on the loop.
 ///
@@ -10,7 +12,11 @@ final class EngineConnection {
     let loop: RealtimeLoop
     var transport: (any WebSocketTransport)?
     @exclusivity(unchecked) var decoder: PacketDecoder
-    @exclusivity(unchecked) var lastActivity: ContinuousClock.Instant?
+    @FixedInstant var lastActivity: ContinuousClock.Instant?
+    /// The turn of the loop in which that was.
+    @exclusivity(unchecked) var activeTurn: UInt64 = 0
+    /// The loop's: good until the next packet of any connection.
+    let memberNotes: JSONNotes
     /// Bounds the server's pings on this connection.
     var pings = FloodGate()
     var attachmentTimer: UInt64?
@@ -22,7 +28,10 @@ final class EngineConnection {
     /// Those for whom the connection is there, or on its way.
     private(set) var members: [ClientCore] = []
     /// Whom the last packet was for: nearly always whom the next one is for. One of `members`, which hold it.
-    @exclusivity(unchecked) private unowned(unsafe) var addressed: ClientCore?
+    ///
+    /// Unmanaged, so that no message counts a reference. Who leaves `members` is retired, and so is still there when a
+    /// delivery that led to it returns.
+    @exclusivity(unchecked) var addressed: Unmanaged<ClientCore>?
     /// Namespaces that were left before the server answered their CONNECT. Until it has, another CONNECT or a DISCONNECT
     /// would make an official server close the connection.
     private var unanswered: Set<[UInt8]> = []
@@ -30,6 +39,7 @@ final class EngineConnection {
     init(configuration: SharedConfiguration, loop: RealtimeLoop) {
         shared = configuration
         self.loop = loop
+        memberNotes = loop.memberNotes
         decoder = PacketDecoder(limits: configuration.value.limits)
     }
 
@@ -61,7 +71,7 @@ final class EngineConnection {
     func leave(_ client: ClientCore, gracefully: Bool, _ reason: SocketIODisconnect) {
         guard let index = members.firstIndex(where: { $0 === client }) else { return }
         members.remove(at: index)
-        addressed = nil
+        forgetAddressed()
         // A client that was only waiting for its turn has nothing to say about the connection.
         let concernsAll = reason.concernsConnection && !(reason == .timedOut(.open) && handshake != nil)
         if members.isEmpty || concernsAll {
@@ -81,8 +91,14 @@ final class EngineConnection {
         }
         sayLeft(client, .clientRequested)
         members.removeAll { $0 === client }
-        addressed = nil
+        forgetAddressed()
         client.handle(.transportEnded(.transportClosed(code: nil, reason: "")))
+    }
+
+    private func forgetAddressed() {
+        guard let core = addressed?.takeUnretainedValue() else { return }
+        addressed = nil
+        loop.confined?.retired.append(core)
     }
 
     private func sayLeft(_ client: ClientCore, _ reason: SocketIODisconnect) {
@@ -100,16 +116,15 @@ final class EngineConnection {
     // MARK: Packets
 
     /// Whom a packet is for.
-    @inline(__always)
     func member(for message: SocketPacketView) -> ClientCore? {
-        if let addressed, message.isIn(namespace: addressed.namespace) { return addressed }
+        if let core = addressed?.takeUnretainedValue(), message.isIn(namespace: core.namespace) { return core }
         return search(message)
     }
 
     private func search(_ message: SocketPacketView) -> ClientCore? {
         for member in members where message.isIn(namespace: member.namespace) {
             if unanswered.contains(member.namespace) { break }
-            addressed = member
+            addressed = Unmanaged.passUnretained(member)
             return member
         }
         answered(message)
@@ -162,7 +177,7 @@ final class EngineConnection {
         isClosing = false
         handshake = nil
         unanswered = []
-        addressed = nil
+        forgetAddressed()
         let members = self.members
         self.members = []
         for member in members { member.handle(reason == .loopShutDown ? .loopShutDown : .transportEnded(reason)) }

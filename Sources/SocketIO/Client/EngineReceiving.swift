@@ -25,7 +25,7 @@ extension EngineConnection: WebSocketHandler {
     }
 
     func webSocketReceived(_ bytes: UnsafeRawBufferPointer, isBinary: Bool) {
-        lastActivity = loop.confined?.now
+        if activeTurn != loop.turnNumber { isActive() }
         if isBinary { return receivedBinary(bytes) }
         do {
             // The transport has seen to it that it is UTF-8. Messages first, and without the detour over the enum of all
@@ -34,15 +34,36 @@ extension EngineConnection: WebSocketHandler {
                 if let packet = try decoder.decode(text: bytes) { received(packet) }
                 return
             }
-            guard let message = try decoder.decode(message: bytes, isUTF8: true) else { return armAttachmentTimer() }
-            guard let member = member(for: message) else { return }
-            if message.kind == .event, member.isConnected {
-                member.deliver(message)
-            } else {
-                member.received(message) { member.early.add(text: bytes, configuration.limits) }
+            guard let message = try decoder.decode(message: bytes, isUTF8: true, notes: memberNotes) else {
+                return armAttachmentTimer()
             }
+            if message.kind == .event, let addressed {
+                let isDelivered = addressed._withUnsafeGuaranteedRef { core in
+                    guard core.isConnected, message.isIn(namespace: core.namespace) else { return false }
+                    core.deliver(message)
+                    return true
+                }
+                if isDelivered { return }
+            }
+            received(message, bytes)
         } catch {
             end(.protocolViolation(error), gracefully: true)
+        }
+    }
+
+    private func isActive() {
+        activeTurn = loop.turnNumber
+        lastActivity = loop.confined?.now
+    }
+
+    /// A packet that is no event, or not for whom the last one was.
+    @inline(never)
+    private func received(_ message: SocketPacketView, _ bytes: UnsafeRawBufferPointer) {
+        guard let member = member(for: message) else { return }
+        if message.kind == .event, member.isConnected {
+            member.deliver(message)
+        } else {
+            member.received(message) { member.early.add(text: bytes, configuration.limits) }
         }
     }
 

@@ -2,7 +2,7 @@ import JSONBytes
 
 /// An event as it lies in the received bytes. It cannot be kept: copy what is needed.
 public struct SocketIOEvent: ~Copyable {
-    let packet: SocketPacketView
+    @usableFromInline let packet: SocketPacketView
     // The event exists only while the core delivers it.
     unowned(unsafe) let core: ClientCore
 
@@ -18,17 +18,32 @@ public struct SocketIOEvent: ~Copyable {
     }
 
     /// Whether the event has this name; allocates nothing.
-    public func isNamed(_ name: StaticString) -> Bool { self.name.equals(name) }
+    @inlinable @inline(__always)
+    public func isNamed(_ name: StaticString) -> Bool {
+        guard let own = packet.elements.first(in: packet.text) else { return false }
+        return own.isPlain ? own.equals(plain: name) : own.equals(name)
+    }
 
     /// The arguments after the name. If the server offers connection state recovery, the last one is its offset.
     public var argumentCount: Int { max(0, packet.elements.count - 1) }
 
     /// An argument, from 0; nil if there is none of that number. The first and the last are at hand, others are
     /// walked to.
+    @inlinable @inline(__always)
     public func argument(_ index: Int) -> JSONView? {
+        index == 0 ? packet.elements.second(in: packet.text) : laterArgument(index)
+    }
+
+    @usableFromInline
+    func laterArgument(_ index: Int) -> JSONView? {
         guard let payload = packet.payload, index >= 0, index < argumentCount else { return nil }
         return packet.elements.element(index + 1, of: payload, in: packet.text)
     }
+
+    /// The members of the first argument, if it is an object; noted while the packet was validated, so that going through
+    /// them costs no second walk. nil: there is none, or it has more than are noted, or the packet waited for attachments;
+    /// go through ``argument(_:)`` then.
+    @inlinable public var members: JSONMembers? { packet.members }
 
     /// The whole packet's data: an array of the name and the arguments.
     public var arguments: JSONView? { packet.payload }

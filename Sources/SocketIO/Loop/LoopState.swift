@@ -13,6 +13,9 @@ final class LoopState {
     var unread: [UInt64] = []
     /// Called once when the loop shuts down, while sockets still exist.
     var closers: [ObjectIdentifier: () -> Void] = [:]
+    /// What ended while it may be in use further up the call stack, where no reference to it is counted; let go at the
+    /// beginning of the next turn.
+    var retired: [AnyObject] = []
     /// One buffer for all sockets; what a socket needs later it keeps itself.
     let receiveBuffer: UnsafeMutableRawBufferPointer
     let shelf = RoomShelf()

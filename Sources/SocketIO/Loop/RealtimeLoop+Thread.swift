@@ -27,7 +27,7 @@ extension RealtimeLoop {
         guard let state else { return }
         // Nobody need wake a loop that is about to look.
         queue.withLock { $0.isAwake = true }
-        state.forgetTime()
+        forgetTime(state)
         var number: UInt64 = 0
         var mayRead: Int32 = 0
         var mayWrite: Int32 = 0
@@ -56,7 +56,8 @@ extension RealtimeLoop {
     }
 
     private func turn(_ state: LoopState) {
-        state.forgetTime()
+        if !state.retired.isEmpty { state.retired.removeAll() }
+        forgetTime(state)
         runTurnEnds(state)
         queue.withLock { $0.take(&state.batch) }
         // Taken out while it runs, so that work which leads back here finds an empty one.
@@ -71,7 +72,7 @@ extension RealtimeLoop {
         for number in unread { state.sockets[number]?.read() }
         runTurnEnds(state)
         flush(state)
-        state.forgetTime()
+        forgetTime(state)
     }
 
     private func run(_ batch: inout [LoopWork]) {
@@ -82,6 +83,11 @@ extension RealtimeLoop {
             }
         }
         batch.removeAll(keepingCapacity: true)
+    }
+
+    private func forgetTime(_ state: LoopState) {
+        state.forgetTime()
+        turnNumber &+= 1
     }
 
     private func runTurnEnds(_ state: LoopState) {

@@ -1,5 +1,6 @@
 import CLibWebSocketsShims
 import Glibc
+import JSONBytes
 import Locking
 import Synchronization
 import Threads
@@ -43,6 +44,10 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
     private let identifiers = Atomic<UInt64>(0)
     // Only code on the loop's thread uses it; `isOnLoop` guards the ways in.
     nonisolated(unsafe) var state: LoopState?
+    /// Where the members of the packet in hand are noted. Only code on the loop's thread uses it, too.
+    nonisolated(unsafe) let memberNotes = JSONNotes()
+    /// Counts what reads the clock anew, so that hundreds of messages of one read note their time once. The same.
+    @exclusivity(unchecked) nonisolated(unsafe) var turnNumber: UInt64 = 1
 
     /// Starts the thread.
     /// - Throws: ``SetupError`` if libwebsockets or the thread cannot be set up (usually: no more file
@@ -71,6 +76,8 @@ public final class RealtimeLoop: SerialExecutor, Sendable {
             throw SetupError(description: "no thread for the realtime loop; check the limit of processes (ulimit -u)")
         }
     }
+
+    deinit { memberNotes.deallocate() }
 
     /// The loop's own state; only for code on the loop. nil after the end.
     var confined: LoopState? { state }

@@ -76,10 +76,12 @@ public struct PacketDecoder: Sendable {
     }
 
     /// Decodes a text message that begins with `4`; nil if attachments must come first.
-    /// - Parameter isUTF8: whether that is known already.
+    /// - Parameters:
+    ///   - isUTF8: whether that is known already.
+    ///   - notes: where the members of an event's first argument are noted, for the view that is returned.
     @inline(__always)
     mutating func decode(
-        message bytes: UnsafeRawBufferPointer, isUTF8: Bool
+        message bytes: UnsafeRawBufferPointer, isUTF8: Bool, notes: JSONNotes? = nil
     ) throws(PacketError) -> SocketPacketView? {
         guard bytes.count <= limits.maximumFrameBytes else {
             throw .frameTooLarge(bytes: bytes.count, limit: limits.maximumFrameBytes)
@@ -88,8 +90,8 @@ public struct PacketDecoder: Sendable {
             pending = nil
             throw .textWhileAttachmentsExpected
         }
-        let header = try SocketHeader(bytes, limits: limits, isUTF8: isUTF8)
-        if header.attachments == 0 { return header.view(of: bytes, attachments: []) }
+        let header = try SocketHeader(bytes, limits: limits, isUTF8: isUTF8, notes: notes)
+        if header.attachments == 0 { return header.view(of: bytes, attachments: nil, notes: notes) }
         pending = OwnedPacket(header: header, text: Array(bytes))
         pendingBytes = bytes.count
         return nil

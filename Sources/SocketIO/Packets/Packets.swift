@@ -23,10 +23,14 @@ public struct SocketPacketView {
     /// Validated JSON; nil if the packet has no data.
     public var payload: JSONView?
     /// Where the elements of an array payload lie in `text`.
-    let elements: PayloadElements
-    let text: UnsafeRawBufferPointer
+    @usableFromInline let elements: PayloadElements
+    /// Of the first argument, if it is an object and they were noted.
+    @usableFromInline let members: JSONMembers?
+    @usableFromInline let text: UnsafeRawBufferPointer
+    /// nil, as nearly always, costs no counting of references.
+    let attached: [[UInt8]]?
     /// The binary attachments, in the order of their numbers.
-    public var attachments: [[UInt8]]
+    public var attachments: [[UInt8]] { attached ?? [] }
 
     /// Whether the packet belongs to a namespace, given as it stands here.
     @inline(__always)

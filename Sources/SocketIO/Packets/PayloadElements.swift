@@ -2,22 +2,26 @@ import JSONBytes
 
 /// Where the elements of a packet's array lie, noted while it was validated: the first two and the last are at
 /// hand, those between are found by walking.
+@usableFromInline
 struct PayloadElements: Sendable {
-    private(set) var count = 0
-    private var firstStart = 0
-    private var firstEnd = 0
-    private var secondStart = 0
-    private var secondEnd = 0
+    @usableFromInline private(set) var count = 0
+    @usableFromInline var firstStart = 0
+    @usableFromInline var firstEnd = 0
+    /// The first is a string without an escape.
+    @usableFromInline var isFirstPlain = false
+    @usableFromInline var secondStart = 0
+    @usableFromInline var secondEnd = 0
     private var lastStart = 0
     private var lastEnd = 0
 
     init() {}
 
     @inline(__always)
-    mutating func add(_ start: Int, _ end: Int) {
+    mutating func add(_ start: Int, _ end: Int, _ isPlain: Bool) {
         if count == 0 {
             firstStart = start
             firstEnd = end
+            isFirstPlain = isPlain
         } else if count == 1 {
             secondStart = start
             secondEnd = end
@@ -27,9 +31,14 @@ struct PayloadElements: Sendable {
         count &+= 1
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     func first(in text: UnsafeRawBufferPointer) -> JSONView? {
-        view(text, firstStart, firstEnd)
+        view(text, firstStart, firstEnd, isPlain: isFirstPlain)
+    }
+
+    @inlinable @inline(__always)
+    func second(in text: UnsafeRawBufferPointer) -> JSONView? {
+        view(text, secondStart, secondEnd)
     }
 
     @inline(__always)
@@ -37,11 +46,10 @@ struct PayloadElements: Sendable {
         view(text, lastStart, lastEnd)
     }
 
-    @inline(__always)
     func element(_ index: Int, of payload: JSONView, in text: UnsafeRawBufferPointer) -> JSONView? {
         guard index >= 0, index < count else { return nil }
         if index == 0 { return first(in: text) }
-        if index == 1 { return view(text, secondStart, secondEnd) }
+        if index == 1 { return second(in: text) }
         if index == count - 1 { return last(in: text) }
         var found: JSONView?
         var at = 0
@@ -54,9 +62,9 @@ struct PayloadElements: Sendable {
     }
 
     /// The validation said where it begins and ends. Without elements both are 0.
-    @inline(__always)
-    private func view(_ text: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> JSONView? {
-        guard start < end, end <= text.count else { return nil }
-        return JSONView(exactly: UnsafeRawBufferPointer(rebasing: text[start..<end]))
+    @inlinable @inline(__always)
+    func view(_ text: UnsafeRawBufferPointer, _ start: Int, _ end: Int, isPlain: Bool = false) -> JSONView? {
+        guard start < end, end <= text.count, let base = text.baseAddress else { return nil }
+        return JSONView(exactly: UnsafeRawBufferPointer(start: base + start, count: end &- start), isPlain: isPlain)
     }
 }

@@ -16,9 +16,13 @@ struct SocketHeader: Sendable {
     static let maximumNamespaceBytes = 512
 
     /// Reads a message frame: `4`, type, attachments, namespace, id, JSON.
-    /// - Parameter isUTF8: whether that is known already.
+    /// - Parameters:
+    ///   - isUTF8: whether that is known already.
+    ///   - notes: where the members of the first argument are noted.
+    @inline(__always)
     init(
-        _ bytes: UnsafeRawBufferPointer, limits: PacketDecoder.Limits, isUTF8: Bool = false
+        _ bytes: UnsafeRawBufferPointer, limits: PacketDecoder.Limits, isUTF8: Bool = false,
+        notes: JSONNotes? = nil
     ) throws(PacketError) {
         guard bytes.count >= 2 else { throw .empty }
         var at = 2
@@ -48,13 +52,16 @@ struct SocketHeader: Sendable {
             guard !isBinary else { throw .illegalPayload(kind) }
             return
         }
-        try readPayload(bytes, limits, isUTF8)
+        try readPayload(bytes, limits, isUTF8, notes)
         if isBinary { try checkPlaceholders(bytes) }
     }
 
     /// The packet over the bytes it was read from (or a copy of them).
+    /// - Parameter notes: what was noted when it was read; nil where that is gone.
     @inline(__always)
-    func view(of bytes: UnsafeRawBufferPointer, attachments: [[UInt8]]) -> SocketPacketView {
+    func view(
+        of bytes: UnsafeRawBufferPointer, attachments: [[UInt8]]?, notes: JSONNotes? = nil
+    ) -> SocketPacketView {
         SocketPacketView(
             kind: kind,
             namespace: namespaceEnd > namespaceStart
@@ -62,8 +69,9 @@ struct SocketHeader: Sendable {
                 : UnsafeRawBufferPointer(start: nil, count: 0),
             id: hasID ? id : nil,
             payload: payloadEnd > payloadStart
-                ? JSONView(validated: bytes, start: payloadStart, end: payloadEnd) : nil,
-            elements: elements, text: bytes, attachments: attachments)
+                ? JSONView(exactly: UnsafeRawBufferPointer(rebasing: bytes[payloadStart..<payloadEnd])) : nil,
+            elements: elements, members: payloadEnd > payloadStart ? notes?.members(in: bytes) : nil, text: bytes,
+            attached: attachments)
     }
 
     private mutating func readAttachments(
@@ -112,7 +120,7 @@ struct SocketHeader: Sendable {
 
     @inline(__always)
     private mutating func readPayload(
-        _ bytes: UnsafeRawBufferPointer, _ limits: PacketDecoder.Limits, _ isUTF8: Bool
+        _ bytes: UnsafeRawBufferPointer, _ limits: PacketDecoder.Limits, _ isUTF8: Bool, _ notes: JSONNotes?
     ) throws(PacketError) {
         // The kinds begin with these bytes only: `[`, `{`, `"`. This also refuses leading white space.
         let first = bytes[payloadStart]
@@ -125,9 +133,9 @@ struct SocketHeader: Sendable {
         var elements = PayloadElements()
         do {
             payloadEnd = try JSONBytes.validate(
-                bytes, from: payloadStart, maximumDepth: limits.maximumDepth, isUTF8: isUTF8
+                bytes, from: payloadStart, maximumDepth: limits.maximumDepth, isUTF8: isUTF8, notes: notes
             ) {
-                elements.add($0, $1)
+                elements.add($0, $1, $2)
             }
         } catch {
             throw .invalidJSON(error)

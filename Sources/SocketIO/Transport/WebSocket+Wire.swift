@@ -60,6 +60,8 @@ extension WebSocket {
 
     func receiveFrames(_ bytes: UnsafeRawBufferPointer) {
         var at = 0
+        // Held once for all messages of a read. Who takes it away closes the connection, which ends the loop.
+        let handler = self.handler
         while stage == .open, let event = framing.next(bytes, &at) {
             switch event {
             case .message(let message, let isBinary): handler?.webSocketReceived(message, isBinary: isBinary)
