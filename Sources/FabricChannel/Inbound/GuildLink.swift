@@ -42,14 +42,13 @@ final class GuildLink: @unchecked Sendable {
         return makeText(of: slot, in: inbox)
     }
 
-    /// As ``text(of:in:)``, for as long as `body` runs, which must not lead back to the account.
+    /// As ``text(of:in:)``; good until names change, and so for as long as nothing leads back to the account.
     @inline(__always)
-    func withText(of slot: Int, in inbox: borrowing Inbox, _ body: (ConversationText) -> Void) {
+    func borrowedText(of slot: Int, in inbox: borrowing Inbox) -> Unmanaged<ConversationText> {
         if textsVersion == inbox.guilds[number].namesVersion, slot < borrowed.count, let text = borrowed[slot] {
-            text._withUnsafeGuaranteedRef { body($0) }
-        } else {
-            body(makeText(of: slot, in: inbox))
+            return text
         }
+        return Unmanaged.passUnretained(makeText(of: slot, in: inbox))
     }
 
     @inline(never)
