@@ -96,6 +96,7 @@ public struct JSONNotes {
     @usableFromInline let room: UnsafeMutablePointer<Member>
     @usableFromInline let count: UnsafeMutablePointer<Int>
 
+    /// Makes room for the members of one object.
     public init() {
         room = .allocate(capacity: Self.capacity)
         count = .allocate(capacity: 1)

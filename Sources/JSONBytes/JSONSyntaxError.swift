@@ -21,10 +21,12 @@ public struct JSONSyntaxError: Error, Equatable, Sendable, CustomStringConvertib
     public var offset: Int
     public var reason: Reason
 
+    /// An error at an offset, in bytes.
     public init(offset: Int, reason: Reason) {
         self.offset = offset
         self.reason = reason
     }
 
+    /// What is wrong, and where.
     public var description: String { "byte \(offset): \(reason.rawValue)" }
 }

@@ -1,11 +1,18 @@
 /// An owned JSON tree, for paths where convenience counts for more than speed.
 public enum JSONValue: Sendable, Equatable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
+    /// A whole number that fits.
     case int(Int64)
+    /// Any other number.
     case double(Double)
+    /// A text.
     case string(String)
+    /// Elements in their order.
     case array([JSONValue])
+    /// Members by name; of several of one name the last.
     case object([String: JSONValue])
 
     /// Parses a text that holds one value and nothing else. Of a key given twice the last value counts.
@@ -171,11 +178,17 @@ public enum JSONValue: Sendable, Equatable {
 extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+    /// `null`.
     public init(nilLiteral: ()) { self = .null }
+    /// `true` or `false`.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A whole number.
     public init(integerLiteral value: Int64) { self = .int(value) }
+    /// A number.
     public init(floatLiteral value: Double) { self = .double(value) }
+    /// A text.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// An array.
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
     /// Of a key given twice the last value counts.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {

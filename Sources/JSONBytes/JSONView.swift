@@ -4,7 +4,7 @@ public enum JSONKind: Sendable { case null, bool, number, string, array, object 
 /// A view of one value inside validated text: three words, no reference counting, no allocation.
 ///
 /// It is good only as long as the bytes are, and is not `Sendable`. It is made for text that
-/// ``JSONBytes/validate(_:from:maximumDepth:)`` accepted; over other text its answers mean nothing, but it never reads
+/// ``JSONBytes/validate(_:from:maximumDepth:isUTF8:)`` accepted; over other text its answers mean nothing, but it never reads
 /// outside its range and never traps.
 @frozen
 public struct JSONView {
@@ -30,7 +30,7 @@ public struct JSONView {
     }
 
     /// The value that is exactly these bytes, without white space at either end, `isPlain` as it was reported: what
-    /// ``JSONBytes/validate(_:from:maximumDepth:isUTF8:element:member:)`` reported, or the ``rawBytes`` of another view.
+    /// ``JSONBytes/validate(_:from:maximumDepth:isUTF8:notes:element:)`` reported, or the ``rawBytes`` of another view.
     @inlinable @inline(__always)
     public init(exactly bytes: UnsafeRawBufferPointer, isPlain: Bool = false) {
         self.init(base: bytes.baseAddress, count: bytes.count, escapes: isPlain ? 1 : 0)
@@ -126,7 +126,7 @@ public struct JSONView {
     @inlinable @inline(__always)
     public var isPlain: Bool { escapes == 1 }
 
-    /// As ``equals(_:)``, of a value that ``isPlain``.
+    /// As `equals`, of a value that ``isPlain``.
     @inlinable @inline(__always)
     public func equals(plain text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount

@@ -3,6 +3,7 @@ extension SocketIOClient {
     public struct Configuration: Sendable {
         /// Name or numeric address of the server, without brackets.
         public let host: String
+        /// TCP port of the server; 80 or 443 where the URL names none.
         public let port: Int
         /// TLS with verification, which cannot be turned off. A numeric address must be among the certificate's
         /// IP addresses, a name among its DNS names.
@@ -19,8 +20,11 @@ extension SocketIOClient {
         public var certificateAuthorityFile: String?
         /// Whether to connect again after a loss.
         public var reconnects = true
+        /// How long is waited between attempts.
         public var backoff = SocketIOBackoff.Configuration()
+        /// How long each step may take.
         public var timeouts = Timeouts()
+        /// What the server may ask of us.
         public var limits = PacketDecoder.Limits()
         /// Bytes that may wait to be written; more makes ``SocketIOClient/emit(_:_:)`` throw.
         public var maximumQueuedBytes = 16 * 1024 * 1024
@@ -39,10 +43,13 @@ extension SocketIOClient {
     public struct Timeouts: Sendable {
         /// The auth callback.
         public var authentication: Duration = .seconds(60)
+        /// Looking the name up.
         public var resolve: Duration = .seconds(10)
         /// TCP, over all addresses together.
         public var connect: Duration = .seconds(10)
+        /// The TLS handshake.
         public var tls: Duration = .seconds(10)
+        /// The server's answer to the WebSocket upgrade.
         public var upgrade: Duration = .seconds(10)
         /// The server's first packet.
         public var open: Duration = .seconds(10)
@@ -99,7 +106,9 @@ struct ServerAddress: Equatable {
         host = String(name)
         port = isSecure ? 443 : 80
         if let portText {
-            guard let number = Int(portText), (1...65535).contains(number) else { throw wrong("the port is no port") }
+            guard let number = Int(portText), (1...65535).contains(number) else {
+                throw wrong("the port must be a number from 1 to 65535")
+            }
             port = number
         }
     }

@@ -10,15 +10,19 @@ public actor SocketIOClient {
     /// connection. Runs outside the loop.
     public typealias Auth = @Sendable (_ attempt: Int) async throws -> [UInt8]?
 
+    /// Whom it connects to, and how.
     public nonisolated var configuration: Configuration { shared.value }
     private nonisolated let shared: SharedConfiguration
+    /// The thread it runs on.
     public nonisolated let loop: RealtimeLoop
     /// The connection, for clients of other namespaces to share.
     public nonisolated let connection: SocketIOConnection
     let core: ClientCore
 
+    /// The loop: the client is an actor of it.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
+    /// A client over a connection of its own. Does nothing before ``connect()``.
     public init(
         configuration: Configuration, loop: RealtimeLoop, auth: @escaping Auth = { _ in nil },
         delegate: any SocketIODelegate
@@ -30,9 +34,11 @@ public actor SocketIOClient {
     /// A client of another namespace over a connection that is shared.
     /// - Parameters:
     ///   - namespace: `/` or `/name`; a connection can have one client of each.
+    ///   - connection: another client's, or one made for this.
     ///   - auth: the payload of this namespace's CONNECT.
     ///   - configure: changes what is this client's own: backoff, whether it reconnects, and the deadlines of
     ///     authentication and namespace. The rest is the connection's.
+    ///   - delegate: hears events and changes of state, on the loop.
     public init(
         namespace: String, over connection: SocketIOConnection, auth: @escaping Auth = { _ in nil },
         configure: (inout Configuration) -> Void = { _ in }, delegate: any SocketIODelegate
@@ -109,6 +115,7 @@ public actor SocketIOClient {
     /// No longer waits for an acknowledgement; its completion hears `.cancelled`.
     public func abandonAcknowledgement(_ id: UInt64) { core.settle(id, .failure(.cancelled)) }
 
+    /// Where it stands.
     public var state: SocketIOState { core.session.state }
 
     /// When a whole message of the server was last received; nil before the first.

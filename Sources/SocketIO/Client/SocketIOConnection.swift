@@ -13,10 +13,12 @@ public final class SocketIOConnection: Sendable {
     /// Whom to connect to, and how. Its `namespace` is that of clients that name none.
     public var configuration: SocketIOClient.Configuration { shared.value }
     let shared: SharedConfiguration
+    /// The thread that its clients run on.
     public let loop: RealtimeLoop
     // Touched by its clients only, which run on the loop.
     nonisolated(unsafe) let engine: EngineConnection
 
+    /// A connection that is opened when its first client connects.
     public init(configuration: SocketIOClient.Configuration, loop: RealtimeLoop) {
         shared = SharedConfiguration(configuration)
         self.loop = loop

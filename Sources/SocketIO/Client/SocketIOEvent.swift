@@ -82,10 +82,12 @@ public struct SocketIOOwnedEvent: Sendable, Equatable {
     public let name: String
     /// JSON text of the array of the name and the arguments.
     public let json: [UInt8]
+    /// The binary attachments, in the order of their numbers.
     public let attachments: [[UInt8]]
     /// The way to answer, if the server asked.
     public let acknowledgement: SocketIOAcknowledgement?
 
+    /// Copies an event.
     public init(_ event: borrowing SocketIOEvent) {
         name = event.name.string ?? String(decoding: event.name.rawBytes, as: UTF8.self)
         json = event.arguments.map { Array($0.rawBytes) } ?? []
@@ -99,6 +101,7 @@ public struct SocketIOOwnedEvent: Sendable, Equatable {
         return Array(values.dropFirst())
     }
 
+    /// The same content; the way to answer counts by its number.
     public static func == (left: Self, right: Self) -> Bool {
         left.json == right.json && left.attachments == right.attachments
             && left.acknowledgement?.id == right.acknowledgement?.id
@@ -122,6 +125,7 @@ public struct SocketIOAcknowledgement: Sendable {
 public struct SocketIOAck: Sendable, Equatable {
     /// JSON text of the array of arguments.
     public var arguments: [UInt8]
+    /// The binary attachments, in the order of their numbers.
     public var attachments: [[UInt8]]
 
     /// The arguments as a view, valid inside `body`.

@@ -13,22 +13,29 @@
 /// The stream ends when the client is finished. It holds at most `limit` happenings that nobody took yet; then the
 /// oldest are dropped.
 public final class SocketIOEvents: SocketIODelegate {
+    /// What is heard.
     public enum Happening: Sendable, Equatable {
+        /// An event of the server.
         case event(SocketIOOwnedEvent)
+        /// The client stands elsewhere now.
         case state(SocketIOState)
     }
 
+    /// What is heard, in order. For one reader.
     public let stream: AsyncStream<Happening>
     private let continuation: AsyncStream<Happening>.Continuation
 
+    /// - Parameter limit: how many happenings may wait to be taken.
     public init(limit: Int = 10_000) {
         (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(max(1, limit)))
     }
 
+    /// Part of ``SocketIODelegate``.
     public func socketIO(_ client: SocketIOClient, received event: borrowing SocketIOEvent) {
         continuation.yield(.event(SocketIOOwnedEvent(event)))
     }
 
+    /// Part of ``SocketIODelegate``.
     public func socketIO(_ client: SocketIOClient, changed state: SocketIOState) {
         continuation.yield(.state(state))
         if case .disconnected(_, retryIn: nil) = state { continuation.finish() }

@@ -90,8 +90,11 @@ extension SocketIOArgument {
 extension SocketIOArgument: ExpressibleByFloatLiteral, ExpressibleByNilLiteral, ExpressibleByArrayLiteral,
     ExpressibleByDictionaryLiteral
 {
+    /// A number.
     public init(floatLiteral value: Double) { self = .double(value) }
+    /// `null`.
     public init(nilLiteral: ()) { self = .null }
+    /// An array.
     public init(arrayLiteral elements: SocketIOValue...) { self = .tree(.array(elements)) }
     /// Of a key given twice the last value counts.
     public init(dictionaryLiteral elements: (String, SocketIOValue)...) {

@@ -66,7 +66,9 @@ extension SocketIOSocket {
     }
 
     /// The events of this name (nil: all) from now on, until the loop is shut down or the stream is dropped.
-    /// - Parameter limit: how many may wait to be taken; then the oldest are dropped, and ``onProblem(_:)`` is told that it
+    /// - Parameters:
+    ///   - name: the events' name.
+    ///   - limit: how many may wait to be taken; then the oldest are dropped, and ``onProblem(_:)`` is told that it
     ///   began.
     public nonisolated func events(_ name: String? = nil, limit: Int = 10_000) -> AsyncStream<SocketIOOwnedEvent> {
         stream(limit) { feed in .event(name, isOnce: false) { feed.put($0) } }

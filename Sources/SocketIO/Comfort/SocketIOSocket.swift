@@ -36,10 +36,13 @@ public actor SocketIOSocket {
         var acknowledged: (timeout: Duration, completion: AcknowledgementCompletion)?
     }
 
+    /// Whom it connects to, and how.
     public nonisolated let configuration: SocketIOClient.Configuration
+    /// The thread it runs on.
     public nonisolated let loop: RealtimeLoop
     /// The connection, for sockets of other namespaces to share.
     public nonisolated let connection: SocketIOConnection
+    /// What becomes of events that are emitted without a connection.
     public nonisolated let offline: Offline
     private let auth: Auth
     private var client: SocketIOClient?
@@ -54,11 +57,13 @@ public actor SocketIOSocket {
     private var awaited: [UInt64: UInt64] = [:]
     private var current = SocketIOState.idle
 
+    /// The loop: the socket is an actor of it.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     /// - Parameters:
     ///   - url: scheme, host and perhaps a port; `https` and `wss` mean TLS, verified.
     ///   - loop: the thread it runs on; any number of sockets share one.
+    ///   - offline: what becomes of events that are emitted without a connection.
     ///   - auth: the payload of every CONNECT.
     ///   - configure: changes what is not as it should be, for instance the namespace.
     /// - Throws: ``SocketIOError/invalidArgument(_:)`` that says what is wrong with the URL.
@@ -82,6 +87,8 @@ public actor SocketIOSocket {
     /// ```
     /// - Parameters:
     ///   - namespace: `/` or `/name`; a connection can have one socket of each.
+    ///   - connection: another socket's, or one made for this.
+    ///   - offline: what becomes of events that are emitted without a connection.
     ///   - auth: the payload of this namespace's CONNECT.
     ///   - configure: changes what is this socket's own: backoff, whether it reconnects, and the deadlines of
     ///     authentication and namespace. The rest is the connection's.
@@ -151,7 +158,10 @@ public actor SocketIOSocket {
     }
 
     /// Sends an event and waits for the server's acknowledgement.
-    /// - Parameter timeout: how long, the wait for a connection included.
+    /// - Parameters:
+    ///   - event: its name.
+    ///   - arguments: what goes with it.
+    ///   - timeout: how long, the wait for a connection included.
     /// - Throws: ``SocketIOError``; also `.acknowledgementTimedOut`, `.disconnected`, and `.cancelled` if the task is: an
     ///   event that still waits is not sent then.
     public func emit(

@@ -91,13 +91,16 @@ extension SocketIOValue {
         return array[index]
     }
 
+    /// Whether the value is `null`.
     public var isNull: Bool { self == .null }
 
+    /// The value of `true` or `false`; nil for anything else.
     public var bool: Bool? {
         guard case .bool(let value) = self else { return nil }
         return value
     }
 
+    /// A whole number; nil for anything else.
     public var int: Int64? {
         guard case .int(let value) = self else { return nil }
         return value
@@ -112,21 +115,25 @@ extension SocketIOValue {
         }
     }
 
+    /// A text; nil for anything else.
     public var string: String? {
         guard case .string(let value) = self else { return nil }
         return value
     }
 
+    /// Bytes that travel as a binary attachment; nil for anything else.
     public var bytes: [UInt8]? {
         guard case .binary(let value) = self else { return nil }
         return value
     }
 
+    /// The elements of an array; nil for anything else.
     public var array: [SocketIOValue]? {
         guard case .array(let value) = self else { return nil }
         return value
     }
 
+    /// The members of an object; nil for anything else.
     public var object: [String: SocketIOValue]? {
         guard case .object(let value) = self else { return nil }
         return value
@@ -136,11 +143,17 @@ extension SocketIOValue {
 extension SocketIOValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+    /// `null`.
     public init(nilLiteral: ()) { self = .null }
+    /// `true` or `false`.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A whole number.
     public init(integerLiteral value: Int64) { self = .int(value) }
+    /// A number.
     public init(floatLiteral value: Double) { self = .double(value) }
+    /// A text.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// An array.
     public init(arrayLiteral elements: SocketIOValue...) { self = .array(elements) }
     /// Of a key given twice the last value counts.
     public init(dictionaryLiteral elements: (String, SocketIOValue)...) {

@@ -15,18 +15,23 @@ public struct PacketDecoder: Sendable {
         public var maximumFrameBytes = 16 * 1024 * 1024
         /// One packet with its attachments, bytes.
         public var maximumPacketBytes = 32 * 1024 * 1024
+        /// Binary attachments of one packet.
         public var maximumAttachments = 64
         /// Nested arrays and objects in JSON.
         public var maximumDepth = 64
+        /// Bytes of an event's name.
         public var maximumEventNameBytes = 256
 
+        /// The defaults.
         public init() {}
     }
 
+    /// What a peer may ask of us.
     public var limits: Limits
     private var pending: OwnedPacket?
     private var pendingBytes = 0
 
+    /// A decoder for one connection.
     public init(limits: Limits = .init()) {
         self.limits = limits
     }

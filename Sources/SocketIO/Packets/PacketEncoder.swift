@@ -4,10 +4,15 @@ import JSONBytes
 public enum SocketIOArgument: Sendable, Equatable {
     /// JSON text of one value.
     case json([UInt8])
+    /// A text.
     case string(String)
+    /// A whole number.
     case int(Int64)
+    /// A number; not one that JSON cannot say, such as an infinity.
     case double(Double)
+    /// `true` or `false`.
     case bool(Bool)
+    /// `null`.
     case null
     /// Sent as a frame of its own.
     case binary([UInt8])
@@ -21,14 +26,19 @@ extension SocketIOArgument {
 }
 
 extension SocketIOArgument: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
+    /// A text.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// A whole number.
     public init(integerLiteral value: Int64) { self = .int(value) }
+    /// `true` or `false`.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
 
 /// A packet ready to be sent: a text message, followed by the attachments as binary messages.
 public struct EncodedPacket: Sendable, Equatable {
+    /// The text message, with the Engine.IO type in front.
     public var text: [UInt8]
+    /// One binary message each.
     public var attachments: [[UInt8]] = []
 }
 

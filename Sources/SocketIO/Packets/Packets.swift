@@ -15,6 +15,7 @@ public enum PacketView {
 
 /// A Socket.IO packet as it lies in the received bytes; valid only while those are.
 public struct SocketPacketView {
+    /// What kind of packet it is.
     public var kind: SocketPacketKind
     /// Empty for the main namespace, else beginning with `/`. UTF-8.
     public var namespace: UnsafeRawBufferPointer
@@ -45,6 +46,7 @@ public struct SocketPacketView {
 public struct OwnedPacket: Sendable {
     let header: SocketHeader
     let text: [UInt8]
+    /// The binary attachments, in the order of their numbers.
     public internal(set) var attachments: [[UInt8]] = []
 
     /// The packet as a view, valid inside `body`.
@@ -57,7 +59,9 @@ public struct OwnedPacket: Sendable {
 public struct EngineHandshake: Sendable, Equatable {
     /// Engine.IO's own session id, not the Socket.IO one.
     public var sessionID: String
+    /// The server sends a ping every so often.
     public var pingInterval: Duration
+    /// How long the server waits for our answer.
     public var pingTimeout: Duration
     /// Largest packet the server takes, if it says so. Bytes.
     public var maximumPayload: Int?

@@ -6,6 +6,7 @@ import Timing
 /// that clients of one server keep apart however long it is down (the official client loses its jitter at the fifth
 /// attempt), and the exponent is clamped, so that no attempt is ever without a delay.
 public struct SocketIOBackoff: Sendable {
+    /// How delays grow.
     public struct Configuration: Sendable {
         /// Longest first delay.
         public var initial: Duration = .seconds(1)
@@ -17,6 +18,7 @@ public struct SocketIOBackoff: Sendable {
         /// A connection must have lasted this long for the next delay to begin anew.
         public var usefulAfter: Duration = .seconds(30)
 
+        /// 1 s, doubled up to 60 s, half of it random.
         public init() {}
     }
 
@@ -24,6 +26,7 @@ public struct SocketIOBackoff: Sendable {
     /// Attempts that failed since the last useful connection.
     public private(set) var failures = 0
 
+    /// No attempt has failed yet.
     public init(configuration: Configuration = .init()) {
         self.configuration = configuration
     }

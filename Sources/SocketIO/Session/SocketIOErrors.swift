@@ -54,6 +54,7 @@ extension SocketIODisconnect: CustomStringConvertible {
 
 /// The steps of a connection that have deadlines.
 public enum SocketIOPhase: String, Sendable {
+    /// The auth callback; looking the name up; TCP; the TLS handshake; the answer to the WebSocket upgrade.
     case authentication, resolve, connect, tls, upgrade
     /// The server's first packet.
     case open
@@ -77,11 +78,13 @@ public enum SocketIOState: Equatable, Sendable {
 
 /// Why something could not be sent, or was not acknowledged.
 public enum SocketIOError: Error, Equatable, Sendable {
+    /// There is no connection to send over.
     case notConnected
     /// So many bytes wait to be written that no more are taken. Bytes.
     case queueFull(limit: Int)
     /// Not connected, and as many events as allowed wait for the connection.
     case bufferFull(limit: Int)
+    /// What was given cannot be sent, or makes no sense; says why.
     case invalidArgument(String)
     /// A stream of events or states was not read fast enough and dropped its oldest; so many are kept.
     case streamOverflow(limit: Int)
@@ -89,8 +92,10 @@ public enum SocketIOError: Error, Equatable, Sendable {
     case unexpectedValue(String)
     /// A message is longer than the server said it takes; it would close the connection. Bytes.
     case messageTooLarge(limit: Int)
+    /// The server did not answer within the time given.
     case acknowledgementTimedOut(Duration)
     /// The connection ended before the acknowledgement came; whether the server saw the event is unknown.
     case disconnected(SocketIODisconnect)
+    /// The task that waited was cancelled, or the client was disconnected with the event still waiting.
     case cancelled
 }
