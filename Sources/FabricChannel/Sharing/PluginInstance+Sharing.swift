@@ -292,8 +292,14 @@ extension PluginInstance {
         sharing?.starting[id, default: []].append(completion)
         lease(.handedIn(old))
         if accounts[id] == nil, sharing?.keeper.records[id]?.phase == .standby { return answerStart(id) }
-        // Whoever waits goes on; the account comes when it comes.
-        _ = schedule(after: .seconds(3)) { $0.answerStart(id) }
+        // Whoever waits goes on, and the account comes when it comes. By then the gateway may have been told that it does not
+        // run, so its turns are delivered again instead of waited for.
+        _ = schedule(after: .seconds(3)) { instance in
+            if let handover = instance.sharing?.handovers.removeValue(forKey: id) {
+                instance.resources.keep(handover.session, of: id)
+            }
+            instance.answerStart(id)
+        }
     }
 
     /// The host stops or moves an account that is being given back already: it gets no more time than the host grants.
