@@ -34,7 +34,9 @@ struct ClusterShares: Sendable, Equatable {
             }
             gateways[row.member.gateway] = gateway
         }
-        divide(Self.sum(owned, unrun))
+        // What was just given back may be counted as both: there are no more than the store knows, or somebody wants.
+        let most = gateways.values.reduce(report.accounts) { max($0, $1.wanted) }
+        divide(min(Self.sum(owned, unrun), max(owned, most)))
     }
 
     /// Whoever wants less than its part gets what it wants; the others divide the rest by weight.

@@ -295,6 +295,8 @@ extension PluginInstance {
         // Whoever waits goes on, and the account comes when it comes. By then the gateway may have been told that it does not
         // run, so its turns are delivered again instead of waited for.
         _ = schedule(after: .seconds(3)) { instance in
+            // One that is being read is as good as started.
+            guard instance.accounts[id] == nil else { return }
             if let handover = instance.sharing?.handovers.removeValue(forKey: id) {
                 instance.resources.keep(handover.session, of: id)
             }
