@@ -27,6 +27,14 @@ public struct IdentityFile: Sendable, Equatable {
     /// A file that does not exist.
     public init(path: String) { self.path = path }
 
+    /// A file that cannot be used, with the accounts it had when it could: each is there, says why, and cannot start.
+    public init(path: String, unusable fault: SettingsError, accounts: [String]) {
+        self.init(path: path)
+        exists = true
+        problems = [fault]
+        entries = accounts.map { Entry(agentId: $0, keyPath: "", problems: [fault]) }
+    }
+
     /// Reads the file. It does not throw: what is wrong with it must not stop accounts that stand elsewhere.
     public static func read(_ path: String) -> IdentityFile {
         var result = IdentityFile(path: path)

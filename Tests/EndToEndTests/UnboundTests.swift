@@ -21,6 +21,14 @@ struct UnboundTests {
             func run(_ identities: String?, _ body: (PluginRun) async throws -> Void) async throws {
                 try? FileManager.default.removeItem(atPath: path)
                 try identities?.write(toFile: path, atomically: true, encoding: .utf8)
+                // What is remembered of the identity file is another process's, which this one is not.
+                let memory = URL(fileURLWithPath: world.directory + "/identities.json")
+                if let bytes = try? Data(contentsOf: memory),
+                    case .object(var known)? = try? JSONValue(parsing: Array(bytes))
+                {
+                    known["process"] = "another"
+                    try Data(JSONValue.object(known).serialized).write(to: memory)
+                }
                 let instance = try world.secondInstance()
                 world.gateway.onWake.withLock { hook in hook = { instance.settle($0.id, .finished) } }
                 try await world.configure([:], accounts: [:], on: instance)

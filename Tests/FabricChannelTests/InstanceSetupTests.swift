@@ -156,6 +156,40 @@ import Testing
         }
     }
 
+    /// At a start the accounts of the last run are there, each with the reason; in the process that read it, and where nothing
+    /// is remembered, a broken file is refused.
+    @Test(arguments: ["cut off", "gone"]) func aStartWithABrokenIdentityFileForgetsNobody(_ how: String) throws {
+        let place = try Place()
+        try place.write(Self.nineteen, to: "fabric-identity.json")
+        try place.setup().rememberIdentities()
+        let path = place.path + "/fabric-identity.json"
+        if how == "gone" {
+            try FileManager.default.removeItem(atPath: path)
+        } else {
+            try place.write(String(Self.nineteen.prefix(400)), to: "fabric-identity.json")
+        }
+        #expect(throws: InstanceSetup.Findings.self, "this process has read it") { try place.setup() }
+        let memory = place.path + "/identities.json"
+        let text = try String(contentsOfFile: memory, encoding: .utf8)
+        #expect(!text.contains("k19"), "names, no keys")
+        try place.write(
+            text.replacingOccurrences(of: RememberedIdentities.thisProcess, with: "another"), to: "identities.json")
+        let start = try place.setup()
+        #expect(start.accounts.accounts.count == 21 && start.accounts.accounts.count { $0.mayStart } == 2)
+        #expect(start.accounts.accounts.suffix(19).allSatisfy { !$0.configured && $0.reason.contains(path) })
+        #expect(start.identityFault != nil && !start.knowsAllAccounts)
+        start.rememberIdentities()
+        #expect(try String(contentsOfFile: memory, encoding: .utf8).contains("another"), "nothing new was learnt")
+        // A reload with the file as it was brings them back.
+        try place.write(Self.nineteen, to: "fabric-identity.json")
+        let next = try place.setup(replacing: start)
+        #expect(next.accounts.accounts.count { $0.mayStart } == 21 && next.identityFault == nil)
+        #expect(next.changes(from: start).changed.count == 19 && next.changes(from: start).removed.isEmpty)
+        // A file that was emptied on purpose is no fault.
+        try place.write("{\"entries\": []}", to: "fabric-identity.json")
+        #expect(try place.setup().accounts.accounts.count == 2)
+    }
+
     @Test func aNamedIdentityFileMustBeThere() throws {
         let place = try Place()
         let settings: [String: JSONValue] = ["identityFile": "./mine.json"]

@@ -171,6 +171,33 @@ extension GatewayEndToEnd {
             }
         }
 
+        /// The accounts of an identity file that is broken at a start are shown with the reason, those of the configuration run,
+        /// and a reload that finds it whole again starts them.
+        @Test func aBrokenIdentityFileAtAStartIsSeen() async throws {
+            try await Stage.play { stage in
+                let room = try await stage.echoRoom()
+                let other = try await Room("other", on: stage)
+                let whole: JSONValue = [
+                    "entries": [["agentId": "other", "fabricApiKey": .string(other.agent.apiKey)]]
+                ]
+                try stage.write(whole.line, to: "fabric-identity.json")
+                let first = try await stage.startGateway()
+                try await other.connected()
+                #expect(try await stage.stop(first).code == 0)
+                try stage.write(String(whole.line.prefix(30)), to: "fabric-identity.json")
+                let second = try await stage.startGateway()
+                try await room.connected()
+                try await room.ask("and you?")
+                let status = try await stage.command("status")
+                #expect(status.code == 1 && status.output.contains("!! other"), "\(status)")
+                #expect(status.output.contains("fabric-identity.json"), "\(status)")
+                try stage.write(whole.line, to: "fabric-identity.json")
+                _ = try await stage.reload()
+                try await other.connected()
+                #expect(try await stage.stop(second).code == 0)
+            }
+        }
+
         /// The turn that ran when the process died runs again, what was posted meanwhile is heard, and nothing of the dead
         /// one is left lying about.
         @Test func afterACrashEverythingIsAnsweredOnce() async throws {

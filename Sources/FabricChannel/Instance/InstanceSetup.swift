@@ -46,9 +46,12 @@ struct InstanceSetup: Sendable {
     /// account whose key is not at hand has none.
     let fingerprints: [String: CredentialFingerprint]
     private let identityFileExists: Bool
+    /// What is wrong with the identity file at a start that goes on all the same: its accounts are those of the last run.
+    let identityFault: SettingsError?
+    private let identities: RememberedIdentities
     /// Whether an account that is neither in the configuration nor in the identity file has been unbound: not where the
     /// identity file may merely be away.
-    var knowsAllAccounts: Bool { identityFileExists }
+    var knowsAllAccounts: Bool { identityFileExists && identityFault == nil }
     /// The Fabric users of the accounts in the identity file, as `bind` recorded them: those of other gateways too.
     let agentUsers: [String]
 
@@ -85,10 +88,24 @@ struct InstanceSetup: Sendable {
                 configuration.accounts[index].problems[problem].line = nil
             }
         }
-        let identities = IdentityFile.read(configuration.identityFile)
-        let wasThere = old.map { $0.identityFileExists && $0.configuration.identityFile == identities.path } ?? false
-        for fault in identities.faults(isNamed: configuration.namesIdentityFile, wasThere: wasThere) {
-            findings.add(fault)
+        var identities = IdentityFile.read(configuration.identityFile)
+        var wasThere = old.map { $0.identityFileExists && $0.configuration.identityFile == identities.path } ?? false
+        var startsWithout: SettingsError?
+        if old == nil, let last = RememberedIdentities.read(stateDirectory, of: identities.path) {
+            // A new instance in the process that has read it is a module reload: refused, as any other reload.
+            wasThere = last.process == RememberedIdentities.thisProcess
+            let own = Set(configuration.accounts.map(\.accountId))
+            let missed = last.accounts.filter { !own.contains($0) }
+            let faults = identities.faults(isNamed: configuration.namesIdentityFile, wasThere: true)
+            if !wasThere, !missed.isEmpty, let fault = faults.first {
+                startsWithout = fault
+                identities = IdentityFile(path: identities.path, unusable: fault, accounts: missed)
+            }
+        }
+        if startsWithout == nil {
+            for fault in identities.faults(isNamed: configuration.namesIdentityFile, wasThere: wasThere) {
+                findings.add(fault)
+            }
         }
         authorities = Self.authorities(configuration, findings)
         database = Self.database(configuration, findings)
@@ -108,9 +125,19 @@ struct InstanceSetup: Sendable {
         }
         self.configuration = configuration
         identityFileExists = identities.exists
+        identityFault = startsWithout
+        self.identities = RememberedIdentities(
+            file: identities.path, accounts: identities.entries.map(\.agentId).filter { !$0.isEmpty },
+            process: RememberedIdentities.thisProcess)
         agentUsers = identities.entries.compactMap(\.userId)
         accounts = FabricAccounts(configuration: configuration, identities: identities, presence: .system)
         fingerprints = Self.fingerprints(accounts, configuration)
+    }
+
+    /// Keeps in mind for the next start which accounts the identity file has.
+    func rememberIdentities() {
+        guard identityFault == nil, identityFileExists else { return }
+        identities.write(stateDirectory)
     }
 
     private static func authorities(

@@ -17,6 +17,12 @@ extension PluginInstance {
                 setup = next
                 openStore(next)
                 if let weight = next.configuration.sharedStore?.weight { sharing?.keeper.adopt(weight: weight) }
+                next.rememberIdentities()
+                if isFirst, let fault = next.identityFault {
+                    logger.error(
+                        "its accounts do not run until a reload finds the identity file again: \(fault)",
+                        metadata: ["file": "\(fault.file)"])
+                }
                 resources.adopt(next)
                 for user in next.agentUsers { agents.insert(user) }
                 for id in changes.adopted { adopt(next, by: id) }

@@ -141,9 +141,11 @@ final class Stage: Sendable {
     }
 
     /// Every file below the state directory that a stop should not leave, by relative path. What is kept for the next run
-    /// is none: the store, and the files of messages that are not sent.
+    /// is none: the store, the names in the identity file, and the files of messages that are not sent.
     func leftovers() -> [String] {
-        files().filter { $0 != "gateway.lock" && !$0.hasPrefix("channel.db") && !$0.hasPrefix("outbox/") }
+        files().filter {
+            $0 != "gateway.lock" && $0 != "identities.json" && !$0.hasPrefix("channel.db") && !$0.hasPrefix("outbox/")
+        }
     }
 
     /// The files of messages that are not sent yet.
