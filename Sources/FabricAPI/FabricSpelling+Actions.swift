@@ -62,8 +62,15 @@ extension FabricSpelling {
         messagePaths(channel, message).map { Attempt(method: .delete, path: $0, body: nil) }
     }
 
+    static func canvasPaths(_ channel: String) -> [String] {
+        [channelPath(channel) + "/canvas", "/canvases/" + channel]
+    }
+
     static func canvasRequests(_ channel: String, _ action: FabricGuild.CanvasAction) -> [Attempt] {
-        let path = channelPath(channel) + "/canvas"
+        canvasPaths(channel).flatMap { canvasRequests(at: $0, action) }
+    }
+
+    private static func canvasRequests(at path: String, _ action: FabricGuild.CanvasAction) -> [Attempt] {
         func bodies(_ title: String?, _ format: String?, _ content: String?) -> [JSONValue] {
             [("format", "content"), ("type", "content"), ("contentType", "content"), ("format", "body")].map { keys in
                 var body: [String: JSONValue] = [:]
@@ -85,11 +92,20 @@ extension FabricSpelling {
         }
     }
 
+    /// A catalogue of `{"name", "description", "arguments"?}`, with the name under each key it may have.
     static func commandRequests(_ commands: JSONValue) -> [Attempt] {
-        [
-            Attempt(method: .put, path: commandsPath, body: ["commands": commands]),
-            Attempt(method: .put, path: commandsPath, body: commands),
-        ]
+        ["name", "command"].flatMap { key in
+            let entries = JSONValue.array(
+                (commands.array ?? []).map { entry in
+                    guard key != "name", var members = entry.object else { return entry }
+                    members[key] = members.removeValue(forKey: "name")
+                    return .object(members)
+                })
+            return [
+                Attempt(method: .put, path: commandsPath, body: ["commands": entries]),
+                Attempt(method: .put, path: commandsPath, body: entries),
+            ]
+        }
     }
 }
 

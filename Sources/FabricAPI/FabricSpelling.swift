@@ -37,14 +37,17 @@ enum FabricSpelling {
     static func leavePath(_ channel: String) -> String { "/channels/\(channel)/leave" }
     static func membersPath(_ channel: String) -> String { "/channels/\(channel)/members" }
     static func messagesPath(_ channel: String) -> String { "/channels/\(channel)/messages" }
-    static let historyFrom = "seqFrom"
-    static let historyTo = "seqTo"
+    /// The ends of a range, both included, likeliest first.
+    static let historyRanges = [("seqFrom", "seqTo"), ("fromSeq", "toSeq"), ("from", "to")]
     static let historyLimit = "limit"
     /// The most that clients are known to ask for; the server's own limit is unknown.
     static let historyMaximum = 200
     static let filesPath = "/files"
-    static func filePath(_ id: String) -> String { "/api/files/" + id }
-    static let filePart = "file"
+    /// Below it are the files, behind the endpoint.
+    static let filesRoot = "/api/files/"
+    static func filePath(_ id: String) -> String { filesRoot + id }
+    /// The part of an upload that is the file, likeliest first.
+    static let fileParts = ["file", "files", "attachment", "upload"]
     static let uploadedURL = ["url"]
     static let uploadedId = ["id", "fileId"]
     static let idempotencyHeader = "idempotency-key"
@@ -96,7 +99,10 @@ enum FabricSpelling {
 
     static let content: StaticString = "content"
     static let attachments: StaticString = "attachments"
-    static let replyTo: StaticString = "replyToMessageId"
+    /// All go together; where the guild takes no unknown ones, each is tried.
+    static let replyTo: [StaticString] = ["replyToMessageId", "replyTo", "replyToId"]
+    /// Lists of ids, where the guild does not take attachments as objects.
+    static let attachmentIds: [StaticString] = ["attachmentIds", "fileIds"]
     static let sentAttachmentId: StaticString = "id"
     static let sentAttachmentURL: StaticString = "url"
     static let sentAttachmentName: StaticString = "name"
@@ -110,6 +116,8 @@ enum FabricSpelling {
     static let errorStatus = ["statusCode", "status"]
     /// In lower case; one of them in an error's words says that it is about the key.
     static let credentialWords = ["api key", "apikey", "api_key", "credential", "access token"]
+    /// In lower case; how a guild refuses who comes without its token. Center asks for none at the login.
+    static let guardWords = ["missing bearer"]
     /// In lower case; one of them in a refusal's words says that the user is no member.
     static let membershipWords = ["participant", "member"]
 

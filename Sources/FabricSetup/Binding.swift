@@ -151,8 +151,10 @@ public struct Binder {
     }
 
     private static func refusal(_ error: any Error) -> Refusal {
-        let words = "Nothing was written. \(error)"
-        guard let fabric = error as? FabricError else { return Refusal(SetupCode.unreachable, words) }
+        guard let fabric = (error as? FabricError)?.asked else {
+            return Refusal(SetupCode.unreachable, "Nothing was written. \(error)")
+        }
+        let words = "Nothing was written. \(fabric)"
         switch fabric.kind {
         case .refused: return Refusal(SetupCode.refused, words)
         // Center answers 400 to a key it cannot even read.

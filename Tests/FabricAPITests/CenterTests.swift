@@ -133,6 +133,27 @@ import Testing
         #expect(error.remedy.contains("There is no Center at \(server.url)/v2/api") && error.remedy.contains("7001"))
     }
 
+    /// The port next to Center's: a guild refuses everybody who comes without its token, and that says nothing of the key.
+    @Test func aGuildIsNotTakenForCenter() async throws {
+        let server = try TestServer { request, connection in
+            connection.respond(
+                401, body: #"{"message":"missing bearer token","error":"Unauthorized","statusCode":401}"#)
+        }
+        defer { server.stop() }
+        let http = try HTTPTransfer(configuration: .init(usesEnvironmentProxy: false))
+        defer { http.shutdown() }
+        for base in [server.url, server.url + "/api"] {
+            let center = try FabricCenter(base: base, http: http)
+            for error in [
+                try await failure { () throws(FabricError) in try await center.login(apiKey: "fak_secretsecret") },
+                try await failure { () throws(FabricError) in try await center.check() },
+            ] {
+                #expect(error.kind == .rejected(status: 401, code: nil) && !error.speaksOfCredential, "\(error)")
+                #expect(error.remedy.contains("\(base) is a guild") && error.remedy.contains("7001"), "\(error)")
+            }
+        }
+    }
+
     @Test func theWrongSchemeIsNoMatterOfCertificates() async throws {
         let mute = try TestServer(readsRequests: false) { $1.close() }
         defer { mute.stop() }

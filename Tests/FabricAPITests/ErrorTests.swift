@@ -27,7 +27,8 @@ import Testing
                 },
                 try await failure { () throws(FabricError) in try await center.login(apiKey: "fak_x") },
                 try await failure { () throws(FabricError) in
-                    try await guild.download(url: "/x", to: "/tmp/never-\(UUID())", maximumBytes: 10, token: "t")
+                    try await guild.download(
+                        url: "/api/files/x", to: "/tmp/never-\(UUID())", maximumBytes: 10, token: "t")
                 },
             ] {
                 #expect(error.kind == kind)

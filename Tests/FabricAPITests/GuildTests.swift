@@ -123,7 +123,7 @@ import Testing
             #expect(request["idempotency-key"] == "key-1")
             #expect(
                 request.text
-                    == #"{"content":"grün\n\"🐟\"","attachments":[{"id":"f","url":"/api/files/f","name":"n","mimeType":"t","size":3}],"replyToMessageId":"m0"}"#
+                    == #"{"content":"grün\n\"🐟\"","attachments":[{"id":"f","url":"/api/files/f","name":"n","mimeType":"t","size":3}],"replyToMessageId":"m0","replyTo":"m0","replyToId":"m0"}"#
             )
         }
     }
@@ -184,6 +184,29 @@ import Testing
             #expect(result.isComplete && result.sentCredentials && result.bytes == 4)
             #expect(server.requests.first?.target == "/api/files/f")
             #expect(server.requests.first?["Authorization"] == "Bearer t")
+        }
+    }
+
+    /// Whoever writes a message names its files: the agent's token opens no other route for them.
+    @Test(arguments: [
+        "/api/channels/c/messages?limit=50", "/api/files/../channels/c/messages", "/api/files/%2e%2e/channels",
+        "/api/files/%2E%2E%2Fchannels", "/api/files/..%2fchannels", "/api/files/", "/api/files", "/api/filesx/y",
+        "OWN/api/channels?guildId=g", "/API/files/f", "//OWNHOST/api/channels", "/api/files/\\..\\channels",
+    ])
+    func anotherRouteGetsNoToken(_ reference: String) async throws {
+        try await withFabric {
+            $1.respond(401, body: #"{"message":"missing bearer token","statusCode":401}"#)
+        } _: { guild, _, server in
+            let host = server.url.split(separator: "/").last.map(String.init) ?? ""
+            let url = reference.replacingOccurrences(of: "OWNHOST", with: host)
+                .replacingOccurrences(of: "OWN", with: server.url)
+            let error = try await failure { () throws(FabricError) in
+                try await guild.download(url: url, to: path, maximumBytes: 10, token: "t")
+            }
+            // Nobody's token was refused.
+            #expect(error.kind == .rejected(status: 401, code: nil), "\(error)")
+            #expect(server.requests.count == 1 && server.requests.first?["Authorization"] == nil)
+            #expect(!FileManager.default.fileExists(atPath: path))
         }
     }
 

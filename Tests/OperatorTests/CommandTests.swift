@@ -95,6 +95,34 @@ import Testing
         }
     }
 
+    /// A guild's address in Center's place: nobody is told to look at the key, and no account is blocked for it.
+    @Test func aGuildInCentersPlaceIsNamed() async throws {
+        try await withSimulator { sim in
+            let agent = try await sim.createUser(name: "echo")
+            let desk = try Desk()
+            let guild = (sim.endpoints["sim-guild-1"] ?? "") + "/api"
+            let bind = try await desk.run(
+                "fabric-setup", ["bind", "--agent-id", "echo", "--center", guild], input: agent.apiKey + "\n")
+            #expect(bind.code == 3 && bind.errors.contains("is a guild"), "\(bind.all)")
+            try desk.configure(
+                "{\"centerApiBase\":\"\(guild)\",\"accounts\":{\"echo\":{\"fabricApiKey\":\"\(agent.apiKey)\"}}}",
+                agents: #"{"echo":{"builtin":"echo"}}"#)
+            for arguments in [["doctor", "--json"], ["inspect", "--probe"]] {
+                let answer = try await desk.run("fabric-setup", arguments)
+                #expect(answer.code != 0 && answer.all.contains("is a guild"), "\(answer.all)")
+            }
+            _ = try await desk.withGateway { _ in
+                let status = try await desk.statusText("the reason") { $0.contains("is a guild") }
+                #expect(status.code == 1 && !status.output.contains("blocked"), "\(status.all)")
+            }
+            // Whoever asked is told to try again; nobody else does.
+            let closed = try await Desk().run(
+                "fabric-setup", ["bind", "--agent-id", "echo", "--center", "http://127.0.0.1:1/api"],
+                input: agent.apiKey)
+            #expect(!closed.all.contains("It is tried again") && closed.all.contains("Try it again"), "\(closed.all)")
+        }
+    }
+
     /// However early or late it is interrupted, no process and no directory remains.
     @Test(arguments: [("state ", SIGINT), ("ok: agent", SIGTERM), ("2. a message", SIGINT), ("3. a file", SIGHUP)])
     func anInterruptedDemoLeavesNothing(_ moment: String, _ signal: Int32) async throws {

@@ -56,7 +56,8 @@ public struct FabricCenter: Sendable {
             _ = try FabricCall.value(answer, operation)
         } catch {
             switch error.kind {
-            case .refused, .rejected(status: 400, _), .rejected(status: 422, _), .passing(status: 429, _): return
+            case .refused where !error.isOfAGuild: return
+            case .rejected(status: 400, _), .rejected(status: 422, _), .passing(status: 429, _): return
             default: throw await explained(error)
             }
         }
@@ -64,8 +65,18 @@ public struct FabricCenter: Sendable {
 
     /// A login that is not there is nearly always an address that is not quite right; the likeliest slip is tried.
     private func explained(_ error: FabricError) async -> FabricError {
-        guard case .rejected(status: 404, _) = error.kind else { return error }
         var error = error
+        if error.isOfAGuild, case .refused(let status) = error.kind {
+            // Nothing was said about the key: whoever answered knows none.
+            error.kind = .rejected(status: status, code: nil)
+            error.speaksOfCredential = false
+            error.remedy = """
+                \(base) is a guild, and guilds have no login: set channels.fabric.centerApiBase (--center) to Center's \
+                address (its port is 7001 unless set otherwise, a guild's 7002).
+                """
+            return error
+        }
+        guard case .rejected(status: 404, _) = error.kind else { return error }
         error.remedy = """
             There is no Center at \(base): check host, port (Center's is 7001 unless set otherwise, a guild's 7002) and path \
             (it ends with \(FabricSpelling.prefix)).
@@ -81,7 +92,8 @@ public struct FabricCenter: Sendable {
             isThere = true
         } catch {
             switch error.kind {
-            case .refused, .rejected(status: 400, _), .rejected(status: 422, _): isThere = true
+            case .refused where !error.isOfAGuild: isThere = true
+            case .rejected(status: 400, _), .rejected(status: 422, _): isThere = true
             default: break
             }
         }

@@ -54,6 +54,19 @@ public struct FabricError: Error, Sendable, Equatable, CustomStringConvertible {
         return FabricSpelling.membershipWords.contains(where: words.contains)
     }
 
+    /// A guild's guard refused it, for want of a token.
+    var isOfAGuild: Bool {
+        guard case .refused = kind, let words = serverWords?.lowercased() else { return false }
+        return FabricSpelling.guardWords.contains(where: words.contains)
+    }
+
+    /// The same for a command that ends with it: nothing tries again by itself then.
+    public var asked: FabricError {
+        var copy = self
+        copy.remedy = remedy.replacing("It is tried again", with: "Try it again")
+        return copy
+    }
+
     public var description: String {
         let words = serverWords.map { ": \($0)" } ?? ""
         return "\(operation) failed at \(place)\(reason)\(words). \(remedy)"

@@ -102,10 +102,24 @@ public struct FabricGuild: Sendable {
         channel: String, from: Int64?, to: Int64?, limit: Int, token: String, patience: Duration = .seconds(30)
     ) async throws(FabricError) -> FabricHistory {
         let operation = operation("reading the history", token, channel: channel)
-        var query = ["\(FabricSpelling.historyLimit)=\(min(max(limit, 1), FabricSpelling.historyMaximum))"]
-        if let from { query.append("\(FabricSpelling.historyFrom)=\(from)") }
-        if let to { query.append("\(FabricSpelling.historyTo)=\(to)") }
-        let path = FabricSpelling.messagesPath(HTTPURL.encode(channel)) + "?" + query.joined(separator: "&")
+        let root = FabricSpelling.messagesPath(HTTPURL.encode(channel))
+        let paths = FabricSpelling.historyRanges.map { keys in
+            var query = ["\(FabricSpelling.historyLimit)=\(min(max(limit, 1), FabricSpelling.historyMaximum))"]
+            if let from { query.append("\(keys.0)=\(from)") }
+            if let to { query.append("\(keys.1)=\(to)") }
+            return root + "?" + query.joined(separator: "&")
+        }
+        return try await firstTaken(of: from == nil && to == nil ? 1 : paths.count) { number throws(FabricError) in
+            try await history(operation, paths[number], token, patience)
+        } isOther: { history in
+            // A guild that does not know these keys gives what it likes.
+            history.isOutside(from: from, to: to)
+        }
+    }
+
+    private func history(
+        _ operation: FabricOperation, _ path: String, _ token: String, _ patience: Duration
+    ) async throws(FabricError) -> FabricHistory {
         var deadlines = HTTPDeadlines.request
         deadlines.firstByte = max(patience, .milliseconds(1))
         let body = try await call.send(operation, .get, path, bearer: token, deadlines: deadlines)
@@ -127,9 +141,13 @@ public struct FabricGuild: Sendable {
         channel: String, _ message: FabricOutgoingMessage, idempotencyKey: String, token: String
     ) async throws(FabricError) -> FabricPosted {
         let operation = operation("posting a message", token, channel: channel, isRepeatable: false)
-        let body = try await call.send(
-            operation, .post, FabricSpelling.messagesPath(HTTPURL.encode(channel)), body: message.json, bearer: token,
-            headers: [HTTPHeader(FabricSpelling.idempotencyHeader, idempotencyKey)])
+        let path = FabricSpelling.messagesPath(HTTPURL.encode(channel))
+        let bodies = message.bodies
+        let body = try await firstTaken(of: bodies.count) { number throws(FabricError) in
+            try await call.send(
+                operation, .post, path, body: bodies[number], bearer: token,
+                headers: [HTTPHeader(FabricSpelling.idempotencyHeader, idempotencyKey)])
+        }
         let answer = try? JSONValue(parsing: body)
         let posted = FabricPosted(reading: answer ?? .null)
         // What the guild takes as a command becomes no message, so it may have no id to tell.

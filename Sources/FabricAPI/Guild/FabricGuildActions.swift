@@ -173,6 +173,30 @@ extension FabricGuild {
         }
         throw first ?? operation.error(.local, "there is no way to ask for it", "")
     }
+
+    /// Asks in each of so many ways until one is taken: a body or a question that the guild finds wrong (400, 422) did
+    /// nothing. The error is that of the first way, and so is the answer where each seems to be another's.
+    func firstTaken<Answer: Sendable>(
+        of count: Int, _ ask: (Int) async throws(FabricError) -> Answer,
+        isOther: (Answer) -> Bool = { _ in false }
+    ) async throws(FabricError) -> Answer {
+        var (first, other): (FabricError?, Answer?)
+        for number in 0..<max(count, 1) {
+            do throws(FabricError) {
+                let answer = try await ask(number)
+                guard isOther(answer) else { return answer }
+                other = other ?? answer
+            } catch {
+                switch error.kind {
+                case .rejected(status: 400, _), .rejected(status: 422, _): first = first ?? error
+                // It may have been taken, or will be: that is not for the first way to say.
+                default: throw error
+                }
+            }
+        }
+        if let other { return other }
+        throw first ?? operation("asking", "").error(.local, "there is no way to ask for it", "")
+    }
 }
 
 extension FabricError {

@@ -15,15 +15,18 @@ extension FabricGuild {
         let request = HTTPRequest(
             .post, call.base + FabricSpelling.filesPath, headers: [HTTPHeader("Accept", "application/json")],
             bearer: token, deadlines: .file, isRepeatable: true)
-        let part = HTTPPart(
-            name: FabricSpelling.filePart, fileName: name, mediaType: mediaType, content: .file(path))
-        let response: HTTPResponse
-        do throws(HTTPTransferError) {
-            response = try await call.http.upload(request, parts: [part])
-        } catch {
-            throw operation.failure(error)
+        let parts = FabricSpelling.fileParts
+        let response = try await firstTaken(of: parts.count) { number throws(FabricError) in
+            let part = HTTPPart(name: parts[number], fileName: name, mediaType: mediaType, content: .file(path))
+            let response: HTTPResponse
+            do throws(HTTPTransferError) {
+                response = try await call.http.upload(request, parts: [part])
+            } catch {
+                throw operation.failure(error)
+            }
+            guard response.isSuccess else { throw operation.failure(response) }
+            return response
         }
-        guard response.isSuccess else { throw operation.failure(response) }
         let value = try FabricCall.value(response.body, operation)
         guard var file = FabricUploadedFile(reading: value) else {
             throw operation.malformed("neither a URL nor an id of the file in it", response.body)
@@ -35,8 +38,9 @@ extension FabricGuild {
 
     /// Downloads an attachment to `path`; see `HTTPTransfer.download`. A relative URL is the guild's own.
     ///
-    /// The token goes to the guild's own origin only. `sentCredentials` of the result says whether it went. Where foreign
-    /// files may come from public addresses only, that holds for each redirect too, by the address connected to.
+    /// The token goes to files of the guild's own origin only, for whoever wrote the message chose the address: it opens no
+    /// other route. `sentCredentials` of the result says whether it went. Where foreign files may come from public
+    /// addresses only, that holds for each redirect too, by the address connected to.
     /// - Parameters:
     ///   - maximumBytes: more gives `.tooLarge`.
     ///   - deadline: for the whole, redirects and waiting for a connection included; longer gives `.passing`. The default is
@@ -47,7 +51,11 @@ extension FabricGuild {
         var operation = operation("downloading a file", token)
         let place = try resolve(url, operation)
         let isOwn = place.origin == origin
-        if !isOwn {
+        let isFile = isOwn && isFile(place)
+        if isOwn, !isFile {
+            operation.refusalRemedy =
+                "It is no file of the guild's (\(FabricSpelling.filesRoot)…), so it gets no token."
+        } else if !isOwn {
             operation.place = "guild \(nodeId) (file on \(place.origin.authority))"
             operation.refusalRemedy = "The file lies on another server, which gets no token."
             guard foreignDownloads != .refused else {
@@ -56,7 +64,7 @@ extension FabricGuild {
             }
         }
         var request = HTTPRequest(
-            .get, place.text, bearer: isOwn ? token : nil, deadlines: HTTPDeadlines(total: max(deadline, .zero)))
+            .get, place.text, bearer: isFile ? token : nil, deadlines: HTTPDeadlines(total: max(deadline, .zero)))
         request.needsPublicAddress = foreignDownloads == .withoutTokenFromPublicAddresses
         request.trustedOrigin = origin
         let result: HTTPDownload
@@ -65,8 +73,22 @@ extension FabricGuild {
         } catch {
             throw operation.failure(error)
         }
-        guard result.isComplete else { throw operation.failure(result.response) }
+        guard result.isComplete else {
+            var error = operation.failure(result.response)
+            // No token was refused, for none went there: it must not be renewed for that.
+            if !isFile, case .refused(let status) = error.kind { error.kind = .rejected(status: status, code: nil) }
+            throw error
+        }
         return result
+    }
+
+    /// Whether an address of the guild's own is that of a file, however it is written.
+    private func isFile(_ place: HTTPURL) -> Bool {
+        guard let base = try? HTTPURL(endpoint).path else { return false }
+        let root = (base == "/" ? "" : base) + FabricSpelling.filesRoot
+        let rest = place.path.dropFirst(root.count).lowercased()
+        return place.path.hasPrefix(root) && !rest.isEmpty
+            && !["..", "\\", "%2e", "%2f", "%5c"].contains(where: rest.contains)
     }
 
     /// A relative reference is put behind the endpoint, whose path prefix thus stays.

@@ -21,10 +21,18 @@ public struct FabricHistory: Sendable {
     public let messages: [Row]
     /// Entries that were no message objects.
     public let skipped: Int
+    /// What else the answer said at its top, how it goes on, say; empty for a mere list.
+    public let rest: [String: JSONValue]
 
-    init(messages: [Row], skipped: Int) {
+    init(messages: [Row], skipped: Int, rest: [String: JSONValue] = [:]) {
         self.messages = messages
         self.skipped = skipped
+        self.rest = rest
+    }
+
+    /// There are messages in it that were not asked for: the guild did not understand the question.
+    func isOutside(from: Int64?, to: Int64?) -> Bool {
+        messages.contains { row in row.seq.map { $0 < from ?? .min || $0 > to ?? .max } ?? false }
     }
 
     /// Nil if there is no list of messages in it.
@@ -65,7 +73,20 @@ public struct FabricHistory: Sendable {
             let (one, other) = (rows[$0].seq ?? .min, rows[$1].seq ?? .min)
             return one == other ? $0 < $1 : one < other
         }
-        return FabricHistory(messages: order.map { rows[$0] }, skipped: skipped)
+        return FabricHistory(messages: order.map { rows[$0] }, skipped: skipped, rest: rest(of: whole))
+    }
+
+    /// Small things only: the messages themselves are read already.
+    private static func rest(of whole: JSONView) -> [String: JSONValue] {
+        guard whole.kind == .object else { return [:] }
+        var rest: [String: JSONValue] = [:]
+        whole.forEachMember { key, value in
+            if value.kind != .array, value.rawBytes.count <= 1024, let name = key.string {
+                rest[name] = try? JSONValue(parsing: Array(value.rawBytes))
+            }
+            return true
+        }
+        return rest
     }
 
     private static func list(_ view: JSONView, _ depth: Int) -> JSONView? {

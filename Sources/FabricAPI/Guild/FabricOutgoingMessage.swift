@@ -15,20 +15,36 @@ public struct FabricOutgoingMessage: Sendable, Equatable {
         self.replyTo = replyTo
     }
 
-    var json: [UInt8] {
+    /// The ways to write it, likeliest first; a plain text has one.
+    var bodies: [[UInt8]] {
+        let single = FabricSpelling.replyTo.map { [$0] }
+        let replies = replyTo == nil ? [[]] : [FabricSpelling.replyTo] + single
+        let haveIds = !attachments.isEmpty && attachments.allSatisfy { $0.id != nil }
+        let lists: [StaticString?] = [nil] + (haveIds ? FabricSpelling.attachmentIds.map { $0 } : [])
+        return lists.flatMap { list in replies.map { json(replyKeys: $0, attachmentIds: list) } }
+    }
+
+    private func json(replyKeys: [StaticString], attachmentIds: StaticString?) -> [UInt8] {
         var body = JSONWriter(capacity: content.utf8.count + 64)
         body.beginObject()
         body.key(FabricSpelling.content)
         body.string(content)
-        if !attachments.isEmpty {
+        if let attachmentIds {
+            body.key(attachmentIds)
+            body.beginArray()
+            for attachment in attachments { body.string(attachment.id ?? "") }
+            body.endArray()
+        } else if !attachments.isEmpty {
             body.key(FabricSpelling.attachments)
             body.beginArray()
             for attachment in attachments { attachment.write(&body) }
             body.endArray()
         }
         if let replyTo {
-            body.key(FabricSpelling.replyTo)
-            body.string(replyTo)
+            for key in replyKeys {
+                body.key(key)
+                body.string(replyTo)
+            }
         }
         body.endObject()
         return body.bytes

@@ -1,3 +1,4 @@
+import FabricAPI
 import FabricAccounts
 import Settings
 
@@ -72,7 +73,7 @@ struct NetworkChecks {
             return DoctorFinding(.error, what, at: center, remedy: "Set the clock, for instance with NTP")
         } catch {
             return DoctorFinding(
-                .error, "Center cannot be reached: \(error)", at: center,
+                .error, "Center cannot be reached: \((error as? FabricError)?.asked ?? error)", at: center,
                 remedy: "Check channels.fabric.centerApiBase, name resolution, firewall and proxy")
         }
     }

@@ -15,7 +15,7 @@ public struct SetupProbe: Sendable {
 
         /// - Parameter error: of a login or a call to a guild.
         init(_ error: any Error) {
-            guard let error = error as? FabricError else {
+            guard let error = (error as? FabricError)?.asked else {
                 self.init("\(error)", remedy: "Check the account's key and the network")
                 return
             }

@@ -54,6 +54,8 @@ struct Request: Sendable {
     }
 
     var object: [String: Any] { JSONText.object(body) ?? [:] }
+    /// Of a body that is a list.
+    var objects: [[String: Any]] { JSONText.objects(body) ?? [] }
 }
 
 struct Response: Sendable {
@@ -113,6 +115,8 @@ struct UploadOrder: Sendable {
     let path: String
     let limit: Int64
     let keepsUpTo: Int64
+    /// What the part with the file must be called; empty: anything.
+    let part: String
 }
 
 /// A request under way.

@@ -27,9 +27,10 @@ final class UploadIntake {
         guard let events = try? parser.feed(bytes) else { return .error(400, "Unexpected end of form") }
         for event in events {
             switch event {
-            case .part(_, let filename, let type):
-                // The part's real name is not known: any part with a file name is the file.
+            case .part(let part, let filename, let type):
+                // The part's real name is not known: any part with a file name is the file, unless it is switched.
                 guard let filename, !foundFile else { continue }
+                guard order.part.isEmpty || part == order.part else { return .error(400, "Unexpected field") }
                 foundFile = true
                 inFile = true
                 name = filename

@@ -46,7 +46,7 @@ extension FabricSimulator {
             ticket,
             UploadOrder(
                 guild: guild, user: user, path: spoolPath(), limit: switches.uploadLimit,
-                keepsUpTo: switches.keepsUploadsUpTo))
+                keepsUpTo: switches.keepsUploadsUpTo, part: switches.uploadPart))
     }
 
     /// The headers of the WebSocket upgrade, or nil to treat the request as an ordinary one.
@@ -109,7 +109,7 @@ extension FabricSimulator {
             url: "/api/files/\(id)", hash: part.digest, uploader: order.user)
         world.guilds[order.guild]?.files[id] = World.StoredFile(info: file, content: part.content)
         changed()
-        return .json(world.wire(file), status: switches.postStatus)
+        return .json(world.uploaded(file), status: switches.postStatus)
     }
 
     // MARK: Who

@@ -23,6 +23,10 @@ extension FabricSimulator {
                     return .noRoute(request)
                 }
                 return try change(route[1], in: channel, request, user)
+            case (_, 2, "canvases") where switches.canvasRoute == .flat:
+                return try channelRoute(request, guild, user, id: route[1], rest: ["canvas"])
+            case (_, 3, "channels") where route[2] == "canvas" && switches.canvasRoute == .flat:
+                return .noRoute(request)
             case (_, 2..., "channels"):
                 return try channelRoute(request, guild, user, id: route[1], rest: Array(route.dropFirst(2)))
             case ("GET", 1, "commands"):
@@ -61,6 +65,11 @@ extension FabricSimulator {
             let isArray = request.body.first { $0 > 0x20 } == UInt8(ascii: "[")
             guard switches.commandsEnvelope == .either || (switches.commandsEnvelope == .array) == isArray else {
                 throw World.Refusal(400, "the catalogue must be \(switches.commandsEnvelope)")
+            }
+            let entries = request.object["commands"] as? [[String: Any]] ?? request.objects
+            let key = switches.commandKey.rawValue
+            guard switches.commandKey == .any || entries.allSatisfy({ $0[key] is String }) else {
+                throw World.Refusal(400, "\(key) must be a string")
             }
             world.guilds[guild]?.commands = request.body
             changed()

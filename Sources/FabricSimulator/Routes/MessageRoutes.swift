@@ -18,19 +18,19 @@ extension FabricSimulator {
         guard let content = body["content"] as? String else {
             throw World.Refusal(400, "content must be a string")
         }
+        try checkSpelling(body)
         let new = World.NewMessage(
             guild: guild, channel: channel, author: user, content: content,
-            attachments: attachments(body["attachments"], guild: guild),
+            attachments: attachments(
+                body["attachments"] ?? body["attachmentIds"] ?? body["fileIds"], guild: guild,
+                areIds: body["attachments"] == nil),
             replyTo: ["replyTo", "replyToMessageId", "replyToId"].lazy.compactMap { body[$0] as? String }.first,
             idempotencyKey: key, system: system)
         let (result, emissions) = try world.post(new, listening: listeningUsers(channel), now: guildNow)
         let reply: [String: any Sendable]
         switch result {
         case .stored(let message):
-            var object = world.wire(message)
-            // A post's answer has this key, whatever the id key of rows is.
-            object["messageId"] = message.id
-            reply = object
+            reply = world.posted(message)
         case .intercepted(let id):
             reply = ["messageId": id, "intercepted": true]
         }
@@ -40,9 +40,22 @@ extension FabricSimulator {
         return .text(text, status: switches.postStatus)
     }
 
+    /// Where only one spelling is taken, the others are refused as the framework does it.
+    private func checkSpelling(_ body: [String: Any]) throws(World.Refusal) {
+        func check(_ keys: [String], only wanted: String) throws(World.Refusal) {
+            guard wanted != "any" else { return }
+            for key in keys where key != wanted && body[key] != nil {
+                throw World.Refusal(400, "property \(key) should not exist")
+            }
+        }
+        try check(Switches.ReplyKey.allCases.map(\.rawValue), only: switches.postedReply.rawValue)
+        try check(Switches.PostedFiles.allCases.map(\.rawValue), only: switches.postedFiles.rawValue)
+    }
+
     /// The attachments of a post: objects with a url or an id, or plain urls; known files bring their own particulars.
-    private func attachments(_ value: Any?, guild: String) -> [SimulatedAttachment] {
+    private func attachments(_ value: Any?, guild: String, areIds: Bool) -> [SimulatedAttachment] {
         (value as? [Any] ?? []).compactMap { element in
+            let element = areIds ? (element as? String).map { ["id": $0] } ?? element : element
             let object = element as? [String: Any] ?? [:]
             let id = ["id", "fileId"].lazy.compactMap { object[$0] as? String }.first
             guard let url = element as? String ?? object["url"] as? String ?? id.map({ "/api/files/\($0)" }) else {
@@ -61,20 +74,26 @@ extension FabricSimulator {
     func history(_ request: Request, _ channel: World.Channel) -> Response {
         // 50 is our guess of a default; the real one is not known.
         let limit = request.query["limit"].flatMap(Int.init) ?? 50
-        let from = request.query["seqFrom"].flatMap(Int64.init)
-        let to = request.query["seqTo"].flatMap(Int64.init)
+        let keys =
+            switch switches.historyKeys {
+            case .seqFrom: ("seqFrom", "seqTo")
+            case .fromSeq: ("fromSeq", "toSeq")
+            case .from: ("from", "to")
+            }
+        let from = request.query[keys.0].flatMap(Int64.init)
+        let to = request.query[keys.1].flatMap(Int64.init)
         let page = world.history(of: channel, from: from, to: to, limit: limit)
         let rows = page.map { world.wire($0) }
         switch switches.historyEnvelope {
         case .array: return .json(rows)
-        case .items: return .json(["items": rows, "total": channel.messages.count] as [String: Any])
+        case .items: return .json(world.strange(["items": rows, "total": channel.messages.count]))
         case .page:
             var paging: [String: any Sendable] = [
                 "limit": min(limit, switches.historyMaximum), "count": rows.count, "lastSeq": channel.info.lastSeq,
             ]
             if let from { paging["seqFrom"] = from }
             if let to { paging["seqTo"] = to }
-            return .json(["page": paging, "messages": rows] as [String: Any])
+            return .json(world.strange(["page": world.strange(paging), "messages": rows]))
         }
     }
 

@@ -81,6 +81,33 @@ public struct Switches: Sendable, Codable, Equatable {
     /// How the catalogue of slash commands lies in the body: `{"commands":[…]}` or `[…]`.
     public enum CommandsEnvelope: String, Sendable, Codable, CaseIterable { case either, object, array }
 
+    /// Where the canvas is: `/channels/:id/canvas` or `/canvases/:id`.
+    public enum CanvasRoute: String, Sendable, Codable, CaseIterable { case nested, flat }
+
+    /// How the body of an upload's answer looks: `{"id", "url", …}`, one of the two only, in an envelope, in a list.
+    public enum UploadAnswer: String, Sendable, Codable, CaseIterable { case whole, url, id, fileId, wrapped, list }
+
+    /// What a post is answered: the row with `messageId`, that and `seq` only, `id` and `seq`, or `{"message":{…}}`.
+    public enum PostAnswer: String, Sendable, Codable, CaseIterable { case whole, messageId, id, wrapped }
+
+    /// How history is asked for a range; other keys are ignored, and the oldest messages given.
+    public enum HistoryKeys: String, Sendable, Codable, CaseIterable { case seqFrom, fromSeq, from }
+
+    /// The key by which a post says what it answers; a strict one refuses the others (400), `any` takes all.
+    public enum ReplyKey: String, Sendable, Codable, CaseIterable { case any, replyToMessageId, replyTo, replyToId }
+
+    /// How a post names its files; a strict form refuses the others (400).
+    public enum PostedFiles: String, Sendable, Codable, CaseIterable { case any, attachments, attachmentIds, fileIds }
+
+    /// Under which key an entry of the catalogue has its name.
+    public enum CommandKey: String, Sendable, Codable, CaseIterable { case any, name, command }
+
+    /// `mentions` of a message: ids, objects with an `id`, or left out.
+    public enum MentionsForm: String, Sendable, Codable, CaseIterable { case ids, objects, omitted }
+
+    /// Whether channel lists say who is on duty, and how.
+    public enum ListedDuty: String, Sendable, Codable, CaseIterable { case none, onDuty, onDutyUserIds, single }
+
     /// What history shows of a deleted message.
     public enum DeletedRows: String, Sendable, Codable, CaseIterable { case blank, omitted }
 
@@ -165,6 +192,17 @@ public struct Switches: Sendable, Codable, Equatable {
     public var typingEvent = "typing"
     /// Whether `replyTo` of a message is an object with an `id`.
     public var replyAsObject = false
+    public var canvasRoute: CanvasRoute = .nested
+    /// The name of the part that is the file; empty: any.
+    public var uploadPart = ""
+    public var uploadAnswer: UploadAnswer = .whole
+    public var postAnswer: PostAnswer = .whole
+    public var historyKeys: HistoryKeys = .seqFrom
+    public var postedReply: ReplyKey = .any
+    public var postedFiles: PostedFiles = .any
+    public var commandKey: CommandKey = .any
+    public var mentionsForm: MentionsForm = .ids
+    public var listedDuty: ListedDuty = .none
     /// Fields nobody knows, in channels, members, messages and canvases.
     public var unknownFields = false
 
@@ -180,5 +218,7 @@ public struct Switches: Sendable, Codable, Equatable {
         case messageRoutes, editMethod, editWindow, bypassKey, onDutyForm, canvasKeys, syncKeyHeader, commandsEnvelope
         case notMemberStatus, deletedRows, changeEvents, emitsPresence, presenceEvent, typingEvent, replyAsObject
         case unknownFields
+        case canvasRoute, uploadPart, uploadAnswer, postAnswer, historyKeys, postedReply, postedFiles, commandKey
+        case mentionsForm, listedDuty
     }
 }

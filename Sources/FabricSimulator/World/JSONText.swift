@@ -27,6 +27,11 @@ enum JSONText {
         return value as? [String: Any]
     }
 
+    /// A list of JSON objects, or nil if the text is something else.
+    static func objects(_ bytes: [UInt8]) -> [[String: Any]]? {
+        (try? JSONSerialization.jsonObject(with: Data(bytes))) as? [[String: Any]]
+    }
+
     /// NestJS's error body.
     static func error(status: Int, message: String) -> [UInt8] {
         let names = [
