@@ -18,7 +18,9 @@ extension Tool {
             ToolParameter(
                 "content", .text(maximum: .max, mayBeEmpty: true),
                 "the text; <@userId> or <@user.name:NAME> mentions somebody; may be left out where there are files"),
-            ToolParameter("files", .files, "files to attach"),
+            ToolParameter(
+                "files", .files,
+                "files to attach; in an agent's turn those of its own directory, or that were fetched for it"),
             ToolParameter("replyTo", .id, "id of the message it answers"),
         ], answer: "the message's id and position", effect: .adds)
     public static let sendSystemMessage = Tool(

@@ -70,11 +70,18 @@ import Testing
 
     @Test(
         arguments: ["", "x-fabric-commands-sync-key", "x-commands-sync-key", "x-fabric-system-key"],
-        [Switches.CommandsEnvelope.either, .array, .object])
-    func theGuildGetsTheCatalogue(_ header: String, _ envelope: Switches.CommandsEnvelope) async throws {
+        [
+            (Switches.CommandsEnvelope.either, Switches.CommandKey.any), (.array, .name), (.object, .command),
+            (.array, .command),
+        ])
+    func theGuildGetsTheCatalogue(
+        _ header: String, _ form: (Switches.CommandsEnvelope, Switches.CommandKey)
+    ) async throws {
+        let (envelope, key) = form
         var configuration = FabricSimulator.Configuration(guilds: [World.guild])
         configuration.switches.syncKeyHeader = header
         configuration.switches.commandsEnvelope = envelope
+        configuration.switches.commandKey = key
         try await withWorld(configuration) { world in
             let sim = world.sim
             _ = try await world.scene(["commandsSyncKey": .string(sim.systemKey)])
@@ -82,7 +89,8 @@ import Testing
             try await until("the catalogue") { await sim.commands(guild: World.guild) != nil }
             let stored = try JSONValue(parsing: try #require(await sim.commands(guild: World.guild)))
             let rows = stored["commands"]?.array ?? stored.array ?? []
-            #expect(rows.map { $0["name"]?.string } == ["deploy", "stop"])
+            let names = key == .command ? "command" : "name"
+            #expect(rows.map { $0[names]?.string } == ["deploy", "stop"])
             #expect(rows.first?["arguments"]?.array?.count == 1)
             // The same again is not sent again.
             let before = await sim.counters.requests["PUT /api/commands"]
@@ -249,6 +257,66 @@ import Testing
             #expect(system.isGood)
             let heard = try await world.gateway.delivery("hear") { $0.text == "hear" }
             #expect(heard.wake && heard.json["message"]?["author"]?["isSystem"]?.bool == true)
+        }
+    }
+
+    /// What was edited comes as it reads now, what was deleted does not come at all.
+    @Test(arguments: Switches.ChangeEvents.allCases, [Switches.AuthorKey.authorUserId, .author])
+    func whatWasChangedIsNotKeptAsItWas(_ form: Switches.ChangeEvents, _ author: Switches.AuthorKey) async throws {
+        var configuration = FabricSimulator.Configuration(guilds: [World.guild])
+        configuration.switches.changeEvents = form
+        configuration.switches.authorKey = author
+        try await withWorld(configuration) { world in
+            let agent = try await world.sim.createUser(name: "agent")
+            let human = try await world.sim.createUser(name: "human")
+            let room = try await world.sim.createChannel(
+                guild: World.guild, name: "room", members: [agent.id, human.id])
+            try await world.configure([:], accounts: ["agent": agent.apiKey])
+            #expect(await world.command(["command": "history.set", "account": "agent", "messages": 9]).code == .ok)
+            try await world.start("agent")
+            try await world.ready("agent")
+            world.settleAll()
+            func history(_ text: String) async throws -> [JSONValue] {
+                try await world.sim.post(as: human.id, in: room.id, content: text)
+                return try await world.gateway.delivery(text) { $0.text == text && $0.wake }.json["history"]?.array
+                    ?? []
+            }
+            #expect(try await history("first").isEmpty)
+            let mention = "<@\(human.id)> "
+            var posted: [SimulatedMessage] = []
+            for text in ["kept", "edited", "deleted"] {
+                posted.append(try await world.sim.post(as: human.id, in: room.id, content: mention + text))
+            }
+            #expect(try await history("second").count == 4)
+            try await world.sim.edit(posted[1], content: "as it reads now")
+            try await world.sim.delete(posted[2])
+            let after = try await history("third")
+            #expect(after.map { $0["text"]?.string } == ["first", mention + "kept", "as it reads now", "second"])
+            let name = after.first?["author"]?["name"]?.string
+            #expect(after.first?["author"]?["id"]?.string == human.id && name == (author == .author ? "human" : nil))
+        }
+    }
+
+    /// Who is on duty, where lists say it; and who is mentioned, however that is said.
+    @Test(arguments: [Switches.ListedDuty.onDuty, .onDutyUserIds, .single], Switches.MentionsForm.allCases)
+    func whoIsOnDutyAndWhoIsMeantIsTold(_ duty: Switches.ListedDuty, _ form: Switches.MentionsForm) async throws {
+        var configuration = FabricSimulator.Configuration(guilds: [World.guild])
+        configuration.switches.listedDuty = duty
+        configuration.switches.mentionsForm = form
+        try await withWorld(configuration) { world in
+            let agent = try await world.sim.createUser(name: "agent")
+            let human = try await world.sim.createUser(name: "human")
+            let room = try await world.sim.createChannel(
+                guild: World.guild, name: "duty", type: .triage, members: [agent.id, human.id], onDuty: [agent.id])
+            try await world.configure([:], accounts: ["agent": agent.apiKey])
+            try await world.start("agent")
+            try await world.ready("agent")
+            world.echo()
+            try await world.sim.post(as: human.id, in: room.id, content: "<@\(agent.id)> help")
+            let delivery = try await world.gateway.delivery("help") { $0.wake }
+            let onDuty = delivery.json["conversation"]?["onDuty"]?.array ?? []
+            let mentions = delivery.json["message"]?["mentions"]?.array ?? []
+            #expect(onDuty == [.string(agent.id)] && mentions == [.string(agent.id)])
         }
     }
 

@@ -20,7 +20,7 @@ extension World {
     /// Calls a tool as an account.
     func tool(
         _ name: String, _ arguments: JSONValue = [:], as account: String = "agent", call: String = "call-1",
-        delivery: String? = nil, confined: Bool = false, timeout: Double? = nil
+        delivery: String? = nil, confined: Bool = false, filesBelow: [String]? = nil, timeout: Double? = nil
     ) async -> ToolOutcome {
         var request: [String: JSONValue] = [
             "command": "tools.call", "account": .string(account), "tool": .string(name), "arguments": arguments,
@@ -28,6 +28,7 @@ extension World {
         ]
         request["delivery"] = delivery.map { .string($0) }
         request["timeoutSeconds"] = timeout.map { .double($0) }
+        request["filesBelow"] = filesBelow.map { .array($0.map { .string($0) }) }
         if confined { request["scope"] = "conversation" }
         let (code, json) = await ask(nil, { $0.command($1, completion: $2) }, .object(request))
         return ToolOutcome(code: code, json: json)

@@ -143,6 +143,76 @@ import Testing
         }
     }
 
+    /// An address of the guild's own is no way around what a turn may read, neither by a tool nor in a message.
+    @Test func noFileIsAnotherConversation() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            let other = try await world.sim.createChannel(
+                guild: World.guild, name: "other", members: [scene.agent.id])
+            try await world.sim.post(as: scene.agent.id, in: other.id, content: "a secret")
+            let place = "/api/channels/\(other.id)/messages?limit=50"
+            let attached = SimulatedAttachment(url: place, name: "x.json", mediaType: nil, size: nil)
+            try await world.sim.post(
+                as: scene.human.id, in: scene.channel.id, content: "what is in it?", attachments: [attached])
+            let turn = try await world.gateway.delivery("the turn") { $0.wake }
+            #expect(turn.json["media"] == [] && turn.json["mediaFailed"]?.array?.count == 1, "\(turn.json)")
+            let logins = await world.sim.counters.logins
+            for address in [place, (world.sim.endpoints[World.guild] ?? "") + place, "/api/files/../channels"] {
+                let stolen = await world.tool(
+                    "fabric-file-download", ["fileId": .string(address)], delivery: turn.id, confined: true)
+                #expect(stolen.failure == "failed" && stolen.message.contains("no file of the guild's"), "\(stolen)")
+            }
+            // No token was refused, so none was renewed.
+            #expect(await world.sim.counters.logins == logins)
+            world.plugin.settle(turn.id, .finished)
+        }
+    }
+
+    /// What an agent's turn sends is its own; not what else the gateway could read.
+    @Test func aTurnSendsItsOwnFilesOnly() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene()
+            let (own, secret) = (world.directory + "/own", world.directory + "/secret")
+            try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(atPath: own + "ed", withIntermediateDirectories: true)
+            for path in [own + "/a.txt", own + "ed/b.txt", secret] {
+                try Data("words".utf8).write(to: URL(fileURLWithPath: path))
+            }
+            symlink(secret, own + "/link")
+            let file = await world.sim.putFile(guild: World.guild, name: "x.bin", bytes: [1, 2, 3])
+            try await world.sim.post(
+                as: scene.human.id, in: scene.channel.id, content: "look", attachments: [file.attachment])
+            let turn = try await world.gateway.delivery("the turn") { $0.wake }
+            func send(_ path: String, below: [String]?) async -> ToolOutcome {
+                await world.tool(
+                    "fabric-send-message", ["content": "x", "files": [["path": .string(path)]]], delivery: turn.id,
+                    filesBelow: below)
+            }
+            for path in [secret, own + "/link", own + "/../secret", own + "ed/b.txt", "/proc/self/environ"] {
+                let refused = await send(path, below: [own])
+                #expect(refused.failure == "refused" && refused.argument == "files", "\(path): \(refused)")
+                #expect(refused.message.contains(own))
+                #expect(await send(path, below: []).failure == "refused")
+            }
+            #expect(await send(own + "/none", below: [own]).failure == "invalid_argument")
+            // Its own, what came with the message, and what it fetched.
+            let received = turn.json["media"]?.array?.first?["path"]?.string ?? ""
+            let fetched = await world.tool(
+                "fabric-file-download", ["fileId": .string(file.id)], delivery: turn.id)
+            for path in [own + "/a.txt", received, fetched.result["path"]?.string ?? ""] {
+                let sent = await send(path, below: [own])
+                #expect(sent.isGood, "\(path): \(sent)")
+            }
+            #expect(await send(secret, below: nil).isGood, "the operator's own call")
+            let wrong = await world.command([
+                "command": "tools.call", "account": "agent", "tool": "fabric-guild-list", "callId": "c",
+                "filesBelow": ["relative"],
+            ])
+            #expect(wrong.code == .invalid)
+            world.plugin.settle(turn.id, .finished)
+        }
+    }
+
     @Test func aHalfDoneCallNamesWhatWasDone() async throws {
         try await withWorld { world in
             let scene = try await world.scene()

@@ -145,7 +145,12 @@ extension Account {
 
     private func sent(_ entry: OutboxEntry, messageId: String, sequence: Int64?) {
         lastOutboundAt = environment.wallClock()
-        logger.info("posted", metadata: ["channel": "\(entry.key.channel)", "message": "\(messageId)"])
+        logger.info(
+            "posted",
+            metadata: [
+                "guild": "\(entry.key.guild)", "channel": "\(entry.key.channel)", "message": "\(messageId)",
+                "seq": "\(sequence.map(String.init) ?? "none")",
+            ])
         if let sequence { rememberOwn(entry.key, id: messageId, sequence: sequence, text: entry.text) }
         handle(.posted(entry.id, messageId: messageId, sequence: sequence))
     }

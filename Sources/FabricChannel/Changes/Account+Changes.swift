@@ -6,7 +6,12 @@ extension Account {
     private var tellsChanges: Bool { settings.hostCapabilities.contains("changes") }
 
     func changed(_ event: GuildEvent, _ argument: JSONView, _ link: GuildLink) {
-        guard let kind = event.change, tellsChanges, let change = FabricChangeEvent(argument) else { return }
+        guard let kind = event.change, tellsChanges || historyWish != nil, let change = FabricChangeEvent(argument)
+        else {
+            return
+        }
+        amendRecent(event, change, link)
+        guard tellsChanges else { return }
         guard change.userId == nil || change.userId != inbox.user else { return }
         var members: [String: JSONValue] = [:]
         switch event {

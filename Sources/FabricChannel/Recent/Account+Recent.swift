@@ -36,6 +36,21 @@ extension Account {
         recent[key]?.add(row, limit: wish.messages + 1)
     }
 
+    /// What was changed is kept as it is now, and what was deleted is kept no longer.
+    func amendRecent(_ event: GuildEvent, _ change: FabricChangeEvent, _ link: GuildLink) {
+        guard historyWish != nil, event == .messageUpdated || event == .messageDeleted,
+            let message = change.messageId
+        else { return }
+        for key in recent.keys where key.guild == link.nodeId && (change.channelId ?? key.channel) == key.channel {
+            if event == .messageUpdated, change.text == nil {
+                // How it reads now has to be asked for.
+                recent[key] = nil
+            } else {
+                recent[key]?.change(message, to: event == .messageDeleted ? nil : change.text)
+            }
+        }
+    }
+
     /// Whether a turn's conversation has to be read first.
     func needsRecent(_ turn: Inbox.Turn) -> Bool {
         guard historyWish != nil, turn.message.sequence != nil else { return false }

@@ -47,11 +47,25 @@ struct RecentMessages: Sendable {
         if surplus > 0 { rows.removeFirst(surplus) }
     }
 
+    /// A message has another text now, or none: then it is gone.
+    mutating func change(_ id: String, to text: String?) {
+        guard let at = rows.lastIndex(where: { $0.json["id"]?.string == id }) else { return }
+        bytes -= rows[at].bytes
+        guard let text else {
+            rows.remove(at: at)
+            return
+        }
+        rows[at].json = rows[at].json.with(["text": .string(text)])
+        rows[at].bytes = rows[at].json.serialized.count
+        bytes += rows[at].bytes
+    }
+
     /// What was said before a position, oldest first, no more than wished.
     func before(_ sequence: Int64, _ wish: HistoryWish) -> [JSONValue] {
         var chosen: [JSONValue] = []
         var bytes = 2
-        for row in rows.reversed() where row.sequence < sequence {
+        // One without text was deleted, or is a file.
+        for row in rows.reversed() where row.sequence < sequence && row.json["text"]?.string?.isEmpty == false {
             bytes += row.bytes + 1
             guard chosen.count < wish.messages, bytes <= wish.bytes else { break }
             chosen.append(row.json)
@@ -66,13 +80,15 @@ extension RecentMessages.Row {
         guard let sequence = view.seq else { return nil }
         self.init(
             sequence: sequence, id: view.idText, text: view.content?.string ?? "", author: view.author?.string ?? "",
-            createdAt: view.createdAt?.string)
+            name: view.authorName?.string, createdAt: view.createdAt?.string)
     }
 
-    init(sequence: Int64, id: String, text: String, author: String, createdAt: String?) {
+    init(sequence: Int64, id: String, text: String, author: String, name: String? = nil, createdAt: String?) {
         self.sequence = sequence
+        var writer: [String: JSONValue] = ["id": .string(author)]
+        writer["name"] = name.map { .string($0) }
         var object: [String: JSONValue] = [
-            "id": .string(id), "seq": .int(sequence), "text": .string(text), "author": ["id": .string(author)],
+            "id": .string(id), "seq": .int(sequence), "text": .string(text), "author": .object(writer),
         ]
         object["createdAt"] = createdAt.map { .string($0) }
         json = .object(object)

@@ -64,7 +64,9 @@ extension Account {
     /// A guild that was named before.
     func toolGuild(_ node: String) async throws -> ToolGuild {
         try await guild(
-            node, ToolCall(tool: .guildList, arguments: ToolArguments([:], for: .guildList), isConfined: false))
+            node,
+            ToolCall(
+                tool: .guildList, arguments: ToolArguments([:], for: .guildList), isConfined: false, filesBelow: nil))
     }
 
     private func guild(_ named: String?, _ call: ToolCall) async throws -> ToolGuild {

@@ -53,7 +53,9 @@ extension Account {
                 .busy, "\(ToolCalls.most) calls of account \(id) are under way; wait for one of them",
                 isRetryable: true)
         }
-        return ToolCall(tool: tool, arguments: arguments, turn: turn, isConfined: request.isConfined)
+        return ToolCall(
+            tool: tool, arguments: arguments, turn: turn, isConfined: request.isConfined,
+            filesBelow: request.filesBelow)
     }
 
     private func endTool(_ callId: String, _ outcome: Result<JSONValue, ToolFailure>) {
@@ -97,6 +99,8 @@ struct ToolCall: Sendable {
     var turn: Conversation?
     /// What others wrote may be read in the turn's conversation only.
     var isConfined: Bool
+    /// Where files that it sends may lie, besides what was fetched for the turn; nil: anywhere.
+    var filesBelow: [String]?
 
     var readsWhatOthersSaid: Bool {
         tool == .messageHistory || tool == .canvas && arguments.text("action") == "read"

@@ -91,10 +91,12 @@ extension Account {
         var range: [String: JSONValue] = ["limit": .int(limit)]
         range["seqFrom"] = from.map { .int($0) }
         range["seqTo"] = to.map { .int($0) }
-        return [
-            "guildNodeId": .string(place.guild.nodeId), "channelId": .string(place.channel), "page": .object(range),
+        let own: [String: JSONValue] = [
+            "guildNodeId": .string(place.guild.nodeId), "channelId": .string(place.channel),
+            "page": .object((page.rest["page"]?.object ?? [:]).merging(range) { $1 }),
             "messages": .array(page.messages.map { Self.message($0, of: place.guild.guild) }),
         ]
+        return .object(page.rest.merging(own) { $1 })
     }
 
     func showPresence(_ call: ToolCall) async throws -> JSONValue {

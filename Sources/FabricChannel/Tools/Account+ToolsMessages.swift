@@ -4,7 +4,7 @@ import FabricTools
 import Foundation
 import JSONBytes
 
-/// Tools that post, and that fetch files.
+/// Tools that post.
 extension Account {
     func sendMessage(_ call: ToolCall) async throws -> JSONValue {
         let content = call.arguments.text("content") ?? ""
@@ -13,6 +13,7 @@ extension Account {
             throw ToolFailure(
                 .invalidArgument, "fabric-send-message: give \"content\", \"files\" or both", argument: "content")
         }
+        try check(files, call)
         let place = try await place(of: call)
         let posted = try await say(
             content, files: files, replyTo: call.arguments.text("replyTo"), in: place, turn: call.turn)
@@ -25,10 +26,6 @@ extension Account {
         _ text: String, files: [ToolArguments.File] = [], replyTo: String? = nil, in place: ToolPlace,
         turn: ToolCall.Conversation? = nil
     ) async throws -> JSONValue {
-        for file in files where !FileManager.default.isReadableFile(atPath: file.path) {
-            throw ToolFailure(
-                .invalidArgument, "the file \(file.path) does not exist or cannot be read", argument: "files")
-        }
         let key = (guild: place.guild.nodeId, channel: place.channel)
         let request = SendRequest(
             account: id, to: OutboundTarget(guild: key.guild, channel: key.channel), text: text,
@@ -135,28 +132,6 @@ extension Account {
         }
         return place.json.with(["messageId": .string(message), "deleted": true])
     }
-
-    // MARK: Files
-
-    func downloadFile(_ call: ToolCall) async throws -> JSONValue {
-        let guild = try await guild(of: call)
-        let wanted = call.arguments.need("fileId")
-        let url = wanted.contains("/") ? wanted : FabricAttachment.place(ofFile: wanted)
-        let last = wanted.prefix { $0 != "?" && $0 != "#" }.split(separator: "/").last.map(String.init)
-        let name = AttachmentName.safe(call.arguments.text("name") ?? last)
-        let directory = downloads.directory(below: environment.mediaDirectory, turn: call.turn?.delivery)
-        for old in directory.outdated { removeMedia(old) }
-        try MediaDirectory.make(directory.path)
-        let path = directory.path + "/" + name
-        let limit = settings.attachmentBytes
-        let file = try await withGuildToken(guild.nodeId) { token in
-            try await guild.guild.download(url: url, to: path, maximumBytes: limit, token: token)
-        }
-        return [
-            "path": .string(path), "name": .string(name), "bytes": .int(file.bytes),
-            "mediaType": .string(try MediaDirectory.mediaType(of: path, claimed: nil)),
-        ]
-    }
 }
 
 extension Result where Failure == FabricError {
@@ -184,36 +159,6 @@ struct ToolPosts {
 
     mutating func take(_ entry: String) -> (@Sendable (Result<RequestResult, Delayed>) -> Void)? {
         open.removeValue(forKey: entry)
-    }
-}
-
-/// Files that tools fetched: those of a turn until it is over, the others as long as few came after them.
-struct ToolDownloads {
-    /// How many downloads outside of turns are kept; ours.
-    static let kept = 32
-
-    private var ofTurns: [String: [String]] = [:]
-    private var others: [String] = []
-
-    /// A new directory, and those whose files go for it.
-    mutating func directory(below root: String, turn: String?) -> (path: String, outdated: [String]) {
-        let path = "\(root)/download-\(UUID().uuidString.lowercased())"
-        if let turn {
-            ofTurns[turn, default: []].append(path)
-            return (path, [])
-        }
-        others.append(path)
-        guard others.count > Self.kept else { return (path, []) }
-        return (path, [others.removeFirst()])
-    }
-
-    /// The turn is over: its directories.
-    mutating func end(_ turn: String) -> [String] { ofTurns.removeValue(forKey: turn) ?? [] }
-
-    /// The account has stopped: all of them.
-    mutating func endAll() -> [String] {
-        defer { self = ToolDownloads() }
-        return ofTurns.values.flatMap(\.self) + others
     }
 }
 

@@ -17,7 +17,7 @@ extension ToolFailure {
     init(_ error: any Error, reads: Bool) {
         switch error {
         case let failure as ToolFailure: self = failure
-        case let error as FabricError: self.init(fabric: error)
+        case let error as FabricError: self.init(fabric: error, reads: reads)
         case let error as SessionError:
             switch error.kind {
             case .guildMissing: self.init(.notMember, error.operatorText)
@@ -29,7 +29,7 @@ extension ToolFailure {
         }
     }
 
-    private init(fabric error: FabricError) {
+    private init(fabric error: FabricError, reads: Bool) {
         let words = error.operatorText
         switch error.kind {
         case .refused(status: 403) where error.speaksOfMembership: self.init(.notMember, words)
@@ -40,7 +40,7 @@ extension ToolFailure {
         case .rejected(status: 404, _): self.init(.notFound, words)
         case .rejected(_, code: "channel_closed"): self.init(.channelClosed, words)
         case .rejected(status: 400, _), .rejected(status: 422, _): self.init(.invalidArgument, words)
-        case .cancelled: self = .stopped(reads: false)
+        case .cancelled: self = .stopped(reads: reads)
         case .rejected, .tooLarge, .malformed, .local: self.init(.failed, words)
         }
     }

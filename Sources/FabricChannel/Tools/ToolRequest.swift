@@ -15,6 +15,8 @@ struct ToolRequest: Sendable {
     var delivery: String?
     /// It may look at the turn's own conversation only.
     var isConfined: Bool
+    /// Where files that are sent may lie, besides what was fetched for the turn; nil: anywhere.
+    var filesBelow: [String]?
     var timeout: Duration
 
     /// Reads the request.
@@ -30,6 +32,14 @@ struct ToolRequest: Sendable {
         arguments = value["arguments"] ?? .null
         delivery = value["delivery"]?.string
         isConfined = value["scope"]?.string == "conversation"
+        if let directories = value["filesBelow"], directories != .null {
+            guard let list = directories.array, list.allSatisfy({ $0.string?.hasPrefix("/") == true }) else {
+                throw RequestProblem(
+                    .invalid, "\"filesBelow\" is no array of absolute paths", at: "tools.call",
+                    remedy: "name the directories, or leave it out")
+            }
+            filesBelow = list.compactMap(\.string)
+        }
         if isConfined, delivery == nil {
             throw RequestProblem(
                 .invalid, "the scope \"conversation\" needs a \"delivery\"", at: "tools.call",

@@ -120,7 +120,7 @@
  *       arguments, "readOnly": it changes nothing, "destructive": it replaces or removes something}]}
  *     tools.call {"account", "tool": name, "arguments": object, "callId": any text, one call at a time under it,
  *       "delivery": the turn in which the agent calls, optional, "scope": "conversation", optional,
- *       "timeoutSeconds": optional, 60, at most 600}
+ *       "filesBelow": [absolute directory...], optional, "timeoutSeconds": optional, 60, at most 600}
  *       gives {"ok": true, "result": any JSON}
  *       or    {"ok": false, "error": {"code", "message": what failed, where, and what helps,
  *              "argument": the one that is wrong, absent if it is none, "retryable": whether the same call may
@@ -134,6 +134,7 @@
  *   turn stands for an argument "channelId" that is left out, what is fetched goes with the turn, a message posted
  *   there counts as the turn's answer, and after the turn has ended every call is refused ("turn_over"). With "scope":
  *   "conversation" what others wrote may be read in the turn's own conversation only ("other_conversation").
+ *   With "filesBelow" it may send files that lie below one of these directories or were fetched for the turn, no others.
  *   Codes: unknown_tool, invalid_argument, not_member, not_found, channel_closed, refused, not_configured, turn_over,
  *   other_conversation, unavailable, busy, half_done, unknown_outcome, timeout, cancelled, failed.
  *   "presence" (module): presence.set {"account", "state": "idle" | "working" | "busy" | "offline"} says what the agent
@@ -157,8 +158,8 @@
  *   what is answered does not matter, and nothing is settled. The account's own changes are not told.
  *
  *   "history" (module): history.set {"account", "messages": at most 200, 0 for none, "maximumBytes": of JSON} asks for what
- *   was said last, as long as the instance lives: deliveries that wake have "history": [{"id", "seq", "text", "author": {"id"}, "createdAt"}...], the
- *   messages before this one, oldest first. They are read once for a conversation and then kept from what passes by.
+ *   was said last, as long as the instance lives: deliveries that wake have "history": [{"id", "seq", "text", "author": {"id", "name"?}, "createdAt"}...], the
+ *   messages before this one, oldest first, as they read now: edited ones changed, deleted ones left out. They are read once for a conversation and then kept from what passes by.
  *
  *   "sharing" (module): several gateways may share one store, and with it their accounts; each account is run by one of
  *   them at a time. A host needs nothing for it: it starts all its accounts, and those that another gateway runs are on
