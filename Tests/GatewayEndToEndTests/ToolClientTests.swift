@@ -70,7 +70,20 @@ extension GatewayEndToEnd {
                 // Another build of the module, and another gateway, behind the same client.
                 try Products.build(version: "0.9.9", to: stage.directory + "/next.so")
                 try stage.install(stage.directory + "/next.so")
+                // One that only reads is under way meanwhile: the other build answers it.
+                let asked = await stage.sim.counters.requests["GET /api/channels/:id/messages"] ?? 0
+                await stage.sim.setFaults(
+                    Self.faults(
+                        RouteFault(
+                            method: "GET", path: "/api/channels", suffix: "/messages", count: 1, drop: .never)))
+                async let underWay = history()
+                _ = try await eventually("the guild was asked") {
+                    await stage.sim.counters.requests["GET /api/channels/:id/messages"] ?? 0 > asked ? true : nil
+                }
                 _ = try await stage.reload(module: true)
+                let survived = try await underWay
+                #expect(survived["failed"] == false, "\(survived)")
+                await stage.sim.setFaults(Faults())
                 #expect(try await history()["failed"] == false)
                 _ = try await stage.stop(gateway)
                 let away = try await history()
@@ -125,6 +138,11 @@ extension GatewayEndToEnd {
                     T="\(Products.gateway) tool"
                     own=$($T fabric-message-history | grep -c "what was said here")
                     $T fabric-message-history --json '{"channelId":"\(other.id)"}' > "\(stage.directory)/stolen" 2>&1
+                    $T fabric-file-download --json '{"fileId":"/api/channels/\(other.id)/messages?limit=9"}' >> "\(stage.directory)/stolen" 2>&1
+                    $T fabric-send-message --json '{"content":"keys","files":["\(stage.configurationPath)"]}' >> "\(stage.directory)/stolen" 2>&1
+                    echo mine > "$GATEWAY_TURN_DIRECTORY/mine"
+                    $T fabric-send-message --json "{\\"content\\":\\"mine\\",\\"files\\":[\\"$GATEWAY_TURN_DIRECTORY/mine\\"]}" > /dev/null
+                    $T fabric-message-history --json '{"channelId":"\(other.id)"}' > /dev/null 2>&1
                     printf 'own %s, other %s, account %s' "$own" $? "$($T fabric-guild-list --account echo 2>&1 | grep -c 'acts as no other')"
                     cp "$GATEWAY_MCP_CONFIG" "\(stage.directory)/kept.json"
                     """, to: "worker.sh", mode: 0o700)
@@ -135,6 +153,10 @@ extension GatewayEndToEnd {
                 try await room.answer("own 1, other 1, account 1")
                 let stolen = try String(contentsOfFile: stage.directory + "/stolen", encoding: .utf8)
                 #expect(!stolen.contains("secret of another"))
+                #expect(stolen.contains("no file of the guild's") && stolen.contains("is not this turn's"), "\(stolen)")
+                // Neither the configuration with its keys was posted, nor what is not a file; its own was.
+                let files = await stage.sim.history(room.channel.id).flatMap(\.attachments).map(\.name)
+                #expect(files == ["mine"])
                 // The capability, after its turn.
                 let kept = try JSONValue(parsing: Files.read(stage.directory + "/kept.json"))
                 let token = try #require(kept["mcpServers"]?["fabric"]?["env"]?["GATEWAY_CAPABILITY"]?.string)

@@ -49,6 +49,56 @@ import Testing
         #expect(await failure(agent, try turn("five"))?.description == "the agent helper is no more")
     }
 
+    private func texts(_ turn: Turn, heard: Int64? = nil) -> [String] {
+        ACPMessages.prompt(turn, heard: heard).compactMap { $0["text"]?.string }
+    }
+
+    /// Guides, purpose, what it answers, and what was said since its last turn: it sees nothing but the prompt.
+    @Test func itIsToldWhatItsDeliverySays() throws {
+        let delivery: JSONValue = [
+            "delivery": "d", "account": "a", "wake": true, "self": ["userId": "me"],
+            "conversation": ["id": "fabric:g/c", "guild": "g", "channel": "c", "name": "room", "purpose": "to test"],
+            "message": [
+                "seq": 9, "text": "and now?", "replyTo": "m7", "author": ["id": "u", "name": "Ann", "isSystem": true],
+            ],
+            "instructions": "Answer briefly.",
+            "history": [
+                ["seq": 6, "text": "six", "author": ["id": "u"]], ["seq": 7, "text": "seven", "author": ["id": "me"]],
+                ["seq": 8, "text": "eight", "author": ["id": "v", "name": "Bob"]],
+            ],
+        ]
+        let turn = Turn(head: try #require(DeliveryHead(delivery.serialized)), delivery: delivery.serialized)
+        let fresh = texts(turn)
+        #expect(fresh.first == "and now?" && fresh.count == 4)
+        #expect(fresh[1] == "\n[Said here before:\nu: six\nyou: seven\nBob: eight]")
+        #expect(fresh[2] == "\n[You are told in this conversation: Answer briefly.]")
+        for word in ["Ann, the chat system itself", "in answer to the message m7", "#room", "which is for: to test"] {
+            #expect(fresh[3].contains(word), "\(fresh[3])")
+        }
+        #expect(texts(turn, heard: 5)[1] == "\n[Said here before:\nu: six\nBob: eight]")
+        #expect(texts(turn, heard: 8).count == 3)
+    }
+
+    /// A session is told once; a new one is told all of it.
+    @Test func whatDidNotWakeItIsToldOnce() async throws {
+        let agent = await agent()
+        func said(_ seq: Int64, _ text: String) async throws -> String? {
+            let delivery: JSONValue = [
+                "delivery": .string("d\(seq)"), "account": "a", "wake": true, "conversation": ["id": "c"],
+                "message": ["seq": .int(seq), "text": .string(text)],
+                "history": [["seq": .int(seq - 1), "text": "passing", "author": ["id": "u"]]],
+            ]
+            let head = try #require(DeliveryHead(delivery.serialized))
+            return try await agent.answer(Turn(head: head, delivery: delivery.serialized))?.text
+        }
+        #expect(try await said(2, "blocks") == "s1 heard 3 blocks")
+        #expect(try await said(3, "blocks") == "s1 heard 2 blocks", "the first turn's own message")
+        #expect(try await said(5, "blocks") == "s1 heard 3 blocks")
+        #expect(await agent.renew(account: "a", conversation: "c"))
+        #expect(try await said(6, "blocks") == "s2 heard 3 blocks")
+        await agent.end()
+    }
+
     @Test func oneConversationDoesNotWaitForAnother() async throws {
         let agent = await agent()
         let hanging = try turn("hang", "c")

@@ -16,6 +16,8 @@ package struct ACPSettings: Sendable, Equatable {
     package var allowedKinds: Set<String> = []
     /// The sessions' working directory, absolute.
     package var directory: String
+    /// The directory whose files it may send by a tool; `nil` where none was named, or the configuration lies in it.
+    package var filesDirectory: String?
     /// How it is to authenticate, as one of its own methods is called.
     package var authMethod: String?
     /// What is said in the conversation when turns begin to fail; `nil`: nothing.

@@ -102,6 +102,11 @@ extension GatewayConfiguration {
         guard let words = program(command, node, section.findings, file) else { return nil }
         // Where the file is, unless it says otherwise: what an agent reads of its own lies beside it.
         var settings = ACPSettings(command: words, directory: path(directory ?? ".", file))
+        if directory != nil,
+            !file.hasPrefix(settings.directory.hasSuffix("/") ? settings.directory : settings.directory + "/")
+        {
+            settings.filesDirectory = settings.directory
+        }
         if let sessions { settings.maximumSessions = sessions }
         if let start { settings.start = .seconds(start) }
         if let permissions { settings.permissions = permissions }

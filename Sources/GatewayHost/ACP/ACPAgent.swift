@@ -20,6 +20,8 @@ actor ACPAgent: Agent {
     private var tokens: [ACPClient.Key: String] = [:]
     /// Accounts with turns that wait.
     private let waiting = Locked<Set<String>>([])
+    /// Up to which position each conversation's session was told.
+    private var heard: [ACPClient.Key: Int64] = [:]
     private var timer: (at: ContinuousClock.Instant, task: Task<Void, Never>)?
     private let gone = Once<Void>()
 
@@ -60,7 +62,7 @@ actor ACPAgent: Agent {
         var servers: [JSONValue] = []
         var token: String?
         if turn.hasTools, settings.tools != .none {
-            let made = tokens[key] ?? tools.make(for: turn.head, reach: settings.tools)
+            let made = tokens[key] ?? tools.make(for: turn.head, reach: settings.tools, files: settings.filesDirectory)
             tokens[key] = made
             token = made
             servers = [tools.server(made, name: turn.head.channel)]
@@ -68,9 +70,10 @@ actor ACPAgent: Agent {
         }
         // Good while the turn runs; the session keeps it for its next one.
         defer { if let token { tools.capabilities.end(token, delivery: turn.head.id) } }
-        perform(
-            client.submit(
-                id, ACPClient.Wanted(key: key, prompt: ACPMessages.prompt(turn), servers: servers), at: .now))
+        if !client.remembers(key) { heard[key] = nil }
+        let prompt = ACPMessages.prompt(turn, heard: heard[key])
+        heard[key] = turn.head.sequence.map { max($0, heard[key] ?? $0) }
+        perform(client.submit(id, ACPClient.Wanted(key: key, prompt: prompt, servers: servers), at: .now))
         let result = await withTaskCancellationHandler {
             await outcome.value()
         } onCancel: {
@@ -124,8 +127,9 @@ actor ACPAgent: Agent {
 
     /// What conversations that were forgotten might have used tools by.
     private func dropTokens() {
-        guard tokens.count > client.limits.sessions else { return }
+        guard max(tokens.count, heard.count) > client.limits.sessions else { return }
         let used = Set(client.turns.values.map(\.wanted.key)).union(client.sessions.keys)
+        heard = heard.filter { used.contains($0.key) }
         for (key, token) in tokens where !used.contains(key) {
             tools.capabilities.remove(token)
             tokens[key] = nil

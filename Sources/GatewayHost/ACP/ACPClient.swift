@@ -150,6 +150,12 @@ struct ACPClient: Sendable {
         return (true, actions + step(now))
     }
 
+    /// Whether what was said in a conversation is still known where its next turn goes.
+    func remembers(_ key: Key) -> Bool {
+        guard let session = sessions[key] else { return false }
+        return session.state != .remembered || abilities.loads
+    }
+
     /// The process is over, or could not be started.
     mutating func ended(_ reason: String, at now: Instant) -> [Action] {
         var actions: [Action] = []

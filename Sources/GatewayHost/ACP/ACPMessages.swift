@@ -86,8 +86,10 @@ enum ACPMessages {
         return String(whole.printable(lineBreak: " ").prefix(300))
     }
 
-    /// What a turn is asked: the message as it was written first, then its files, then where it comes from.
-    static func prompt(_ turn: Turn) -> [JSONValue] {
+    /// What a turn is asked: the message as it was written first, then its files, what was said before as far as its session
+    /// has not heard it, what it is told in this conversation, and where the message comes from.
+    /// - Parameter heard: the position up to which the session knows the conversation; nil: it is new.
+    static func prompt(_ turn: Turn, heard: Int64? = nil) -> [JSONValue] {
         let head = turn.head
         var blocks: [JSONValue] = []
         if !head.text.isEmpty { blocks.append(["type": "text", "text": .string(head.text)]) }
@@ -100,17 +102,42 @@ enum ACPMessages {
             link["mimeType"] = file.mediaType.map { .string($0) }
             blocks.append(.object(link))
         }
+        if let before = before(turn, heard: heard) { blocks.append(["type": "text", "text": .string(before)]) }
+        if let instructions = head.instructions {
+            blocks.append(["type": "text", "text": .string("\n[You are told in this conversation: \(instructions)]")])
+        }
         blocks.append(["type": "text", "text": .string(context(of: head))])
         return blocks
+    }
+
+    /// The `history` of the delivery, where its binding asks for it.
+    private static func before(_ turn: Turn, heard: Int64?) -> String? {
+        guard let delivery = try? JSONValue(parsing: turn.delivery), let history = delivery["history"]?.array else {
+            return nil
+        }
+        let own = delivery["self"]?["userId"]?.string
+        let lines = history.compactMap { entry -> String? in
+            let author = entry["author"]
+            let isOwn = own != nil && author?["id"]?.string == own
+            // What it said itself it knows, unless it begins anew.
+            guard let text = entry["text"]?.string, !text.isEmpty, heard == nil || !isOwn,
+                entry["seq"]?.int ?? .max > heard ?? .min
+            else { return nil }
+            return (isOwn ? "you" : author?["name"]?.string ?? author?["id"]?.string ?? "somebody") + ": " + text
+        }
+        return lines.isEmpty ? nil : "\n[Said here before:\n\(lines.joined(separator: "\n"))]"
     }
 
     /// Where a message comes from, for an agent that serves many conversations and people.
     private static func context(of head: DeliveryHead) -> String {
         var text = "\n[The message above is from \(head.authorName ?? "somebody")"
+        if head.authorIsSystem { text += ", the chat system itself" }
         if head.authorIsAgent { text += ", who is an agent" }
+        if let message = head.replyTo { text += ", in answer to the message \(message)" }
         text +=
-            ", in \(head.roomName.map { "#\($0), " } ?? "")\(head.conversation). What you answer is posted there as "
-        return text + "\(head.account).]"
+            ", in \(head.roomName.map { "#\($0), " } ?? "")\(head.conversation)"
+        if let purpose = head.purpose { text += ", which is for: \(purpose)" }
+        return text + ". What you answer is posted there as \(head.account).]"
     }
 
     private static func encoded(_ path: String) -> String {

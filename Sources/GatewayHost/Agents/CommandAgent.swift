@@ -129,7 +129,7 @@ struct CommandAgent: Agent {
         defer { if let token { tools.capabilities.remove(token) } }
         do {
             if turn.hasTools, configuration.tools != .none {
-                let made = tools.make(for: turn.head, reach: configuration.tools)
+                let made = tools.make(for: turn.head, reach: configuration.tools, files: directory.path)
                 token = made
                 tools.capabilities.begin(made, delivery: turn.head.id)
                 variables.merge(tools.variables(made)) { $1 }

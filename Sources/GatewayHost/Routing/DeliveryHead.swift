@@ -30,6 +30,13 @@ struct DeliveryHead: Equatable, Sendable {
     /// The author is known to be an agent.
     var authorIsAgent: Bool
     var authorName: String?
+    /// The chat system itself wrote it.
+    var authorIsSystem = false
+    /// What the conversation is for, and what the agent is told in it at every turn.
+    var purpose: String?
+    var instructions: String?
+    /// Id of the message it answers.
+    var replyTo: String?
     /// The message is a slash command of this name.
     var command: String?
     var media: [Media]
@@ -97,5 +104,8 @@ struct DeliveryHead: Equatable, Sendable {
         (guild, room, roomName) = (place?["guild"]?.string, place?["channel"]?.string, place?["name"]?.string)
         let author = view["message"]?["author"]
         authorName = author?["name"]?.string ?? author?["id"]?.string
+        authorIsSystem = author?["isSystem"]?.bool ?? false
+        (purpose, instructions) = (place?["purpose"]?.string, view["instructions"]?.string)
+        replyTo = view["message"]?["replyTo"]?.string
     }
 }

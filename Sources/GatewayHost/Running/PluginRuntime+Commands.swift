@@ -31,6 +31,11 @@ extension PluginRuntime {
         return Self.joined(answers)
     }
 
+    /// Which load of the module serves an account, once it does; nil where it serves none.
+    nonisolated func generation(serving account: String) async -> ModuleGeneration? {
+        await slots.use(account) { $0.generation }
+    }
+
     /// One answer of several: lists of one name become one list, in which nothing is twice, and numbers are added.
     private static func joined(_ answers: [JSONValue]) -> JSONValue {
         .object(

@@ -50,15 +50,35 @@ extension Gateway {
         ]
         if let grant = caller.grant {
             arguments["delivery"] = .string(grant.delivery)
+            // However far it reaches: an agent is not to post the keys of all.
+            arguments["filesBelow"] = .array(grant.scope.directories.map { .string($0) })
             if grant.scope.reach == .conversation { arguments["scope"] = "conversation" }
         }
-        // The module keeps the time; this is for a module that does not.
-        let answer = try await Self.ask(
-            caller.runtime, "tools.call", arguments, within: request.timeout + .seconds(10))
+        let answer = try await ask(caller, .object(arguments), within: request.timeout)
         if let grant = caller.grant, answer["ok"]?.bool == true {
             capabilities.widen(grant.token, by: ToolScope.created(by: answer["result"] ?? .null))
         }
         return answer
+    }
+
+    /// Asks the module. What a reload of it cut short is asked again of the one that came, where that does no harm: then the
+    /// module says so.
+    private func ask(
+        _ caller: ToolCaller, _ call: JSONValue, within limit: Duration
+    ) async throws(GatewayError) -> JSONValue {
+        let deadline = ContinuousClock.now.advanced(by: limit)
+        var generation = await caller.runtime.generation(serving: caller.account)
+        while true {
+            // The module keeps the time; this is for a module that does not.
+            let answer = try await Self.ask(
+                caller.runtime, "tools.call", call.object ?? [:], within: limit + .seconds(10))
+            guard answer["error"]?["code"]?.string == "unavailable", answer["error"]?["retryable"]?.bool == true,
+                ContinuousClock.now < deadline
+            else { return answer }
+            let next = await caller.runtime.generation(serving: caller.account)
+            guard next != generation else { return answer }
+            generation = next
+        }
     }
 
     /// Gives a call up.

@@ -12,6 +12,8 @@ struct ToolScope: Equatable, Sendable {
     var guild: String?
     /// The channel's own id.
     var room: String?
+    /// Where files that the turn sends by a tool may lie, besides those that were fetched for it.
+    var directories: [String] = []
     /// Channels that calls of the same turn made.
     var created: Set<String> = []
 

@@ -16,10 +16,11 @@ struct TurnTools: Sendable {
     let stateDirectory: String
 
     /// A capability for a delivery's account and conversation; good for nothing until a turn begins.
-    func make(for head: DeliveryHead, reach: AgentTools) -> String {
-        capabilities.make(
-            channel: head.channel, account: head.account,
-            scope: ToolScope(reach: reach, conversation: head.conversation, guild: head.guild, room: head.room))
+    /// - Parameter files: the directory whose files it may send.
+    func make(for head: DeliveryHead, reach: AgentTools, files: String?) -> String {
+        var scope = ToolScope(reach: reach, conversation: head.conversation, guild: head.guild, room: head.room)
+        scope.directories = files.map { [$0] } ?? []
+        return capabilities.make(channel: head.channel, account: head.account, scope: scope)
     }
 
     /// What the server, or `gateway tool`, finds its gateway by.

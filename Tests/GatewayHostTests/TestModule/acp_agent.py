@@ -20,7 +20,7 @@ def say(session, text):
     write(method="session/update", params={"sessionId": session, "update": update})
 
 
-def prompt(id, session, text):
+def prompt(id, session, text, blocks):
     word = text.split()[0] if text.split() else ""
     if word == "die":
         os._exit(3)
@@ -32,6 +32,8 @@ def prompt(id, session, text):
         return
     elif word == "environment":
         say(session, "hidden" if "TEST_SECRET" not in os.environ else "seen")
+    elif word == "blocks":
+        say(session, f"{session} heard {blocks} blocks")
     else:
         say(session, f"{session} heard ")
         say(session, word)
@@ -49,7 +51,8 @@ for line in sys.stdin:
         sessions += 1
         write(id=message["id"], result={"sessionId": f"s{sessions}"})
     elif method == "session/prompt":
-        arguments = (message["id"], parameters["sessionId"], parameters["prompt"][0].get("text", ""))
+        arguments = (message["id"], parameters["sessionId"], parameters["prompt"][0].get("text", ""),
+                     len(parameters["prompt"]))
         threading.Thread(target=prompt, args=arguments, daemon=True).start()
     elif method == "session/cancel" and parameters["sessionId"] in stopped:
         stopped.pop(parameters["sessionId"]).set()
