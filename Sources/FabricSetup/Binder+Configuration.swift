@@ -17,6 +17,14 @@ extension Binder {
         } catch { throw Refusal(SetupCode.wrong, "The account is bound, but no agent was added. \(error)") }
     }
 
+    /// An agent whose command cannot be run would have the gateway refuse every reload, that of the new key too.
+    func check(_ agent: Agent?) throws(Refusal) {
+        guard case .command(let words)? = agent, let program = words.first,
+            let fault = AgentChecks(file: file).fault(of: program)
+        else { return }
+        throw Refusal(SetupCode.wrong, "Nothing was written. \(fault)")
+    }
+
     /// A path as seen from anywhere.
     func absolute(_ path: String) -> String {
         path.hasPrefix("/") ? path : FileText.resolve(path, in: FileManager.default.currentDirectoryPath)

@@ -26,6 +26,7 @@ public struct Binder {
             let exists = isThere(file)
             var configuration = try readConfiguration()
             try adopt(order.authorities, &configuration)
+            try check(order.agent)
             let base = try await centerAddress(order.center, configuration, exists)
             let agent = try agentName(order.agentId)
             let (key, session) = try await provenKey(agent, base, configuration, order)
@@ -295,7 +296,8 @@ public struct Binder {
         case .noGateway:
             world.tell("No gateway runs now. Start one with: `gateway run`")
         case .failed(let words):
-            world.warn("The running gateway could not take it up: \(words). Then: \(command)")
+            let end = words.hasSuffix(".") ? "" : "."
+            world.warn("The running gateway could not take it up: \(words)\(end) Then: \(command)")
         }
     }
 }

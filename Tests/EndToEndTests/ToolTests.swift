@@ -95,6 +95,7 @@ import Testing
         try await withWorld { world in
             let scene = try await world.scene()
             #expect(await world.tool("fabric-dance").failure == "unknown_tool")
+            #expect(await world.tool("fabric-send-mesage").message.contains("did you mean \"fabric-send-message\"?"))
             let other = await world.tool(
                 "fabric-channel-list", ["agent_id": "somebody", "guildNodeId": .string(World.guild)])
             #expect(other.failure == "invalid_argument" && other.argument == "agent_id")

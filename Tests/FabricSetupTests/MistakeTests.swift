@@ -108,6 +108,21 @@ import Testing
         #expect(AgentChecks(file: bench.file).unanswered(["echo"]).isEmpty && !bench.output.contains("SECRET"))
     }
 
+    /// A gateway refuses every reload while an agent's command cannot be run, so none such is written.
+    @Test func aCommandThatIsNotThereIsNotWritten() async throws {
+        let bench = try Bench()
+        let plain = bench.path + "/plain.sh"
+        try bench.write("#!/bin/sh\n", to: plain)
+        let binder = Binder(world: bench.world(input: key), file: bench.file)
+        for (command, words) in [
+            ("/nowhere/prog", "does not exist"), ("surely-no-such-program", "does not exist"), (plain, "chmod +x"),
+        ] {
+            #expect(await binder.bind(.init(agentId: "echo", center: center, agent: .command([command]))) == 2)
+            #expect(bench.output.contains(words) && bench.names == ["plain.sh"], "\(bench.output)")
+        }
+        #expect(bench.logins.withLock { $0.isEmpty }, "before anybody is asked for a key")
+    }
+
     @Test func authoritiesOfOnesOwn() async throws {
         let bench = try Bench()
         let binder = Binder(world: bench.world(input: key), file: bench.file)

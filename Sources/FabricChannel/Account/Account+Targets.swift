@@ -58,7 +58,7 @@ extension Account {
         if found.count > 1, found.contains(where: { $0.1.name == name }) { found.removeAll { $0.1.name != name } }
         if let only = found.first, found.count == 1 { return ChannelKey(guild: only.0, channel: only.1.id) }
         let place = "account \(id), send request"
-        if found.isEmpty, !life.hasSession || guilds.contains(where: { !$0.feed.isReady }) {
+        if found.isEmpty, !life.hasSession || life.blocked != nil || guilds.contains(where: { !$0.feed.isReady }) {
             throw RequestProblem(
                 .unavailable, "no channel is called #\(name), as far as is known: not all guilds are connected",
                 at: place, remedy: "see `gateway status`, or give the channel's id", retryable: true)

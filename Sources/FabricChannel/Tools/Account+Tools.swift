@@ -1,5 +1,6 @@
 import FabricTools
 import JSONBytes
+import Settings
 
 /// Calls of tools: begun, ended, cancelled. What each tool does is beside this file.
 extension Account {
@@ -33,8 +34,11 @@ extension Account {
             throw ToolFailure(.unavailable, "account \(id) is not running", isRetryable: true)
         }
         guard let tool = Tool.named(request.tool) else {
+            let near = Nearest.word(to: request.tool, among: Tool.all.map { $0.name })
             throw ToolFailure(
-                .unknownTool, "there is no tool \"\(request.tool.prefix(80))\"; list them with tools.list")
+                .unknownTool,
+                "there is no tool \"\(request.tool.prefix(80))\"; "
+                    + (near.map { "did you mean \"\($0)\"?" } ?? "the list of tools has those that there are"))
         }
         let arguments = try ToolArguments(request.arguments, for: tool)
         var turn: ToolCall.Conversation?

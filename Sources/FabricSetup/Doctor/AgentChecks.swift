@@ -48,6 +48,27 @@ struct AgentChecks {
             let program = node.elements?.first?.string, !program.isEmpty
         else { return nil }
         let place = "agent \(agent.name)"
+        let (runnable, first) = lookUp(program)
+        if let runnable { return DoctorFinding(.good, "its command is \(runnable)", at: place) }
+        guard let first else {
+            return DoctorFinding(
+                .error, "its command \(program) does not exist", at: place,
+                remedy: "Correct \(node.keyPath) in \(file), or install the program")
+        }
+        return DoctorFinding(
+            .error, "its command \(first) is not executable", at: place, remedy: "chmod +x \(ShellText.quote(first))")
+    }
+
+    /// Why a program cannot be an agent's; nil if it can.
+    func fault(of program: String) -> String? {
+        let (runnable, first) = lookUp(program)
+        guard runnable == nil else { return nil }
+        return first.map { "The command \($0) is not executable. chmod +x \(ShellText.quote($0))" }
+            ?? "The command \(program) does not exist. Correct it, or install the program first"
+    }
+
+    /// The program that would be run, and the first one that is there, as the gateway looks for it.
+    private func lookUp(_ program: String) -> (runnable: String?, first: String?) {
         let candidates: [String]
         if program.contains("/") {
             candidates = [FileText.resolve(program, in: FileText.directory(of: file))]
@@ -56,16 +77,7 @@ struct AgentChecks {
             candidates = path.split(separator: ":").map { "\($0)/\(program)" }
         }
         let there = candidates.filter { access($0, F_OK) == 0 }
-        if let runnable = there.first(where: Self.mayRun) {
-            return DoctorFinding(.good, "its command is \(runnable)", at: place)
-        }
-        guard let first = there.first else {
-            return DoctorFinding(
-                .error, "its command \(program) does not exist", at: place,
-                remedy: "Correct \(node.keyPath) in \(file), or install the program")
-        }
-        return DoctorFinding(
-            .error, "its command \(first) is not executable", at: place, remedy: "chmod +x \(ShellText.quote(first))")
+        return (there.first(where: Self.mayRun), there.first)
     }
 
     private static func mayRun(_ path: String) -> Bool {

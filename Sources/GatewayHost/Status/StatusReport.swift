@@ -146,6 +146,7 @@ public struct StatusReport: Sendable {
                 let last = guild["lastDisconnect"].flatMap { $0.string ?? $0["reason"]?.string }
                 return last.map { "\(id): \($0)" } ?? id
             }
+            .filter { !reason.contains($0) }
             // A few tell what it is like; --json has all of them.
             let some = guilds.count > 5 ? guilds.prefix(5) + ["and \(guilds.count - 5) more guilds"] : guilds[...]
             line.problem = (["not connected", reason] + some).filter { !$0.isEmpty }.joined(separator: ", ")
