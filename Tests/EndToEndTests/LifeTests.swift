@@ -192,7 +192,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5))) func aThousandAccounts() async throws {
+    @Test(.timeLimit(.minutes(10))) func aThousandAccounts() async throws {
         try await withWorld { world in
             let human = try await world.sim.createUser(name: "human")
             var keys: [String: String] = [:]
@@ -212,7 +212,7 @@ import Testing
             world.echo()
             try await world.configure([:], accounts: keys)
             for id in keys.keys.sorted() { try await world.start(id) }
-            try await world.sim.waitForSockets(joined: room.id, count: 1000, timeout: .seconds(120))
+            try await world.sim.waitForSockets(joined: room.id, count: 1000, timeout: .seconds(300))
             for account in keys.keys { try await world.ready(account) }
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
             #expect(threads < 60, "no thread per account")
