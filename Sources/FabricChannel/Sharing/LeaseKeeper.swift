@@ -149,6 +149,13 @@ struct LeaseKeeper: Sendable {
     var held: Int { records.values.count { $0.phase.lease != nil } }
     var isDraining: Bool { drainUntil != nil }
 
+    /// Whether the store has said that nobody runs the account, or nobody may.
+    func isKnownToRunNowhere(_ account: String) -> Bool {
+        guard let record = records[account] else { return false }
+        // That this one gave it back is all that a drained gateway knows of it: it asks for nobody.
+        return deadline == nil || record.runner == .nobody && report?.unowned ?? 0 > 0
+    }
+
     func reason(of account: String) -> StandbyReason {
         guard let record = records[account] else { return .waiting }
         if record.phase == .ending { return .ending }

@@ -1,4 +1,5 @@
 import ChannelStore
+import FabricAccounts
 import Foundation
 import JSONBytes
 import Timing
@@ -42,6 +43,12 @@ extension PluginInstance {
             "secondsSinceBeat": .double(row.secondsSinceBeat),
             "sameSettings": .bool(isThis || member.settingsDigest == setup?.settingsDigest),
             "settingsDigest": .string(member.settingsDigest),
+            "differingSettings": .array(
+                isThis
+                    ? []
+                    : SharedSettingsDigest.differences(member.settingsDigest, setup?.settingsDigest ?? "").map {
+                        .string($0)
+                    }),
         ]
     }
 
@@ -56,6 +63,7 @@ extension PluginInstance {
         }
         return [
             "accountId": .string(id), "here": .bool(isHere), "gateway": gateway,
+            "nobody": .bool(!isHere && !isMoving && keeper.isKnownToRunNowhere(id)),
             "state": isHere ? "running" : isMoving ? "stopping" : "standby",
             "reason": .string(isHere ? "" : standbyReason(id)),
         ]

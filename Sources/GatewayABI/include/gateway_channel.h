@@ -177,7 +177,8 @@
  *       runs, "database": {"answers", "since": time, "problem", "clockDifferenceSeconds": how far it is ahead},
  *       "lease": {"remainingSeconds", "leaseSeconds", "beatSeconds"}, "members": [{"gateway", "member", "this", "host",
  *       "pid", "version", "weight", "owned", "wanted", "draining", "secondsSinceBeat", "sameSettings",
- *       "settingsDigest"}], "accounts": [{"accountId", "here", "gateway": who runs it, null if nobody or not known,
+ *       "settingsDigest", "differingSettings": [key...]}], "accounts": [{"accountId", "here", "gateway": who runs it, null if
+ *       nobody or not known, "nobody": whether it is known that nobody does,
  *       "state": "running" | "stopping" | "standby", "reason"}]}; numbers that are not known are null
  *     sharing.drain {"withinSeconds": 0 to 86400, 60 if left out} gives back every account, in good order, and takes none;
  *       completes when none is left: {"drained": true, "left": []}, or when the time is over: {"drained": false, "left":
