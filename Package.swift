@@ -171,8 +171,9 @@ let package = Package(
         .testTarget(
             name: "OperatorTests",
             dependencies: [
-                "FabricAccounts", "FabricChannel", "FabricSimulator", "HTTPTestServer", "HTTPTransfer", "SocketIO",
-                "Settings", "JSONBytes", "Locking", log,
+                "FabricAccounts", "FabricChannel", "FabricSimulator", "HTTPTestServer", "HTTPTransfer",
+                "PostgreSQLTestServer",
+                "SocketIO", "Settings", "JSONBytes", "Locking", log,
             ]),
         .testTarget(
             name: "FabricAPITests",
@@ -198,6 +199,7 @@ let package = Package(
             name: "GatewayEndToEndTests",
             dependencies: [
                 "gateway", "GatewayHost", "GatewayControl", "CGatewaySystem", "FabricSimulator", "JSONBytes", "Locking",
+                "PostgreSQLTestServer",
             ], exclude: ["Clients"]),
     ],
     swiftLanguageModes: [.v6]

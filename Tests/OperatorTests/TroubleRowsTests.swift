@@ -21,6 +21,15 @@ import Testing
             "GatewayEndToEndTests/ScarcityTests", "aTurnThatDiedWithTheGatewayComesAgainMarked"
         ),
         "`did not answer within": ("GatewayEndToEndTests/ScarcityTests", "aFrozenGatewayIsCalledThat"),
+    ].merging(shared.map { ($0, ("OperatorTests/SharedTroublesTests", "trouble(\"\($0)")) }) { first, _ in first }
+
+    /// Those about many gateways need a database.
+    private static let shared = [
+        "`does not check who answers`", "the database cannot be reached", "`the database does not answer since …`",
+        "`has no right to what it needs`", "`the tables have version …, and this build knows`",
+        "`it has not been heard for …`", "`it has other settings than this one: …`", "`gateways call themselves so`",
+        "`its share is 0 accounts`", "`no gateway runs it`", "`the account is on standby here: …`",
+        "`no other gateway is there to take the accounts`",
     ]
 
     @Test func everyRowIsTried() throws {

@@ -100,15 +100,25 @@ final class Stage: Sendable {
     }
 
     /// Starts a gateway and waits until it runs.
-    func startGateway(environment: [String: String] = [:]) async throws -> Child {
-        let gateway = try spawn(Products.gateway, ["run", "--config", configurationPath], environment: environment)
+    /// - Parameter configuration: its file; the stage's own unless given.
+    func startGateway(
+        environment: [String: String] = [:], configuration: String? = nil
+    ) async throws -> Child {
+        let gateway = try spawn(
+            Products.gateway, ["run", "--config", configuration ?? configurationPath], environment: environment)
         try await gateway.says("gateway runs")
         return gateway
     }
 
     /// Runs a command of the `gateway` executable to its end.
     func command(_ arguments: String...) async throws -> (code: Int32, output: String, errors: String) {
-        let child = try spawn(Products.gateway, arguments + ["--config", configurationPath])
+        try await command(arguments, configuration: configurationPath)
+    }
+
+    func command(
+        _ arguments: [String], configuration: String
+    ) async throws -> (code: Int32, output: String, errors: String) {
+        let child = try spawn(Products.gateway, arguments + ["--config", configuration])
         let code = try await child.end(within: .seconds(120))
         return (code, child.output.value, child.errors.value)
     }
