@@ -124,7 +124,7 @@ extension PluginInstance {
             Task {
                 var handover = await stop.value
                 if sharing?.ended.contains(id) == false { lease(.stopped(id)) }
-                if wantsHandover { handover.lease = sharing?.keeper.lease(of: id) }
+                if wantsHandover, isWritten(account) { handover.lease = sharing?.keeper.lease(of: id) }
                 if wantsHandover {
                     self.resources.handOver(media: handover.mediaDirectories)
                 } else {
@@ -140,6 +140,9 @@ extension PluginInstance {
             completion(error.result)
         }
     }
+
+    /// Whether the store has everything of an account that has stopped. If not, another instance must not go on where it ended.
+    private func isWritten(_ account: Account) -> Bool { account.assumeIsolated { $0.ending.commits == 0 } }
 
     /// Sends a message.
     public func send(_ json: [UInt8], completion: @escaping Completion) {

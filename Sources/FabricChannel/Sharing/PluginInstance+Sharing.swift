@@ -285,6 +285,7 @@ extension PluginInstance {
         _ = try setup.plan(for: id)
         sharing?.told[id] = nil
         guard let handover, let old = handover.lease else {
+            if let session = handover?.session { resources.keep(session, of: id) }
             lease(.wanted(id))
             return completion(RequestResult(.ok, Array("{}".utf8)))
         }
