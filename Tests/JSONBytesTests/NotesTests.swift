@@ -87,7 +87,7 @@ import Testing
             "\u{1F}",
             "\"key\":", "\"value of some length, longer than a block\",", "17,",
         ]
-        let whole = #"["message",{"id":"m-1","seq":12,"content":"Hello, \\"world\\"","list":[1,2],"wakeup":false}]"#
+        let whole = #"["message",{"id":"m-1","seq":12,"content":"Hello, \"world\"","list":[1,2],"wakeup":false}]"#
         var valid = 0
         for _ in 0..<20_000 {
             var text = Array(whole)
