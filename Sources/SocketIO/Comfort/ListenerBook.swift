@@ -1,12 +1,13 @@
-/// Who listens to what; on the loop.
-struct ListenerBook {
+/// Who listens to what. Behind a lock: who has added a listener hears what happens from then on, also when the loop's thread
+/// is behind with its work.
+struct ListenerBook: Sendable {
     enum Hears: Sendable {
         case event(String?, isOnce: Bool, @Sendable (SocketIOOwnedEvent) -> Void)
         case state(@Sendable (SocketIOState) -> Void)
         case problem(@Sendable (SocketIOError) -> Void)
     }
 
-    private struct Entry {
+    struct Entry: Sendable {
         var number: UInt64
         var hears: Hears
         /// Called when nothing more will come.
@@ -22,7 +23,11 @@ struct ListenerBook {
         entries.append(Entry(number: number, hears: hears, ended: ended))
     }
 
-    mutating func remove(_ number: UInt64) { entries.removeAll { $0.number == number } }
+    /// Takes an entry out. To be let go of outside the lock: with it may go what cancels another listener.
+    mutating func remove(_ number: UInt64) -> Entry? {
+        guard let index = entries.firstIndex(where: { $0.number == number }) else { return nil }
+        return entries.remove(at: index)
+    }
 
     /// Who is to hear an event, in order. They are called by the caller: what they do may lead back here.
     mutating func hearers(of event: SocketIOOwnedEvent) -> [@Sendable (SocketIOOwnedEvent) -> Void] {
@@ -55,10 +60,10 @@ struct ListenerBook {
         }
     }
 
-    /// Nothing more will come: whom to tell.
-    mutating func end() -> [@Sendable () -> Void] {
+    /// Nothing more will come: who is to be told so, and let go of outside the lock.
+    mutating func end() -> [Entry] {
         defer { entries = [] }
-        return entries.compactMap(\.ended)
+        return entries
     }
 }
 
@@ -67,9 +72,8 @@ public struct SocketIOListener: Sendable {
     let number: UInt64
     let socket: SocketIOSocket
 
-    /// Takes the listener away; soon, not at once if called from outside the loop.
+    /// Takes the listener away. Called from outside the loop, what is being told at this moment may still reach it.
     public func cancel() {
-        let number = self.number
-        socket.onLoop { $0.listeners.remove(number) }
+        _ = socket.listeners.withLock { $0.remove(number) }
     }
 }

@@ -1,6 +1,7 @@
 import Locking
 
 // Listening. All of these may be called from anywhere, before or after connecting; what is called first counts first.
+// A listener hears all that happens once the call has returned.
 extension SocketIOSocket {
     /// Hears every event of this name.
     @discardableResult
@@ -108,7 +109,7 @@ extension SocketIOSocket {
         _ hears: ListenerBook.Hears, ended: (@Sendable () -> Void)? = nil
     ) -> SocketIOListener {
         let listener = SocketIOListener(number: loop.newIdentifier(), socket: self)
-        onLoop { $0.listeners.add(listener.number, hears, ended: ended) }
+        listeners.withLock { $0.add(listener.number, hears, ended: ended) }
         return listener
     }
 

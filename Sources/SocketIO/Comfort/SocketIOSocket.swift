@@ -1,3 +1,5 @@
+import Locking
+
 /// A Socket.IO client for everyday use: listeners by name, streams, values of the program's own types, and a connection
 /// that can be opened again after it was closed.
 ///
@@ -49,7 +51,7 @@ public actor SocketIOSocket {
     private var isStopping = false
     /// ``connect()`` was called while the last connection was still being closed.
     private var startsAgain = false
-    var listeners = ListenerBook()
+    nonisolated let listeners = Locked(ListenerBook())
     private var waiting: [Waiting] = []
     private var waitingBytes = 0
     private var lastNumber: UInt64 = 0
@@ -279,11 +281,11 @@ public actor SocketIOSocket {
     // MARK: What the client says
 
     func received(_ event: SocketIOOwnedEvent) {
-        for hear in listeners.hearers(of: event) { hear(event) }
+        for hear in listeners.withLock({ $0.hearers(of: event) }) { hear(event) }
     }
 
     func tell(problem: SocketIOError) {
-        for hear in listeners.problemHearers { hear(problem) }
+        for hear in listeners.withLock({ $0.problemHearers }) { hear(problem) }
     }
 
     func changed(_ state: SocketIOState) {
@@ -296,13 +298,13 @@ public actor SocketIOSocket {
             if reason != .clientRequested { giveUpWaiting(.disconnected(reason)) }
             isOver = reason == .loopShutDown
         }
-        for hear in listeners.stateHearers { hear(state) }
+        for hear in listeners.withLock({ $0.stateHearers }) { hear(state) }
         if startsAgain, client == nil {
             startsAgain = false
             start()
         }
         guard isOver else { return }
-        for end in listeners.end() { end() }
+        for entry in listeners.withLock({ $0.end() }) { entry.ended?() }
     }
 
     /// Runs `body` on the loop, in the order of the calls.

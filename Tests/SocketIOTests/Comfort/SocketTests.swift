@@ -1,7 +1,8 @@
 import Foundation
 import Locking
-import SocketIO
 import Testing
+
+@testable import SocketIO
 
 private struct Note: Codable, Equatable, Sendable {
     var text: String
@@ -146,6 +147,29 @@ struct SocketTests {
             #expect(once.waiting == ["echoed"])
             #expect(cancelled.waiting == [])
         }
+    }
+
+    /// The loop's thread may be behind, and then read first what came of something that was done after the listener was
+    /// added.
+    @Test func whoListensHearsWhatComesAfterwards() async throws {
+        let loop = try RealtimeLoop()
+        defer { loop.shutdown() }
+        let socket = try SocketIOSocket("http://127.0.0.1:1", loop: loop)
+        let begun = Mailbox<Bool>()
+        let goOn = DispatchSemaphore(value: 0)
+        loop.execute {
+            begun.put(true)
+            goOn.wait()
+            socket.assumeIsolated { $0.changed(.connecting(attempt: 7)) }
+        }
+        _ = try await begun.next()
+        let heard = Mailbox<SocketIOState>()
+        let cancelled = Mailbox<SocketIOState>()
+        socket.onState { heard.put($0) }
+        socket.onState { cancelled.put($0) }.cancel()
+        goOn.signal()
+        #expect(try await heard.next(within: .seconds(10)) == .connecting(attempt: 7))
+        #expect(cancelled.waiting == [])
     }
 
     @Test func streams() async throws {
