@@ -227,3 +227,50 @@ import Testing
         #expect(patience == [.seconds(2), .milliseconds(500), .milliseconds(500), .seconds(2)])
     }
 }
+
+@Suite struct StoreHealthTests {
+    /// A list that came while nothing could be kept showed a message that the socket did not bring: it is read as soon as
+    /// something can be kept again, not when the next message comes.
+    @Test func aGapSeenWhileNothingCouldBeKeptIsReadAfterwards() {
+        let key = ChannelKey(guild: "g", channel: "c")
+        var actions: [Inbox.Action] = []
+        let start = ContinuousClock.now
+        var instant = start
+        var moment: Inbox.Moment { Inbox.Moment(instant: instant, wall: 1.774e9) }
+        var inbox = Inbox(
+            account: "me", settings: Inbox.Settings(),
+            stored: StoredAccount(cursors: [key: 10], listedAt: ["g": 1.773e9]),
+            isHandover: false, mediaRoot: "/m", agents: AgentDirectory(), seed: 1, now: moment, &actions)
+        /// Lets the inbox hear of it, answers lists and joins, and returns the ranges of history that are to be read.
+        func handle(_ event: Inbox.Event, head: Int64) -> [ClosedRange<Int64>] {
+            inbox.handle(event, now: moment, &actions)
+            var ranges: [ClosedRange<Int64>] = []
+            while !actions.isEmpty {
+                let decided = actions
+                actions = []
+                for action in decided {
+                    switch action {
+                    case .list(let guild, let purpose, let epoch):
+                        let list = [ListedChannel(id: "c", name: "c", type: .general, lastSeq: head, closed: false)]
+                        inbox.handle(.listed(guild, list, purpose, epoch: epoch), now: moment, &actions)
+                    case .join(let guild, let slots, _, let epoch, _):
+                        inbox.handle(.joinsEnded(guild, slots, answered: 1, epoch: epoch), now: moment, &actions)
+                    case .readHistory(_, _, _, _, let range): ranges.append(range)
+                    default: break
+                    }
+                }
+            }
+            return ranges
+        }
+        #expect(handle(.storeHealth(isGood: false), head: 10).isEmpty)
+        for event in [Inbox.Event.session(user: "u", guilds: ["g"]), .askedForToken(0), .connecting(0), .connected(0)] {
+            #expect(handle(event, head: 11).isEmpty)
+        }
+        var ranges = handle(.storeHealth(isGood: true), head: 11)
+        while ranges.isEmpty, instant < start.advanced(by: .seconds(5)) {
+            instant = instant.advanced(by: .milliseconds(100))
+            ranges = handle(.tick, head: 11)
+        }
+        #expect(ranges.first?.upperBound == 11)
+    }
+}

@@ -130,6 +130,8 @@ extension Inbox {
                 }
                 if isGood, guilds[number].feed.slots[slot].overflown { pump(number, slot, now: now, &actions) }
             }
+            // What a list showed meanwhile was not read.
+            if isGood { feed(number, &actions) { $0.wantList(now: now.instant) } }
         }
     }
 

@@ -71,9 +71,9 @@ public actor PluginInstance {
         let choice = chosenStore ?? databaseStore(setup)
         let store: any ChannelStore = choice?.store ?? sqliteStore(setup.stateDirectory)
         self.store = store
-        storeObservation = store.observe { [weak self] health in
+        storeObservation = store.observe { [weak self] _ in
             guard let self else { return }
-            self.loop.execute { self.assumeIsolated { $0.storeChanged(health) } }
+            self.loop.execute { self.assumeIsolated { $0.storeChanged() } }
         }
         if let choice { share(choice, setup: setup) }
     }
@@ -108,9 +108,11 @@ public actor PluginInstance {
         loop.schedule(after: delay) { [weak self] in self?.assumeIsolated { body($0) } }
     }
 
-    private func storeChanged(_ health: StoreHealth) {
+    // As it is now, for news of several threads may come in any order.
+    private func storeChanged() {
+        guard let isGood = store.map({ $0.health == .good }) else { return }
         for account in Array(accounts.values) + Array(draining.values) {
-            account.assumeIsolated { $0.handle(.storeHealth(isGood: health == .good)) }
+            account.assumeIsolated { $0.handle(.storeHealth(isGood: isGood)) }
         }
     }
 
