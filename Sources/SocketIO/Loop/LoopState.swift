@@ -14,7 +14,7 @@ final class LoopState {
     /// Called once when the loop shuts down, while sockets still exist.
     var closers: [ObjectIdentifier: () -> Void] = [:]
     /// What ended while it may be in use further up the call stack, where no reference to it is counted; let go at the
-    /// beginning of the next turn.
+    /// beginning of the next turn, before which the loop does not sleep.
     var retired: [AnyObject] = []
     /// One buffer for all sockets; what a socket needs later it keeps itself.
     let receiveBuffer: UnsafeMutableRawBufferPointer
@@ -45,6 +45,12 @@ final class LoopState {
     }
 
     func forgetTime() { turnTime = nil }
+
+    /// Lets go of what was retired. Taken out before: what goes with it may retire something else.
+    func letGo() {
+        var last: [AnyObject] = []
+        swap(&last, &retired)
+    }
 
     /// A mask for a frame. They must not be foreseeable (RFC 6455, section 5.3); they are fetched in batches because
     /// each fetch is a system call.

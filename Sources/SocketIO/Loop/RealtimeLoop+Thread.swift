@@ -45,7 +45,8 @@ extension RealtimeLoop {
             turn(state)
             arm(state)
             let (stops, sleeps) = queue.withLock { queue in
-                if queue.isEmpty, !queue.isStopping, state.unread.isEmpty { queue.isAwake = false }
+                let isDone = state.unread.isEmpty && state.retired.isEmpty
+                if queue.isEmpty, !queue.isStopping, isDone { queue.isAwake = false }
                 return (queue.isStopping, !queue.isAwake)
             }
             if stops { return false }
@@ -56,7 +57,7 @@ extension RealtimeLoop {
     }
 
     private func turn(_ state: LoopState) {
-        if !state.retired.isEmpty { state.retired.removeAll() }
+        if !state.retired.isEmpty { state.letGo() }
         forgetTime(state)
         runTurnEnds(state)
         queue.withLock { $0.take(&state.batch) }
