@@ -155,11 +155,16 @@ struct DatabaseChecks {
     }
 
     private func unowned(_ found: PostgreSQLInspection) -> [DoctorFinding] {
-        let takers = found.members.contains {
-            !$0.member.isDraining && $0.secondsSinceBeat < $0.member.leaseSeconds
-        }
-        guard found.unowned > 0, takers else { return [] }
+        let live = found.members.filter { $0.secondsSinceBeat < $0.member.leaseSeconds }
+        guard found.unowned > 0, !live.isEmpty else { return [] }
         let accounts = found.unowned == 1 ? "1 account is" : "\(found.unowned) accounts are"
+        guard live.contains(where: { !$0.member.isDraining }) else {
+            return [
+                DoctorFinding(
+                    .error, "\(accounts) run by no gateway, for every gateway that runs is drained", at: place,
+                    remedy: "Run `gateway drain --undo` on one of them, or start another")
+            ]
+        }
         return [
             DoctorFinding(
                 .note, "\(accounts) run by no gateway: no configuration has them, or they are about to be taken",
