@@ -134,8 +134,13 @@ extension RealtimeLoop {
         for socket in state.sockets.values { socket.abort() }
         state.toFlush = []
         clws_loop_destroy(state.library)
-        state.timers.removeAll()
-        state.turnEnds = []
+        // Taken out before they go: what goes with them may call the loop.
+        var timers = TimerHeap<() -> Void>()
+        swap(&timers, &state.timers)
+        timers.removeAll()
+        var turnEnds: [() -> Void] = []
+        swap(&turnEnds, &state.turnEnds)
+        turnEnds = []
         state.sockets = [:]
         state.unread = []
         self.state = nil

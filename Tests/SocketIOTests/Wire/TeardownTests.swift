@@ -129,4 +129,20 @@ struct TeardownTests {
         goOn.signal()
         #expect(try await ended.next() == "first, on the loop")
     }
+
+    /// What goes with a loop that ends may still call it.
+    @Test func whatATimerHeldMayCallTheLoopThatEnds() async throws {
+        let loop = try RealtimeLoop()
+        let gone = Mailbox<Bool>()
+        let addTimer = {
+            let ending = Ending(onEnd: {
+                loop.schedule(after: .seconds(600)) {}
+                gone.put(loop.isOnLoop)
+            })
+            loop.schedule(after: .seconds(600)) { _ = ending }
+        }
+        addTimer()
+        loop.shutdown()
+        #expect(try await gone.next())
+    }
 }
