@@ -146,9 +146,9 @@ public struct StatusReport: Sendable {
                 let last = guild["lastDisconnect"].flatMap { $0.string ?? $0["reason"]?.string }
                 return last.map { "\(id): \($0)" } ?? id
             }
-            .filter { !reason.contains($0) }
-            // A few tell what it is like; --json has all of them.
-            let some = guilds.count > 5 ? guilds.prefix(5) + ["and \(guilds.count - 5) more guilds"] : guilds[...]
+            // A few tell what it is like; --json has all of them. What the reason says already is said once.
+            let few = guilds.prefix(5).filter { !reason.contains($0) }
+            let some = guilds.count > 5 ? few + ["and \(guilds.count - 5) more guilds"] : few
             line.problem = (["not connected", reason] + some).filter { !$0.isEmpty }.joined(separator: ", ")
             line.remedy = "it keeps trying by itself"
         } else if let problem = failing(account) {
