@@ -209,6 +209,26 @@ import Testing
         }
     }
 
+    /// Each of the two believes that the other takes its accounts: one of them at least must not end as if all were well.
+    @Test func twoThatAreDrainedAtOnceDoNotBothEndWell() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 4)
+            let (one, two) = (try cluster.node("gw-1"), try cluster.node("gw-2"))
+            for node in [one, two] { try await node.begin(cluster.keys) }
+            try await eventually("the accounts are spread") {
+                let (first, second) = (await one.connected(), await two.connected())
+                return first.count == 2 && second.count == 2
+            }
+            async let first = one.command(["command": "sharing.drain", "withinSeconds": 2])
+            async let second = two.command(["command": "sharing.drain", "withinSeconds": 2])
+            let answers = await [first, second]
+            #expect(!answers.allSatisfy { $0.0 == .ok && $0.1["drained"]?.bool == true }, "\(answers)")
+            for node in [one, two] { _ = await node.command(["command": "sharing.undrain"]) }
+            try await eventually("all run again") { await one.connected().count + two.connected().count == 4 }
+            for node in [one, two] { await node.end() }
+        }
+    }
+
     @Test func betweenInstancesOfOneGatewayTheLeaseIsHandedOver() async throws {
         try await withWorld { world in
             let cluster = try await Cluster(world, accounts: 2)

@@ -161,7 +161,9 @@ import Testing
         try put("drain", ["drained": false, "left": ["a"]])
         let left = try await drain(bench) { $0.drain(within: 7.5) }
         #expect(
-            left.code == 1 && left.text.contains("1 account is still here:\n   a: no other gateway has taken it yet"),
+            left.code == 1
+                && left.text.contains(
+                    "1 account is not on another gateway yet:\n   a: no other gateway has taken it yet"),
             "\(left)")
         #expect(try await bench.journal().contains { $0.hasPrefix("sharing.drain") && $0.contains("7.5") })
 

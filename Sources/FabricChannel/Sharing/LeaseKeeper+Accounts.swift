@@ -123,6 +123,7 @@ extension LeaseKeeper {
         let gone = Set(leases)
         former.removeAll { gone.contains($0) }
         for lease in leases where records[lease.account]?.phase == .releasing(lease) {
+            if isDraining, records[lease.account]?.isWanted == true { given.insert(lease.account) }
             standby(lease.account, .nobody, &actions)
         }
     }

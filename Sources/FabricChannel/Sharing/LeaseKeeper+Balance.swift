@@ -16,6 +16,9 @@ extension LeaseKeeper {
         questions = 0
         tidy(now, &actions)
         forgetRunners(report)
+        // Whether somebody took it is asked for until it is known: else a drain would end well that leaves agents deaf.
+        given = given.filter { records[$0]?.isWanted == true }
+        for account in given where records[account]?.phase == .standby { records[account]?.runner = .unknown }
         seek(report, now, isNew: true, &actions)
         balance(report, now, &actions)
         if isDraining { giveBackAll(now, &actions) }
@@ -164,6 +167,7 @@ extension LeaseKeeper {
             let runner = runners[account].map { Runner.gateway($0) } ?? .nobody
             if records[account]?.runner != runner { changed.append(account) }
             records[account]?.runner = runner
+            if case .gateway(let name) = runner, name != member.gateway { given.remove(account) }
         }
         if !changed.isEmpty { actions.append(.standby(changed)) }
         if let report { seek(report, now, &actions) }

@@ -66,7 +66,7 @@ struct LeaseKeeper: Sendable {
         case end([String], reason: String)
         /// How these stand changed; they do not run here.
         case standby([String])
-        /// Everything was given back.
+        /// Everything was given back, and others run it.
         case drained
         case notice(String)
     }
@@ -85,6 +85,8 @@ struct LeaseKeeper: Sendable {
     private(set) var troubleSince: Instant?
     private(set) var confirmedAt: Instant?
     private(set) var drainUntil: Instant?
+    /// Given back while draining, and not yet heard to run elsewhere.
+    var given: Set<String> = []
 
     /// Reports as this member.
     var reports = 0
@@ -263,6 +265,7 @@ struct LeaseKeeper: Sendable {
         beats = [:]
         reports = 0
         (claim, isAsking, doubtful, surplus, starved) = (nil, false, [], 0, 0)
+        given = []
         excess = (0, nil)
         report = nil
         shares = nil
@@ -306,18 +309,21 @@ struct LeaseKeeper: Sendable {
 
     private mutating func undrain(_ now: Instant) {
         drainUntil = nil
+        given = []
         hasten()
     }
 
     private func checkDrained(_ actions: inout [Action]) {
-        if isDraining, !records.values.contains(where: { $0.phase.lease != nil }) { actions.append(.drained) }
+        if isDraining, given.isEmpty, !records.values.contains(where: { $0.phase.lease != nil }) {
+            actions.append(.drained)
+        }
     }
 }
 
 extension LeaseKeeper.Event {
     fileprivate var mayEndDrain: Bool {
         switch self {
-        case .drain, .released, .stopped, .answered, .gone: true
+        case .drain, .released, .stopped, .answered, .runners, .unwanted, .gone: true
         default: false
         }
     }

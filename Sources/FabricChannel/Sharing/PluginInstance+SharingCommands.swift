@@ -74,7 +74,7 @@ extension PluginInstance {
         return .string(Date(timeIntervalSince1970: seconds).formatted(style))
     }
 
-    /// Gives back everything, and answers when it has.
+    /// Gives back everything, and answers when others run it.
     func drain(_ value: JSONValue, _ completion: @escaping Completion) throws(RequestProblem) {
         guard let keeper = sharing?.keeper else { throw Self.notShared("sharing.drain") }
         let seconds = value["withinSeconds"]?.double ?? 60
@@ -112,7 +112,9 @@ extension PluginInstance {
     }
 
     private var drainResult: RequestResult {
-        let left = sharing?.keeper.records.filter { $0.value.phase.lease != nil }.keys.sorted() ?? []
+        let keeper = sharing?.keeper
+        let held = keeper?.records.filter { $0.value.phase.lease != nil }.keys.map(\.self) ?? []
+        let left = Set(held).union(keeper?.given ?? []).sorted()
         let json: JSONValue = ["drained": .bool(left.isEmpty), "left": .array(left.map { .string($0) })]
         return RequestResult(.ok, json.serialized)
     }

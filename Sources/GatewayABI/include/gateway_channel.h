@@ -181,9 +181,9 @@
  *       nobody or not known, "nobody": whether it is known that nobody does,
  *       "state": "running" | "stopping" | "standby", "reason"}]}; numbers that are not known are null
  *     sharing.drain {"withinSeconds": 0 to 86400, 60 if left out} gives back every account, in good order, and takes none;
- *       completes when none is left: {"drained": true, "left": []}, or when the time is over: {"drained": false, "left":
- *       [id...]}, and goes on. GATEWAY_UNAVAILABLE, and nothing happens, if no other gateway is there to take them or the
- *       database does not answer.
+ *       completes when other gateways run them all: {"drained": true, "left": []}, or when the time is over: {"drained":
+ *       false, "left": [id...]: still here, or run by nobody yet}, and goes on. GATEWAY_UNAVAILABLE, and nothing happens,
+ *       if no other gateway is there to take them or the database does not answer.
  *     sharing.undrain gives {}: it takes its share again.
  *
  *   Deliveries of this module may further have: conversation.purpose and conversation.onDuty, where the chat system

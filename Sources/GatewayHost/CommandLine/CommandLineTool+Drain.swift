@@ -36,7 +36,7 @@ extension CommandLineTool {
                 "every account runs on another gateway; this one stays up and takes none (`gateway drain --undo` ends that)\n"
         }
         // A few tell what it is like; --json has all of them.
-        var lines = ["\(left.count) account\(left.count == 1 ? " is" : "s are") still here:"]
+        var lines = ["\(left.count) account\(left.count == 1 ? " is" : "s are") not on another gateway yet:"]
         for account in left.prefix(20) {
             lines.append("   \(account["account"]?.string ?? "?"): \(account["why"]?.string ?? "")")
         }
