@@ -126,7 +126,7 @@ struct SharedTroublesTests {
                 try await east.status("connected") { $0["connected"]?.bool == true }
 
                 try server.stop()
-                let away = try await trouble("`the database does not answer since …`", asking: east)
+                let away = try await trouble("`the database does not answer …`", asking: east)
                 #expect(away.code == 1)
                 try server.start()
                 let well = try await east.again("all well", ["status"]) { $0.code == 0 }

@@ -25,7 +25,7 @@ import Testing
 
     /// Those about many gateways need a database.
     private static let shared = [
-        "`does not check who answers`", "the database cannot be reached", "`the database does not answer since …`",
+        "`does not check who answers`", "the database cannot be reached", "`the database does not answer …`",
         "`has no right to what it needs`", "`the tables have version …, and this build knows`",
         "`it has not been heard for …`", "`it has other settings than this one: …`", "`gateways call themselves so`",
         "`its share is 0 accounts`", "`no gateway runs it`", "`the account is on standby here: …`",
