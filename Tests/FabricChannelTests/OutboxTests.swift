@@ -85,14 +85,63 @@ import Testing
     }
 
     /// Two messages of the same words: the first one in the log must not pass for the second.
-    @Test func aPostRaisesTheFloorOfTheNext() throws {
+    @Test func aPostRaisesTheFloorOfTheNext() {
         var outbox = Outbox(restored: [], seed: 1)
         accept(&outbox, "1", "ok", floor: 10)
         accept(&outbox, "2", "ok", floor: 10)
         _ = outbox.wake(now: now)
         let actions = outbox.posted("1", messageId: "m", sequence: 11, now: now)
         #expect(outbox.entry("2")?.floor == 11)
-        #expect(actions.contains(.store(.outbox(try #require(outbox.entry("2"))))))
+        // One commit: what is not in the outbox any more has its place kept.
+        let changes = [StoreChange.note("posted/g/c", Array("11".utf8)), .outboxRemoved(id: "1")]
+        #expect(actions.prefix(2) == [.store(changes[0]), .store(changes[1])])
+    }
+
+    @Test func oneThatWasRefusedDoesNotHideThePostBeforeIt() {
+        var outbox = Outbox(restored: [], seed: 1)
+        for id in ["1", "2", "3"] { accept(&outbox, id, "ok", floor: 10) }
+        _ = outbox.wake(now: now)
+        _ = outbox.posted("1", messageId: "m", sequence: 11, now: now)
+        #expect(effects(outbox.refuse("2", now: now)) == [.post(id: "3")])
+        #expect(outbox.entry("3")?.floor == 11)
+    }
+
+    /// A run posted above a gap of its inbox and ended; the next says the same, and the answer gets lost: what the first
+    /// one posted must not pass for it, though the inbox knows nothing above the gap.
+    @Test func aRunKnowsWhereTheOneBeforePosted() {
+        var stored = StoredAccount()
+        var before = Outbox(restored: [], seed: 1)
+        accept(&before, "1", "ok", floor: 10)
+        _ = before.wake(now: now)
+        let actions = before.posted("1", messageId: "m", sequence: 15, now: now)
+        for case .store(let change) in actions { stored.apply(change) }
+        #expect(stored.outbox.isEmpty && stored.notes == before.notes)
+
+        var outbox = Outbox(restored: stored.outbox, lastPosts: LastPosts(notes: stored.notes), seed: 1)
+        #expect(outbox.notes == before.notes)
+        accept(&outbox, "2", "ok", floor: 12)
+        #expect(effects(outbox.wake(now: now)) == [.post(id: "2")])
+        _ = outbox.failed("2", .unknownOutcome(reason: "lost"), posting: true, now: now)
+        #expect(effects(outbox.wake(now: now.advanced(by: .seconds(2)))) == [.readBack(id: "2")])
+        #expect(outbox.entry("2")?.floor == 15)
+        // Its own place is above, and then the next one's floor.
+        _ = outbox.posted("2", messageId: "n", sequence: 16, now: now)
+        accept(&outbox, "3", "ok", floor: 12)
+        #expect(outbox.entry("3")?.floor == 16)
+    }
+
+    @Test func aPositionThatNoLogHasIsNotKept() {
+        var posts = LastPosts()
+        let (change, next) = (posts.posted(.max, in: key), posts.posted(-2, in: key))
+        #expect(change == nil && next == nil && posts.notes.isEmpty)
+        let notes: [String: [UInt8]] = [
+            "posted/g/c": Array("9223372036854775807".utf8), "posted/g": Array("1".utf8), "posted/g/d": [0xFF],
+            "sub-discussion/g/c": Array("1".utf8), "posted/g/e/f": Array("7".utf8),
+        ]
+        posts = LastPosts(notes: notes)
+        #expect(posts.notes == ["posted/g/e/f": Array("7".utf8)])
+        #expect(posts.floor(3, in: ChannelKey(guild: "g", channel: "e/f")) == 7)
+        #expect(posts.floor(nil, in: key) == nil)
     }
 
     @Test func whatARunBeforeMayHavePostedIsLookedForFirst() {

@@ -59,7 +59,7 @@ extension Account {
             now: environment.moment, &inboxActions)
         inbox.traces = traces
         outgoing = Outgoing(
-            settings: settings.outgoing, restored: stored.outbox,
+            settings: settings.outgoing, stored: stored,
             takenOver: inbox.turns.keys.sorted(),
             seed: environment.seed())
         OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)

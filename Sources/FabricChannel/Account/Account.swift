@@ -71,7 +71,7 @@ actor Account {
         inbox = Inbox(
             account: id, settings: settings.inbox, stored: StoredAccount(), isHandover: false, mediaRoot: "",
             agents: environment.agents, seed: 0, now: environment.moment, &nothing)
-        outgoing = Outgoing(settings: settings.outgoing, restored: [], seed: 0)
+        outgoing = Outgoing(settings: settings.outgoing, stored: StoredAccount(), seed: 0)
     }
 
     // MARK: Deciding and carrying out

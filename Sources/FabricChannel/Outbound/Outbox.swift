@@ -61,16 +61,17 @@ struct Outbox: Sendable {
     private var items: [String: Item] = [:]
     private var lanes: [ChannelKey: Lane] = [:]
     private var dead: [String: OutboxEntry] = [:]
-    /// The positions of the last posts.
-    private var lastPosted: [ChannelKey: Int64] = [:]
+    /// The positions of the last posts, of this run and of those before.
+    private var lastPosts: LastPosts
     private var nextOrder: UInt64 = 1
     private var random: SplitMix64
     /// How many dead letters are kept; the oldest goes first.
     static let deadLetterLimit = 1000
 
     /// - Parameter restored: what was kept. Whatever is to be sent may have been posted before the end of the last run.
-    init(restored: [OutboxEntry], seed: UInt64) {
+    init(restored: [OutboxEntry], lastPosts: LastPosts = LastPosts(), seed: UInt64) {
         random = SplitMix64(state: seed)
+        self.lastPosts = lastPosts
         for entry in restored.sorted(by: { $0.order < $1.order }) {
             if entry.order < .max { nextOrder = max(nextOrder, entry.order + 1) }
             if entry.deadReason != nil {
@@ -88,7 +89,17 @@ struct Outbox: Sendable {
     }
     var count: Int { items.count }
     var deadLetters: [OutboxEntry] { dead.values.sorted { $0.order < $1.order } }
-    func entry(_ id: String) -> OutboxEntry? { items[id]?.entry }
+
+    /// What is kept besides, by name.
+    var notes: [String: [UInt8]] { lastPosts.notes }
+
+    /// What is to be sent. Its `floor` is raised to the last post before it, of which it may be an exact copy: a channel's
+    /// messages are sent one after the other, so that it lies behind that one wherever it arrived.
+    func entry(_ id: String) -> OutboxEntry? {
+        guard var entry = items[id]?.entry else { return nil }
+        entry.floor = lastPosts.floor(entry.floor, in: entry.key)
+        return entry
+    }
 
     /// When the earliest waiting entry may go on.
     var due: ContinuousClock.Instant? {
@@ -122,10 +133,9 @@ struct Outbox: Sendable {
     mutating func accept(
         id: String, key: ChannelKey, text: String, media: [StoredMedia], replyTo: String?, floor: Int64?
     ) {
-        // The inbox may not have heard of the last post yet, and what is looked for must not be that one.
-        let floor = floor.map { max($0, lastPosted[key] ?? $0) } ?? lastPosted[key]
         let entry = OutboxEntry(
-            id: id, key: key, text: text, media: media, replyTo: replyTo, floor: floor, order: nextOrder)
+            id: id, key: key, text: text, media: media, replyTo: replyTo, floor: lastPosts.floor(floor, in: key),
+            order: nextOrder)
         nextOrder &+= 1
         items[id] = Item(entry: entry, isKept: false, isStored: false, isDoubtful: false)
         lanes[key, default: Lane()].queue.append(id)
@@ -179,7 +189,7 @@ struct Outbox: Sendable {
         // An upload may well take long; an answer to a post may not.
         lanes[key]?.begun = lane.begun ?? now
         // Without a place to look from, the key alone makes the repeat safe.
-        if item.isDoubtful, item.entry.floor != nil { return [.readBack(id: id)] }
+        if item.isDoubtful, lastPosts.floor(item.entry.floor, in: key) != nil { return [.readBack(id: id)] }
         return [.post(id: id)]
     }
 
@@ -198,20 +208,9 @@ struct Outbox: Sendable {
         _ id: String, messageId: String, sequence: Int64?, now: ContinuousClock.Instant
     ) -> [Action] {
         guard let key = items[id]?.entry.key else { return [] }
-        var actions: [Action] = []
-        if let sequence { lastPosted[key] = sequence }
-        if let sequence { actions += lookBehind(sequence, after: id, in: key) }
-        return actions + settle(id, .sent(messageId: messageId, sequence: sequence), now: now)
-    }
-
-    /// What is looked for when the answer to the next message gets lost must not be one before it, should they say the same.
-    private mutating func lookBehind(_ sequence: Int64, after id: String, in key: ChannelKey) -> [Action] {
-        guard lanes[key]?.queue.first == id, let next = lanes[key]?.queue.dropFirst().first,
-            let floor = items[next]?.entry.floor, floor < sequence
-        else { return [] }
-        items[next]?.entry.floor = sequence
-        guard let item = items[next], item.isKept else { return [] }
-        return [.store(.outbox(item.entry))]
+        // In one commit with its end: whoever does not find it in the outbox knows where it lies.
+        let note = sequence.flatMap { lastPosts.posted($0, in: key) }.map { [Action.store($0)] } ?? []
+        return note + settle(id, .sent(messageId: messageId, sequence: sequence), now: now)
     }
 
     /// History does not show the message in doubt: it is sent again, with the same key.
@@ -256,8 +255,6 @@ struct Outbox: Sendable {
         case .sent:
             actions.append(.store(.outboxRemoved(id: id)))
         case .dead(let reason):
-            // What lies before its place was not its own, and is not the next one's either.
-            if let floor = entry.floor { actions += lookBehind(floor, after: id, in: entry.key) }
             entry.deadReason = reason
             dead[id] = entry
             actions.append(.store(.outbox(entry)))

@@ -86,11 +86,14 @@ struct Outgoing {
     private var nextTicket: UInt64 = 0
     private var isStopped = false
 
-    /// - Parameter takenOver: the turns that go on from another instance.
-    init(settings: Settings, restored: [OutboxEntry], takenOver: [String] = [], seed: UInt64) {
+    /// - Parameters:
+    ///   - stored: what is kept of the account.
+    ///   - takenOver: the turns that go on from another instance.
+    init(settings: Settings, stored: StoredAccount, takenOver: [String] = [], seed: UInt64) {
         self.settings = settings
         var random = SplitMix64(state: seed)
-        outbox = Outbox(restored: restored, seed: random.next())
+        outbox = Outbox(
+            restored: stored.outbox, lastPosts: LastPosts(notes: stored.notes), seed: random.next())
         for turn in takenOver { self.takenOver[turn] = String(random.next(), radix: 16) }
     }
 

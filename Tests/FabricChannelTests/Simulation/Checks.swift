@@ -237,6 +237,7 @@ final class Checks {
         comparisons += 1
         var kept = account.inbox.kept
         kept.outbox = account.outgoing.kept
+        kept.notes = account.outgoing.outbox.notes
         var stored = world.store.durable
         stored.outbox.sort { $0.order < $1.order }
         kept.deliveries.sort { $0.id < $1.id }

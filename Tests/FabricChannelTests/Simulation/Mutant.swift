@@ -26,6 +26,8 @@ enum Mutant: String, CaseIterable, Sendable {
     case handingOverNotKept
     case runningNotKept
     case outboxNotKept
+    /// Where the last post of a channel lies.
+    case lastPostNotKept
     /// How often a log went back, and which beginning is looked for.
     case logNotKept
     /// An account that could not be started is not started again.
@@ -57,7 +59,7 @@ enum Mutant: String, CaseIterable, Sendable {
         case .logsInOnce: [.failingLogins]
         case .keyNotReused, .readBackSkipped: [.lostAnswers]
         case .syncsNothing: [.powerCuts]
-        case .answersLast, .doublesDelivered, .gapNotRead, .rowLost, .settleIgnored: []
+        case .answersLast, .doublesDelivered, .gapNotRead, .lastPostNotKept, .rowLost, .settleIgnored: []
         }
     }
 
@@ -75,6 +77,7 @@ enum Mutant: String, CaseIterable, Sendable {
         case .staysDeaf: 26
         case .overflowLost: 1
         case .logsInOnce: 41
+        case .lastPostNotKept: 67174
         }
     }
 
@@ -82,7 +85,8 @@ enum Mutant: String, CaseIterable, Sendable {
         changes.compactMap { change in
             switch (self, change) {
             case (.wakeupsNotKept, .wakeup), (.takenNotKept, .taken), (.settledNotKept, .settled),
-                (.runningNotKept, .running(true)), (.outboxNotKept, .outbox), (.logNotKept, .log):
+                (.runningNotKept, .running(true)), (.outboxNotKept, .outbox), (.lastPostNotKept, .note),
+                (.logNotKept, .log):
                 return nil
             case (.waitingNotKept, .delivery(let delivery)):
                 return delivery.handedOver ? change : nil

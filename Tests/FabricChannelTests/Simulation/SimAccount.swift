@@ -52,7 +52,7 @@ final class SimAccount {
             account: "me", settings: world.plan.inbox, stored: stored, isHandover: isHandover, mediaRoot: "/media",
             agents: agents, seed: world.schedule.random.next(), now: world.moment, &inboxActions)
         outgoing = Outgoing(
-            settings: .init(coalesces: world.plan.coalesces), restored: stored.outbox,
+            settings: .init(coalesces: world.plan.coalesces), stored: stored,
             takenOver: inbox.turns.keys.sorted(),
             seed: world.schedule.random.next())
         handle(Inbox.Event.storeHealth(isGood: world.store.isGood))

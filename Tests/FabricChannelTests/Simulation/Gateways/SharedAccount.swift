@@ -37,7 +37,7 @@ final class SharedAccount {
             account: id, settings: settings, stored: stored, isHandover: isHandover, mediaRoot: "/media",
             agents: AgentDirectory(), seed: world.schedule.random.next(), now: process.moment, &inboxActions)
         outgoing = Outgoing(
-            settings: .init(), restored: stored.outbox, takenOver: inbox.turns.keys.sorted(),
+            settings: .init(), stored: stored, takenOver: inbox.turns.keys.sorted(),
             seed: world.schedule.random.next())
         handle(Inbox.Event.storeHealth(isGood: true))
         handle(Outgoing.Event.tick)
