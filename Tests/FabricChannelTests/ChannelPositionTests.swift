@@ -119,6 +119,34 @@ import Testing
         #expect(position.live(8) == .accept)
     }
 
+    /// A message held since before the log went back is delivered; the one that stands there now is read all the same.
+    @Test func whatWasHeldBeforeALogWentBackHidesNothing() throws {
+        var position = ChannelPosition(intake: 5)
+        #expect(position.live(8, mark: 80) == .hold(read: 6...8))
+        position.hold(8, message: [8], wake: false, mark: 80)
+        position.rewind(to: 5)
+        #expect(position.catchUp(to: 8) == 6...8)
+        guard case .complete(let ready, _) = position.openGap() else { throw Unexpected() }
+        #expect(ready.map(\.sequence) == [8])
+        #expect(position.live(6, mark: 61) == .accept)
+        #expect(position.live(7, mark: 71) == .accept)
+        #expect(position.intake == 7)
+        #expect(position.catchUp(to: 8) == 8...8)
+        #expect(position.row(8, mark: 81) == .accept(held: nil))
+        #expect(position.intake == 8)
+    }
+
+    /// A list that comes later than the first live message does not begin behind it.
+    @Test func aChannelBeginsBeforeWhatTheSocketBrought() {
+        var position = ChannelPosition(intake: nil)
+        position.postpone(3, wake: true, mark: 1)
+        position.begin(at: 4)
+        #expect(position.intake == 2 && position.wakeups == [3])
+        var restored = ChannelPosition(intake: nil, wakeups: [6])
+        restored.begin(at: 9)
+        #expect(restored.intake == 5)
+    }
+
     /// A position that was claimed and never existed costs no genuine message.
     @Test func aClaimThatNobodyProvesIsDeliveredAndNotBelieved() {
         var position = ChannelPosition(intake: 3)

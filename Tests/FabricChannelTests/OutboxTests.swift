@@ -147,7 +147,23 @@ import Testing
     @Test func whatARunBeforeMayHavePostedIsLookedForFirst() {
         let entry = OutboxEntry(id: "1", key: key, text: "a", media: [], replyTo: nil, floor: 3, order: 1)
         var outbox = Outbox(restored: [entry], seed: 1)
-        #expect(effects(outbox.wake(now: now)) == [.readBack(id: "1")])
+        #expect(outbox.wake(now: now) == [] && outbox.unconfirmed == ["1"], "the store may not have it yet")
+        outbox.stored("1")
+        #expect(effects(outbox.wake(now: now)) == [.readBack(id: "1")] && outbox.unconfirmed == [])
+    }
+
+    /// An instance that takes over while the store takes nothing: what the one before gave to it could be lost with both.
+    @Test func whatTheRunBeforeLeftIsSentOnceTheStoreHasIt() {
+        let entry = OutboxEntry(id: "1", key: key, text: "a", media: [], replyTo: nil, floor: nil, order: 1)
+        var outgoing = Outgoing(settings: .init(), stored: StoredAccount(outbox: [entry]), seed: 1)
+        var actions: [Outgoing.Action] = []
+        outgoing.handle(.tick, now: now, &actions)
+        #expect(actions == [.commit([], ticket: 1)])
+        actions = []
+        outgoing.handle(.tick, now: now, &actions)
+        #expect(actions == [])
+        outgoing.handle(.stored(1), now: now, &actions)
+        #expect(actions == [.post("1")])
     }
 
     @Test func nothingIsSentBeforeItIsKept() {

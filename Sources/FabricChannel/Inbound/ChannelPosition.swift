@@ -62,7 +62,9 @@ struct ChannelPosition: Sendable {
     private var holes: Set<Int64> = []
     /// Taken in above the intake; the mark is 0 where it is not known any more.
     private var ahead: [Int64: UInt64] = [:]
-    /// Those of them that the intake has reached: another message may yet come for a position that was claimed.
+    /// Held since before the log went back: if another message stands there now, only history shows it.
+    private var doubtful: Set<Int64> = []
+    /// Those of `ahead` that the intake has reached: another message may yet come for a position that was claimed.
     private var reached: [Int64: UInt64] = [:]
     /// The lowest position that the socket brought and that was left in the guild: from there on nothing is skipped.
     private var postponedFrom: Int64?
@@ -95,9 +97,11 @@ struct ChannelPosition: Sendable {
     /// The positions above the intake that were taken in.
     var takenAhead: Set<Int64> { Set(ahead.keys) }
 
-    /// Sets the position of a channel that had none.
+    /// Sets the position of a channel that had none; before what the socket brought meanwhile.
     mutating func begin(at sequence: Int64) {
-        if intake == nil { intake = min(max(sequence, Self.valid.lowerBound), Self.valid.upperBound) }
+        guard intake == nil else { return }
+        let first = ([sequence] + [held.keys.min(), postponedFrom].compactMap { $0.map { $0 - 1 } }).min() ?? sequence
+        intake = min(max(first, Self.valid.lowerBound), Self.valid.upperBound)
     }
 
     /// The guild's log went back (restored from a backup): positions above `sequence` are used again. What the socket
@@ -110,6 +114,7 @@ struct ChannelPosition: Sendable {
         liveHigh = intake ?? .min
         skipped = kept
         held = waiting
+        doubtful = Set(waiting.keys)
         wakeups = Set(waiting.filter(\.value.wake).keys)
         postponedFrom = waiting.keys.min()
     }
@@ -135,6 +140,7 @@ struct ChannelPosition: Sendable {
             guard known != mark, known != 0, mark != 0 else { return .duplicate }
             // Another message at a position that was claimed before: one of them lied, and none is dropped for it.
             ahead[sequence] = mark
+            doubtful.remove(sequence)
             if sequence == intake + 1, reading == nil { advance(to: sequence) }
             return .accept
         }
@@ -204,7 +210,7 @@ struct ChannelPosition: Sendable {
     private mutating func advance(to sequence: Int64) {
         var end = sequence
         if !ahead.isEmpty {
-            while let mark = ahead.removeValue(forKey: end + 1) {
+            while !doubtful.contains(end + 1), let mark = ahead.removeValue(forKey: end + 1) {
                 end += 1
                 if mark != 0 { reached[end] = mark }
             }
@@ -212,6 +218,7 @@ struct ChannelPosition: Sendable {
             while reached.count > limits.holes, let oldest = reached.keys.min() { reached[oldest] = nil }
         }
         intake = end
+        if !doubtful.isEmpty { doubtful = doubtful.filter { $0 > end } }
         if let from = postponedFrom, from <= end { postponedFrom = nil }
         if !wakeups.isEmpty { wakeups = wakeups.filter { $0 > end } }
         if isOpen, reading == nil, end >= liveHigh { isOpen = false }
@@ -305,7 +312,7 @@ struct ChannelPosition: Sendable {
 
     private mutating func complete() -> ReadEnd {
         var ready: [Ready] = []
-        while let intake, let next = held[intake + 1], next.message != nil {
+        while let intake, let next = held[intake + 1], next.message != nil, !doubtful.contains(intake + 1) {
             held[intake + 1] = nil
             advance(to: intake + 1)
             ready.append(Ready(sequence: intake + 1, held: next))

@@ -83,6 +83,8 @@ struct ChannelSlot: Sendable {
     var wasListed = false
     /// Where we were when a list first had a head below our position.
     var behindAt: Int64?
+    /// The lowest head that lists had since one had it below our position.
+    var lowestHead: Int64?
     /// A message came that is newer than all before, at a position that was used before.
     var reuse: ReusedPosition?
     /// Counts how often the log went back: positions, and so delivery ids, are used again after that.
@@ -93,6 +95,8 @@ struct ChannelSlot: Sendable {
     var newestBefore: Double?
     /// Of what the position skipped, how much was said.
     var saidSkipped: Int64 = 0
+    /// What was skipped while the channel's beginning is looked for: not said, because most of it is no loss.
+    var unsaidSkipped: Int64 = 0
     /// Reads in a row that failed, or that did not show what they should.
     var readFailures = 0
     /// Since when no read of the gap brought anything.

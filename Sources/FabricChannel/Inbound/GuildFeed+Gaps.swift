@@ -36,9 +36,23 @@ extension GuildFeed {
     mutating func skips(_ slot: Int) -> [Action] {
         let skipped = slots[slot].position.skipped - slots[slot].saidSkipped
         slots[slot].saidSkipped = slots[slot].position.skipped
-        if skipped > 0 { markDirty(slot) }
-        guard skipped > 0, slots[slot].notBefore == nil, !slots[slot].startsInside else { return [] }
+        guard skipped > 0 else { return [] }
+        markDirty(slot)
+        guard slots[slot].notBefore == nil, !slots[slot].startsInside else {
+            // From before the agent came in, for all that is known: the first row behind it tells.
+            slots[slot].unsaidSkipped += skipped
+            return []
+        }
         return [.report(.skipped(channel: slots[slot].id, count: skipped))]
+    }
+
+    /// History showed a row of a channel whose beginning is looked for, `isNews` when it is from after the agent came in:
+    /// then so may be all that was skipped before it.
+    mutating func sawBeginning(_ slot: Int, isNews: Bool) -> [Action] {
+        let said = skips(slot)
+        let skipped = slots[slot].unsaidSkipped
+        slots[slot].unsaidSkipped = 0
+        return isNews && skipped > 0 ? said + [.report(.skipped(channel: slots[slot].id, count: skipped))] : said
     }
 
     /// A live message came in. When nothing is missing before it, the channel's beginning need not be looked for.
@@ -111,6 +125,7 @@ extension GuildFeed {
         } else {
             slots[slot].startsInside = false
             slots[slot].notBefore = nil
+            slots[slot].unsaidSkipped = 0
         }
         if slots[slot].suspect {
             slots[slot].suspect = false

@@ -252,6 +252,7 @@ extension GuildFeed {
         slots[slot].position.believe(head: head)
         if head < intake { return behind(slot, head: head, intake: intake, purpose: purpose) }
         slots[slot].behindAt = nil
+        slots[slot].lowestHead = nil
         guard head > slots[slot].position.brought else {
             slots[slot].missedHead = nil
             // The socket brought it, but an overflow or a failed read left it for later.
@@ -270,6 +271,7 @@ extension GuildFeed {
     /// The head is below our position. A list may lag behind the socket, so it is believed when it is still below where
     /// we were a period ago.
     private mutating func behind(_ slot: Int, head: Int64, intake: Int64, purpose: ListPurpose) -> [Action] {
+        slots[slot].lowestHead = min(slots[slot].lowestHead ?? head, head)
         if purpose == .sync {
             if let before = slots[slot].behindAt, head < before { return wentBack(slot, to: head, reuse: nil) }
             if slots[slot].behindAt == nil { slots[slot].behindAt = intake }
@@ -281,7 +283,9 @@ extension GuildFeed {
     /// taken in is read; were it the same log after all, that is nothing.
     mutating func wentBack(_ slot: Int, to head: Int64, reuse: ReusedPosition?) -> [Action] {
         guard let intake = slots[slot].position.intake else { return [] }
+        let lowest = min(head, slots[slot].lowestHead ?? head)
         slots[slot].behindAt = nil
+        slots[slot].lowestHead = nil
         slots[slot].reuse = nil
         slots[slot].missedHead = nil
         slots[slot].read = 0
@@ -301,8 +305,9 @@ extension GuildFeed {
         markDirty(slot)
         // The times of the same guild: no clock of ours is in it.
         guard let newest = slots[slot].newestKnown.map(\.nextUp) ?? slots[slot].notBefore else {
-            slots[slot].position.rewind(to: head)
-            return actions
+            // Nothing tells what of it is new, but that what lies above the lowest head that was seen is.
+            slots[slot].position.rewind(to: lowest)
+            return actions + readUpTo(max(head, slots[slot].position.brought), slot: slot)
         }
         slots[slot].notBefore = newest
         slots[slot].startsInside = true

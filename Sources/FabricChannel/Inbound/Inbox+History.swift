@@ -114,9 +114,11 @@ extension Inbox {
         if own { return trace(.own, sequence, guild, slot, &actions) }
         if !isFirstSight(view, guild) { return trace(.duplicate, sequence, guild, slot, &actions) }
         let created = held == nil ? view.createdAt.flatMap { FabricTime.seconds($0) } : nil
-        if let created, let notBefore = guilds[guild].feed.slots[slot].notBefore, created < notBefore {
-            return trace(.beforeUs, sequence, guild, slot, &actions)
+        let isBefore = created.map { $0 < guilds[guild].feed.slots[slot].notBefore ?? -.infinity } ?? false
+        if guilds[guild].feed.slots[slot].startsInside {
+            feed(guild, &actions) { $0.sawBeginning(slot, isNews: !isBefore) }
         }
+        if isBefore { return trace(.beforeUs, sequence, guild, slot, &actions) }
         // What follows is news too; from here on the position alone says so.
         guilds[guild].feed.slots[slot].notBefore = nil
         if let created, created < guilds[guild].feed.guildTime(now.wall) - settings.catchUpHours * 3600 {

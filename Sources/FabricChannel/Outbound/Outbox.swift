@@ -68,7 +68,8 @@ struct Outbox: Sendable {
     /// How many dead letters are kept; the oldest goes first.
     static let deadLetterLimit = 1000
 
-    /// - Parameter restored: what was kept. Whatever is to be sent may have been posted before the end of the last run.
+    /// - Parameter restored: what was kept. Whatever is to be sent may have been posted before the end of the last run. It
+    ///   waits for `stored` like all else: the instance before may have given it to a store that does not have it yet.
     init(restored: [OutboxEntry], lastPosts: LastPosts = LastPosts(), seed: UInt64) {
         random = SplitMix64(state: seed)
         self.lastPosts = lastPosts
@@ -77,7 +78,7 @@ struct Outbox: Sendable {
             if entry.deadReason != nil {
                 dead[entry.id] = entry
             } else {
-                items[entry.id] = Item(entry: entry, isKept: true, isStored: true, isDoubtful: true)
+                items[entry.id] = Item(entry: entry, isKept: true, isStored: false, isDoubtful: true)
                 lanes[entry.key, default: Lane()].queue.append(entry.id)
             }
         }
@@ -88,6 +89,8 @@ struct Outbox: Sendable {
         (items.values.filter(\.isKept).map(\.entry) + dead.values).sorted { $0.order < $1.order }
     }
     var count: Int { items.count }
+    /// What the store was given, and is not known to have.
+    var unconfirmed: [String] { items.values.filter { $0.isKept && !$0.isStored }.map(\.entry.id) }
     var deadLetters: [OutboxEntry] { dead.values.sorted { $0.order < $1.order } }
 
     /// What is kept besides, by name.
@@ -103,7 +106,8 @@ struct Outbox: Sendable {
 
     /// When the earliest waiting entry may go on.
     var due: ContinuousClock.Instant? {
-        lanes.values.compactMap { if case .waiting(let until) = $0.step { until } else { nil } }.min()
+        guard !lanes.isEmpty else { return nil }
+        return lanes.values.compactMap { if case .waiting(let until) = $0.step { until } else { nil } }.min()
     }
 
     /// The message that could not be sent for the longest time, and why.

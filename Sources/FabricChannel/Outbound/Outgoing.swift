@@ -83,6 +83,8 @@ struct Outgoing {
     /// The messages of this run that belong to no turn.
     private var singles: Set<String> = []
     private var storing: [(ticket: UInt64, entries: [String])] = []
+    /// What came from the run before, until the store is asked whether it has it.
+    private var restored: [String]
     private var nextTicket: UInt64 = 0
     private var isStopped = false
 
@@ -94,6 +96,7 @@ struct Outgoing {
         var random = SplitMix64(state: seed)
         outbox = Outbox(
             restored: stored.outbox, lastPosts: LastPosts(notes: stored.notes), seed: random.next())
+        restored = outbox.unconfirmed
         for turn in takenOver { self.takenOver[turn] = String(random.next(), radix: 16) }
     }
 
@@ -143,7 +146,9 @@ struct Outgoing {
             if case .final = failure {} else { actions.append(.failed(entry, reason: failure.words)) }
             perform(outbox.failed(entry, failure, posting: posting, now: now), &actions)
             actions.append(.statusChanged)
-        case .tick: perform(outbox.wake(now: now), &actions)
+        case .tick:
+            confirmRestored(&actions)
+            perform(outbox.wake(now: now), &actions)
         case .resubmit(let entry):
             perform(outbox.resubmit(entry, now: now) ?? [], &actions)
             actions.append(.statusChanged)
@@ -264,6 +269,16 @@ struct Outgoing {
         nextTicket += 1
         actions.append(.commit(changes, ticket: nextTicket))
         if !acceptance.entries.isEmpty { storing.append((nextTicket, acceptance.entries)) }
+    }
+
+    /// An instance before this one may have ended while the store took nothing. A commit of nothing is answered when
+    /// everything before it is kept.
+    private mutating func confirmRestored(_ actions: inout [Action]) {
+        guard !restored.isEmpty else { return }
+        nextTicket += 1
+        actions.append(.commit([], ticket: nextTicket))
+        storing.append((nextTicket, restored))
+        restored = []
     }
 
     private mutating func stored(_ ticket: UInt64, _ now: ContinuousClock.Instant, _ actions: inout [Action]) {

@@ -1,0 +1,50 @@
+import ChannelStore
+import Testing
+
+@testable import FabricChannel
+
+@Suite struct RestoredLogTests {
+    private static func reads(_ actions: [GuildFeed.Action]) -> [ClosedRange<Int64>] {
+        actions.compactMap { if case .read(_, _, let range) = $0 { range } else { nil } }
+    }
+
+    /// A log that went back, in a channel of which no time is known: what lies above the lowest head that a list had is new,
+    /// also when it was posted before the second list.
+    @Test func whatCameWhileALogSeemedBehindIsRead() {
+        var feed = GuildFeed(
+            settings: .init(), restored: ["c": RestoredChannel(cursor: 7)], listedAt: 1.773e9, seed: 1)
+        func list(_ head: Int64, _ purpose: GuildFeed.ListPurpose) -> [GuildFeed.Action] {
+            feed.listed(
+                [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
+                epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
+        }
+        _ = feed.connected()
+        _ = list(3, .proof)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        #expect(!list(3, .heads).contains(.report(.rewound(channel: "c", from: 7, to: 3))))
+        _ = list(4, .sync)
+        let actions = list(4, .sync)
+        #expect(actions.contains(.report(.rewound(channel: "c", from: 7, to: 4))))
+        #expect(Self.reads(actions) == [4...4])
+    }
+
+    /// Of a channel whose beginning is looked for nobody can say how much of what is skipped is a loss, until the first row
+    /// behind it is news.
+    @Test(arguments: [true, false]) func whatIsSkippedBeforeNewsIsSaid(isNews: Bool) {
+        var settings = GuildFeed.Settings()
+        settings.limits.catchUp = 1
+        var feed = GuildFeed(
+            settings: settings, restored: ["c": RestoredChannel(cursor: -1, notBefore: 1.773e9)], listedAt: 1.773e9,
+            seed: 1)
+        let channel = ListedChannel(id: "c", name: "c", type: .report, lastSeq: 20, closed: false)
+        _ = feed.connected()
+        _ = feed.listed([channel], purpose: .proof, epoch: feed.epoch, date: nil, now: .now, wall: 1.774e9)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        let actions = feed.listed([channel], purpose: .heads, epoch: feed.epoch, date: nil, now: .now, wall: 1.774e9)
+        #expect(Self.reads(actions) == [20...20])
+        #expect(feed.slots[0].position.row(20) == .accept(held: nil))
+        #expect(
+            feed.sawBeginning(0, isNews: isNews) == (isNews ? [.report(.skipped(channel: "c", count: 20))] : []))
+        #expect(feed.sawBeginning(0, isNews: true) == [])
+    }
+}
