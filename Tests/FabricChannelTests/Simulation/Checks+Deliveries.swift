@@ -25,7 +25,7 @@ extension Checks {
     }
 
     /// Once a newer one was taken in, its time tells nothing of those before.
-    private func hideOlder(_ message: SimMessage) {
+    func hideOlder(_ message: SimMessage) {
         guard channel(message).cutBelow != nil else { return }
         for other in channel(message).log where other.number < message.number && other.deliveries == 0 {
             if isUnnoticed(other) { other.isHidden = true }
@@ -60,7 +60,7 @@ extension Checks {
         guard let last = lastDelivered[place], message.number < last,
             !isExcused(.lateRecord, delivery.redelivered && !delivery.wake),
             !isExcused(.left, wasLeft.contains(place)),
-            !isExcused(.restoredOrder, wentBack[place] != nil),
+            !isExcused(.restoredOrder, wentBack[place] != nil || message.isGone || message.usedSince != nil),
             !isExcused(.claimed, claimed[place] != nil),
             !isExcused(.gapTrouble, gapTrouble.contains(place))
         else { return }

@@ -7,7 +7,9 @@ extension Checks {
     func areTakenIn(_ probes: [SimMessage]) {
         guard let account = world.account else { return }
         for message in probes
-        where message.isDue && message.deliveries == 0 && !isExcused(.usedPosition, isHidden(message)) {
+        where message.isDue && message.deliveries == 0
+            && !isExcused(.usedPosition, isHidden(message) || isNoticedLate(message))
+        {
             guard let guild = account.inbox.number(of: world.guilds[message.guild].id),
                 let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id)
             else {
@@ -23,13 +25,11 @@ extension Checks {
     }
 
     /// What is due and was not delivered. Asked often, so without the excuses that are counted.
-    private var undelivered: [SimMessage] {
-        order.filter { message in
-            guard message.isDue, !message.isGone, message.deliveries == 0, !setAside.contains(message.id),
-                let from = dueFrom[key(message)]
-            else { return false }
-            return message.postedAt > from
+    private var undelivered: some Sequence<SimMessage> {
+        unseen.removeAll { message in
+            !message.isDue || message.isGone || message.deliveries > 0 || setAside.contains(message.id)
         }
+        return unseen.lazy.filter { [dueFrom] message in dueFrom[message.place].map { message.postedAt > $0 } ?? false }
     }
 
     private func mayBeMissed(_ message: SimMessage) -> Bool {
@@ -39,6 +39,11 @@ extension Checks {
     /// It stands at a position that was used before, and the account did not notice in time.
     private func isHidden(_ message: SimMessage) -> Bool { message.isHidden || isUnnoticed(message) }
 
+    /// It stands at a position that was used before, and the account noticed only after it was posted: that takes two lists.
+    private func isNoticedLate(_ message: SimMessage) -> Bool {
+        message.usedSince != nil && noticed[key(message)]?.at ?? .min > message.postedAt
+    }
+
     /// It stands at a position that was used before, and no time tells it from those that were there.
     private func hasNoTime(_ message: SimMessage) -> Bool {
         !world.plan.tellsTime && message.usedSince != nil && wentBack[key(message)] ?? .min > message.postedAt
@@ -46,11 +51,13 @@ extension Checks {
 
     var isSettled: Bool {
         guard let account = world.account, account.isRunning else { return false }
+        // The cheap ones first.
+        guard account.inbox.isQuiet, account.outgoing.isQuiet, world.store.isIdle,
+            account.inbox.guildsAway.isEmpty, account.inbox.waitingCount == 0
+        else { return false }
         let guilds = Set(world.guilds.filter(\.hasAgent).map(\.id))
-        return guilds == Set(account.inbox.guilds.filter(\.isOpen).map(\.nodeID))
-            && account.inbox.guilds.allSatisfy { !$0.isOpen || $0.feed.isReady } && account.inbox.isQuiet
-            && account.inbox.waitingCount == 0 && account.outgoing.isQuiet
-            && world.store.isIdle && undelivered.allSatisfy(mayBeMissed)
+        let open = account.inbox.guilds.indices.filter { account.inbox.guilds[$0].isOpen }
+        return guilds == Set(open.map { account.inbox.guilds[$0].nodeID }) && undelivered.allSatisfy(mayBeMissed)
     }
 
     func end() {

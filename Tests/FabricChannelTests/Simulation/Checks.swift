@@ -19,6 +19,8 @@ final class Checks {
     unowned let world: World
     var messages: [String: SimMessage] = [:]
     var order: [SimMessage] = []
+    /// Those of them that may have to be delivered yet.
+    var unseen: [SimMessage] = []
     /// Per channel: from when on messages are due.
     var dueFrom: [ChannelKey: Int64] = [:]
     /// Per channel: the newest message that was delivered.
@@ -35,6 +37,8 @@ final class Checks {
     var wasJoined: Set<ChannelKey> = []
     /// Outbox entries that the store has had, and whether they could be looked for.
     var accepted: [String: Bool] = [:]
+    /// The deliveries whose answers are among them.
+    private var accepts: Set<String> = []
     var dead: Set<String> = []
     var setAside: Set<String> = []
     /// Deliveries whose turn last ended with an answer that the account took.
@@ -54,10 +58,7 @@ final class Checks {
         return true
     }
 
-    func key(_ message: SimMessage) -> ChannelKey {
-        let guild = world.guilds[message.guild]
-        return ChannelKey(guild: guild.id, channel: guild.channels[message.channel].id)
-    }
+    func key(_ message: SimMessage) -> ChannelKey { message.place }
 
     func channel(_ message: SimMessage) -> SimChannel { world.guilds[message.guild].channels[message.channel] }
 
@@ -69,6 +70,7 @@ final class Checks {
     func posted(_ message: SimMessage, in channel: SimChannel) {
         messages[message.id] = message
         order.append(message)
+        unseen.append(message)
         if let cut = channel.cutBelow, message.sequence <= cut { message.usedSince = channel.cutAt }
         guard channel.isMember, message.author != SimGuild.agent else { return }
         message.isDue = channel.type != .triage || (message.wake && message.isInferable)
@@ -108,12 +110,15 @@ final class Checks {
             return
         }
         message.heardIn = world.losses
+        if message.sequence - 1 == position.intake { hideOlder(message) }
     }
 
     func applied(_ change: StoreChange) {
         switch change {
-        case .cursor(let key, _, _):
-            if dueFrom[key] == nil { dueFrom[key] = world.schedule.now }
+        case .cursor(let key, let sequence, _):
+            // Before the first message of a channel whose beginning is looked for is no position yet.
+            let isNone = clocksDiffer && wasJoined.contains(key) && sequence < world.plan.firstSequence
+            if dueFrom[key] == nil, !isNone { dueFrom[key] = world.schedule.now }
         case .outbox: accepted(change)
         case .delivery(let delivery):
             guard delivery.deadReason != nil, let id = messageID(delivery.message) else { return }
@@ -130,7 +135,10 @@ final class Checks {
     func accepted(_ change: StoreChange) {
         guard case .outbox(let entry) = change else { return }
         if entry.deadReason != nil { dead.insert(entry.id) }
-        accepted[entry.id] = accepted[entry.id] ?? (entry.floor != nil)
+        guard accepted[entry.id] == nil else { return }
+        accepted[entry.id] = entry.floor != nil
+        guard let mark = entry.id.lastIndex(of: "#"), !entry.id.contains("#s") else { return }
+        accepts.insert(String(entry.id[..<mark]))
     }
 
     /// The sender was told that the guild refused it.
@@ -159,9 +167,7 @@ final class Checks {
 
     // MARK: Turns
 
-    private func hasAnswer(_ id: String) -> Bool {
-        accepted.contains { $0.key.hasPrefix("\(id)#") && !$0.key.contains("#s") }
-    }
+    private func hasAnswer(_ id: String) -> Bool { accepts.contains(id) }
 
     /// The agent is asked. What it said before is lost, unless it was accepted.
     func asked(_ id: String) {
@@ -211,24 +217,23 @@ final class Checks {
     func step(_ account: SimAccount) {
         steps += 1
         guard steps % 8 == 0, account.isRunning else { return }
-        for guild in account.inbox.guilds {
-            for slot in guild.feed.slots {
-                let limits = slot.position.limits
-                if slot.lane.waitingCount > ChannelSlot.laneLimit + Inbox.page + limits.held {
-                    world.fail("a lane holds \(slot.lane.waitingCount)")
-                }
-                if slot.position.takenAhead.count > limits.ahead + limits.held {
-                    world.fail("\(slot.position.takenAhead.count) are taken in ahead")
-                }
-                if slot.position.wakeups.count > limits.held * 5 {
-                    world.fail("\(slot.position.wakeups.count) flags are kept")
-                }
-            }
+        for guild in account.inbox.guilds.indices {
+            for slot in account.inbox.guilds[guild].feed.slots.indices { checkSize(account, guild, slot) }
         }
         if account.inbox.turns.count > account.inbox.guilds.reduce(0, { $0 + 2 * $1.feed.slots.count }) {
             world.fail("\(account.inbox.turns.count) turns run at once")
         }
         if world.mutant == nil, steps % 32 == 0 { compare(account) }
+    }
+
+    private func checkSize(_ account: SimAccount, _ guild: Int, _ slot: Int) {
+        let limits = account.inbox.guilds[guild].feed.slots[slot].position.limits
+        let waiting = account.inbox.guilds[guild].feed.slots[slot].lane.waitingCount
+        if waiting > ChannelSlot.laneLimit + Inbox.page + limits.held { world.fail("a lane holds \(waiting)") }
+        let ahead = account.inbox.guilds[guild].feed.slots[slot].position.takenAhead.count
+        if ahead > limits.ahead + limits.held { world.fail("\(ahead) are taken in ahead") }
+        let flags = account.inbox.guilds[guild].feed.slots[slot].position.wakeups.count
+        if flags > limits.held * 5 { world.fail("\(flags) flags are kept") }
     }
 
     /// What the store has, and what the values hold.

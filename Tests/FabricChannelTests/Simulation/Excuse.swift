@@ -20,7 +20,8 @@ enum Excuse: String, CaseIterable, Sendable {
     /// History failed so long that live messages went ahead of the gap the message was in, or did not show what there is.
     case gapTrouble
     /// What the socket brought after a restore from a backup is released in the order of its positions, and what is found in
-    /// history later is older.
+    /// history later is older; what was cut off from the log before it could be delivered has no place there, and what
+    /// stands where another did may have been taken for that one until history shows it.
     case restoredOrder
     /// What is for the record and delivered again after a crash comes late: the newer ones were known to be delivered.
     case lateRecord

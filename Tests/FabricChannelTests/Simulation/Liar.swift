@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 
 @testable import FabricChannel
@@ -27,14 +28,19 @@ struct Liar {
         // What the first list says of a channel is where the agent begins: nothing could tell that it is not so.
         let isFirst = world.store.durable.listedAt[guild.id] == nil
         switch isFirst ? 2 + world.schedule.random.below(3) : world.schedule.random.below(5) {
-        case 0: channels = []
-        case 1: channels.remove(at: at)
+        // Of a channel that the account does not know nothing could tell that the agent is in it already.
+        case 0: channels.removeAll { isKnown($0, guild) }
+        case 1: if isKnown(channels[at], guild) { channels.remove(at: at) }
         case 2: channels[at].lastSeq = .max
         case 3: channels[at].lastSeq = .min
         default: channels[at].lastSeq = nil
         }
         world.trace("the list lies")
         return (false, channels)
+    }
+
+    private func isKnown(_ channel: ListedChannel, _ guild: SimGuild) -> Bool {
+        world.store.durable.cursors[ChannelKey(guild: guild.id, channel: channel.id)] != nil
     }
 
     /// The account has heard what the list really is.

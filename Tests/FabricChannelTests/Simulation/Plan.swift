@@ -2,7 +2,7 @@
 
 /// What a seed makes happen: each seed has a few of all possible faults, so that they are seen alone as well as together.
 struct Plan {
-    enum Fault: CaseIterable {
+    enum Fault: Int, CaseIterable {
         case drops, duplicates, reorders, disconnects, deafness, vanishing
         case lostRequests, lostAnswers, slowAnswers, refusedTokens, failingLogins
         case failingHistory, lyingHistory, failingLists, lyingLists, lyingEvents
@@ -16,7 +16,11 @@ struct Plan {
     }
 
     var seed: UInt64
-    var faults: Set<Fault> = []
+    var faults: Set<Fault> = [] {
+        didSet { mask = Self.mask(faults) }
+    }
+    /// The same, asked at every step.
+    private var mask: UInt64 = 0
     var guilds = 1
     var channels = 2
     /// Seconds in which things happen; then the faults end.
@@ -44,7 +48,7 @@ struct Plan {
         self.seed = seed
         var random = SplitMix64(state: seed &* 0x9E37_79B9_7F4A_7C15 ^ 0x51_4D)
         let density = random.pick([0, 0.1, 0.2, 0.35])
-        for fault in Fault.allCases where random.chance(density) { faults.insert(fault) }
+        faults = Set(Fault.allCases.filter { _ in random.chance(density) })
         // Rare: thousands of messages each.
         if !random.chance(0.02) { faults.remove(.overflow) }
         guilds = random.chance(0.2) ? 2 : 1
@@ -62,15 +66,20 @@ struct Plan {
         tokenLife = random.pick([120, 300, 900])
         redeliveries = random.pick([0, 1, 3, 50])
         if faults.contains(.smallCatchUp) { catchUp = random.pick([0, 1, 5]) }
+        mask = Self.mask(faults)
     }
+
+    private static func mask(_ faults: Set<Fault>) -> UInt64 { faults.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
 
     /// The same, with what a mutant needs to show.
     init(seed: UInt64, with mutant: Mutant?) {
         self.init(seed: seed)
         faults.formUnion(mutant?.needs ?? [])
+        // An initializer's changes are not observed.
+        mask = Self.mask(faults)
     }
 
-    func has(_ fault: Fault) -> Bool { faults.contains(fault) }
+    func has(_ fault: Fault) -> Bool { mask & 1 << UInt64(fault.rawValue) != 0 }
 
     var inbox: Inbox.Settings {
         var settings = Inbox.Settings()

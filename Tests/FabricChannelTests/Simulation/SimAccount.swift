@@ -183,7 +183,8 @@ final class SimAccount {
 
     private func armTimer() {
         guard isRunning else { return }
-        let due = [inbox.due, outgoing.due].compactMap(\.self).min()
+        var due = inbox.due
+        if let other = outgoing.due { due = due.map { min($0, other) } ?? other }
         guard due != timerDue else { return }
         timerDue = due
         timers += 1

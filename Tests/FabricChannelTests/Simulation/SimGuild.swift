@@ -11,6 +11,7 @@ final class SimMessage {
     let number: Int
     let guild: Int
     let channel: Int
+    let place: ChannelKey
     let sequence: Int64
     let author: String
     /// The guild decided that it wakes the agent.
@@ -45,14 +46,14 @@ final class SimMessage {
     var didWake = false
 
     init(
-        id: String, number: Int, guild: Int, channel: SimChannel, author: String, content: String, wake: Bool,
-        isInferable: Bool,
-        hasFile: Bool, entry: String?, key: String?, created: Int64, now: Int64
+        id: String, number: Int, guild: SimGuild, channel: SimChannel, author: String, content: String, wake: Bool,
+        isInferable: Bool, hasFile: Bool, entry: String?, key: String?, created: Int64, now: Int64
     ) {
         self.id = id
         self.number = number
-        self.guild = guild
+        self.guild = guild.number
         self.channel = channel.number
+        place = ChannelKey(guild: guild.id, channel: channel.id)
         sequence = channel.next
         self.author = author
         self.wake = wake
@@ -137,6 +138,8 @@ final class SimGuild {
     /// How far its clock is off.
     let skew: Double
     private var lastCreated: Int64 = 0
+    /// The token that was last looked at, and when it runs out.
+    var lastToken = (text: "", expiry: -Double.infinity)
 
     init(number: Int, world: World, skew: Double) {
         self.number = number
@@ -170,7 +173,7 @@ final class SimGuild {
     ) -> SimMessage {
         world.messageCount += 1
         let message = SimMessage(
-            id: "m\(world.messageCount)", number: world.messageCount, guild: number, channel: channel, author: author,
+            id: "m\(world.messageCount)", number: world.messageCount, guild: self, channel: channel, author: author,
             content: content,
             wake: wake, isInferable: isInferable, hasFile: hasFile, entry: entry, key: key,
             created: created(), now: world.schedule.now)

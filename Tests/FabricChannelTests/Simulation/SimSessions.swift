@@ -129,6 +129,9 @@ final class SimSessions {
 final class SimCenter {
     unowned let world: World
     private var logins = 0
+    /// A login is under way that is never answered: until then it may be waited for.
+    private var silentUntil: Int64 = 0
+    var isSilent: Bool { world.schedule.now < silentUntil }
 
     init(world: World) { self.world = world }
 
@@ -140,7 +143,10 @@ final class SimCenter {
                 .doubtful(reason: "403", retryAfter: nil),
             ]
             // Nil: it never answers; the cache waits for so long.
-            guard let failure = world.schedule.random.pick(failures) else { return }
+            guard let failure = world.schedule.random.pick(failures) else {
+                silentUntil = world.schedule.now + 61_000_000
+                return
+            }
             return world.schedule.after(there) { done(.failure(failure)) }
         }
         let isSlow = world.isHit(.slowAnswers, 0.15)
@@ -164,8 +170,8 @@ final class SimCenter {
     private func token() -> String {
         let now = World.epoch + world.schedule.seconds
         let claims = #"{"iat":\#(Int(now)),"exp":\#(Int(now + world.plan.tokenLife)),"n":\#(logins)}"#
-        let text = Data(claims.utf8).base64EncodedString().replacingOccurrences(of: "=", with: "")
-            .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
+        // URL-safe, without padding; nothing in it needs the characters in which the two alphabets differ.
+        let text = Data(claims.utf8).base64EncodedString().prefix { $0 != "=" }
         return "e30.\(text).x"
     }
 }
@@ -173,7 +179,7 @@ final class SimCenter {
 extension SimGuild {
     /// Whether a token is taken: not once it has run out by the guild's clock.
     func takes(_ token: String) -> Bool {
-        guard let times = JWTExpiry.times(of: token) else { return false }
-        return clock < times.expiry
+        if lastToken.text != token { lastToken = (token, JWTExpiry.times(of: token)?.expiry ?? -.infinity) }
+        return clock < lastToken.expiry
     }
 }

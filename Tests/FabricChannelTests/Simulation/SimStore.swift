@@ -11,8 +11,10 @@ final class SimStore {
     private(set) var durable = StoredAccount()
     /// The deliveries in it: most changes are about one that is not there yet.
     private var deliveries: Set<String> = []
-    /// What the disk has for certain: all up to the last commit that must outlive a loss of power.
+    /// What the disk has for certain: all up to the last commit that must outlive a loss of power. What came since it was
+    /// last needed is in `syncedSince`: a copy at every commit would be most of the work.
     private var synced = StoredAccount()
+    private var syncedSince: [[StoreChange]] = []
     private var unsynced: [[StoreChange]] = []
     private var queue: [Commit] = []
     private var writing = 0
@@ -62,7 +64,7 @@ final class SimStore {
         guard world.plan.has(.powerCuts) else { return }
         unsynced.append(changes)
         if world.mutant != .syncsNothing, StoreBatch.mustOutlivePower(changes) {
-            synced = durable
+            syncedSince += unsynced
             unsynced = []
         }
     }
@@ -102,10 +104,12 @@ final class SimStore {
         guard losesPower else { return }
         durable = synced
         deliveries = Set(durable.deliveries.map(\.id))
+        for change in syncedSince.joined() { apply(change) }
         for changes in unsynced.prefix(world.schedule.random.below(unsynced.count + 1)) {
             for change in changes { apply(change) }
         }
         unsynced = []
+        syncedSince = []
         synced = durable
         world.checks.powerWasCut(durable)
     }

@@ -1,9 +1,26 @@
 import Foundation
+import Synchronization
 
 @testable import FabricChannel
 
 /// Runs seeds, each a world of its own, on all processors.
 enum Simulation {
+    /// The next seed that nobody plays: they take very different times.
+    private final class Seeds: Sendable {
+        private let next: Atomic<UInt64>
+        private let last: UInt64
+
+        init(_ seeds: ClosedRange<UInt64>) {
+            next = Atomic(seeds.lowerBound)
+            last = seeds.upperBound
+        }
+
+        func take() -> UInt64? {
+            let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            return seed <= last ? seed : nil
+        }
+    }
+
     /// How many seeds the suite plays. A debug build is slow: `./setup test` plays the others in a release build.
     #if DEBUG
         static let seeds: UInt64 = 100
@@ -29,14 +46,12 @@ enum Simulation {
     static func run(
         seeds: ClosedRange<UInt64>, mutant: Mutant? = nil, without excuse: Excuse? = nil
     ) async -> Report {
-        let workers = UInt64(max(1, ProcessInfo.processInfo.activeProcessorCount))
+        let waiting = Seeds(seeds)
         return await withTaskGroup(of: Report.self, returning: Report.self) { group in
-            for worker in 0..<workers {
+            for _ in 0..<max(1, ProcessInfo.processInfo.activeProcessorCount) {
                 group.addTask {
                     var report = Report()
-                    for seed in seeds where seed % workers == worker {
-                        report.add(one(seed, mutant: mutant, without: excuse))
-                    }
+                    while let seed = waiting.take() { report.add(one(seed, mutant: mutant, without: excuse)) }
                     return report
                 }
             }

@@ -50,10 +50,12 @@ final class World {
     }
 
     var moment: Inbox.Moment {
-        Inbox.Moment(
-            instant: Self.origin.advanced(by: .microseconds(schedule.now)),
-            wall: Self.epoch + schedule.seconds + wallSkew)
+        if lastMoment.time != schedule.now {
+            lastMoment = (schedule.now, Self.origin.advanced(by: .microseconds(schedule.now)))
+        }
+        return Inbox.Moment(instant: lastMoment.instant, wall: Self.epoch + schedule.seconds + wallSkew)
     }
+    private var lastMoment: (time: Int64, instant: ContinuousClock.Instant) = (0, World.origin)
 
     func seconds(until instant: ContinuousClock.Instant) -> Double { moment.instant.duration(to: instant).inSeconds }
 
