@@ -87,6 +87,8 @@ struct ChannelSlot: Sendable {
     var lowestHead: Int64?
     /// A message came that is newer than all before, at a position that was used before.
     var reuse: ReusedPosition?
+    /// The creation time of the newest message taken in when the log last went back: what is not newer is not of it.
+    var oldLogEnd: Double?
     /// Counts how often the log went back: positions, and so delivery ids, are used again after that.
     var era: Int
     /// The creation time of the newest message taken in by this run, by the guild's clock.
@@ -205,6 +207,9 @@ struct ChannelSlot: Sendable {
     @inline(__always)
     mutating func takeLive(_ sequence: Int64, _ view: FabricMessageView, isStoreGood: Bool) -> LiveStep {
         broughtSinceList = true
+        if let end = oldLogEnd, let created = view.createdAt.flatMap({ FabricTime.seconds($0) }), created <= end {
+            return .not(.duplicate)
+        }
         guard !overflown, lane.waitingCount < Self.laneLimit, isStoreGood else { return .full }
         let verdict = position.live(sequence, mark: byteHash(view.id.rawBytes))
         guard verdict == .accept else { return .not(verdict) }

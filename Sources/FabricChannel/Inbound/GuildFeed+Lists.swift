@@ -304,6 +304,7 @@ extension GuildFeed {
         ]
         markDirty(slot)
         // The times of the same guild: no clock of ours is in it.
+        slots[slot].oldLogEnd = slots[slot].newestKnown
         guard let newest = slots[slot].newestKnown.map(\.nextUp) ?? slots[slot].notBefore else {
             // Nothing tells what of it is new, but that what lies above the lowest head that was seen is.
             slots[slot].position.rewind(to: lowest)

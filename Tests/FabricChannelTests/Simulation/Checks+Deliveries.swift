@@ -49,6 +49,7 @@ extension Checks {
     private func checkRepeat(_ delivery: SimDelivery, _ message: SimMessage) {
         guard message.deliveries > 1, !delivery.redelivered,
             !isExcused(.forgotten, message.isForgotten),
+            !isExcused(.restoredFlag, delivery.wake && !message.wake && hasLostFlag(message)),
             !isExcused(.left, message.wasLeft)
         else { return }
         world.fail("\(delivery.id) (\(message.id)) was delivered \(message.deliveries) times, and is not marked")
@@ -79,7 +80,8 @@ extension Checks {
             else { return }
             return world.fail("\(delivery.id) wakes, and should not")
         }
-        guard !isExcused(.agents, World.otherAgents.contains(message.author)) else { return }
+        guard !isExcused(.agents, World.otherAgents.contains(message.author)), !isExcused(.left, message.wasLeft)
+        else { return }
         let isOwed = message.isInferable || (message.heardIn == world.losses && message.deliveries == 1)
         guard isOwed, !isExcused(.claimed, isClaimed(message)), !isExcused(.restoredFlag, hasLostFlag(message))
         else { return }

@@ -116,9 +116,7 @@ final class Checks {
     func applied(_ change: StoreChange) {
         switch change {
         case .cursor(let key, let sequence, _):
-            // Before the first message of a channel whose beginning is looked for is no position yet.
-            let isNone = clocksDiffer && wasJoined.contains(key) && sequence < world.plan.firstSequence
-            if dueFrom[key] == nil, !isNone { dueFrom[key] = world.schedule.now }
+            if dueFrom[key] == nil, isPosition(sequence, key) { dueFrom[key] = world.schedule.now }
         case .outbox: accepted(change)
         case .delivery(let delivery):
             guard delivery.deadReason != nil, let id = messageID(delivery.message) else { return }
@@ -184,7 +182,12 @@ final class Checks {
 
     /// A channel whose first position was lost begins anew.
     func powerWasCut(_ stored: StoredAccount) {
-        for key in dueFrom.keys where stored.cursors[key] == nil { dueFrom[key] = nil }
+        for key in dueFrom.keys where stored.cursors[key].map({ !isPosition($0, key) }) ?? true { dueFrom[key] = nil }
+    }
+
+    /// Before the first message of a channel whose beginning is looked for is none, where no clock tells that beginning.
+    private func isPosition(_ sequence: Int64, _ key: ChannelKey) -> Bool {
+        !clocksDiffer || !wasJoined.contains(key) || sequence >= world.plan.firstSequence
     }
 
     func processStarted() { lastDelivered = [:] }

@@ -34,7 +34,8 @@ enum Excuse: String, CaseIterable, Sendable {
     /// Catching up is bounded, and what is too much is skipped. It is not reported of a channel whose beginning is looked for,
     /// and the report may be lost with the power.
     case bounded
-    /// A guild that does not know the keys, and no position to look from was known when the message was accepted.
+    /// A guild that does not know the keys, and no position to look from was known when the message was accepted; or when
+    /// another of its channel was, which was posted again for it: what is sent after that is looked for behind it.
     case noFloor
     /// A guild that does not know the keys, and an event claimed a position so high that the message was looked for above its
     /// own.

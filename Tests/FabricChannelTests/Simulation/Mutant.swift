@@ -70,11 +70,11 @@ enum Mutant: String, CaseIterable, Sendable {
         case .waitingNotKept, .runningNotKept, .startsOnce, .readBackSkipped, .syncsNothing: 1
         case .gapNotRead, .rowLost, .storeNotAwaited, .cursorEarly, .answersLast: 2
         case .keyNotReused: 3
-        case .tearsBatches, .outboxNotKept: 4
-        case .takenNotKept: 6
+        case .outboxNotKept: 4
+        case .takenNotKept, .tearsBatches: 6
         case .logNotKept: 8
         case .wakeupsNotKept: 23
-        case .staysDeaf: 26
+        case .staysDeaf: 76
         case .overflowLost: 1
         case .logsInOnce: 41
         case .lastPostNotKept: 67174

@@ -63,6 +63,7 @@ extension SimAccount {
         } _: { [self] (answer: Result<[FabricHistory.Row]?, SimTrouble>) in
             switch answer {
             case .success(.some(let rows)):
+                world.trace("look for \(entry.id) above \(floor): \(rows.map { $0.seq ?? -9 })")
                 var last = floor
                 for row in rows {
                     guard let sequence = row.seq, sequence > floor else { continue }

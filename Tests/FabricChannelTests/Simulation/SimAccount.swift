@@ -311,9 +311,10 @@ final class SimAccount {
 
     private func end(_ done: @escaping () -> Void) {
         guard isRunning else { return }
+        // What the gateway does with the answers that this gives comes after the end, as to any that is carried out at once.
+        isRunning = false
         handle(Outgoing.Event.stop)
         handle(Inbox.Event.stop)
-        isRunning = false
         links = [:]
         session = sessions.session
         sessions.end()
