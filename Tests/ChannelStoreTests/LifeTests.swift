@@ -18,6 +18,25 @@ import Testing
         }.filter { $0.hasPrefix(scene.directory) }
     }
 
+    /// A link in the place of its log leads nowhere.
+    @Test(arguments: ["-wal", "-shm"]) func aLinkBesideItIsNotFollowed(_ suffix: String) async throws {
+        let scene = Scene()
+        let first = scene.store()
+        await first.write([.running(true)])
+        first.close(within: .seconds(60))
+        let victim = scene.directory + "/victim"
+        try Data("precious".utf8).write(to: URL(fileURLWithPath: victim))
+        chmod(victim, 0o644)
+        unlink(scene.path + suffix)
+        #expect(symlink(victim, scene.path + suffix) == 0)
+        let store = scene.store()
+        await #expect(throws: StoreError.self) { try await store.load("a") }
+        store.close(within: .seconds(60))
+        #expect(try Data(contentsOf: URL(fileURLWithPath: victim)) == Data("precious".utf8))
+        var facts = stat()
+        #expect(stat(victim, &facts) == 0 && facts.st_mode & 0o777 == 0o644)
+    }
+
     @Test func filesAreTheOwnersAndNothingIsLeftOpen() async throws {
         let scene = Scene()
         let store = scene.store()

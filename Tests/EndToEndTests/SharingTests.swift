@@ -152,6 +152,46 @@ import Testing
         }
     }
 
+    /// Who writes into the database does not rule this machine: no directory is removed that he names, and no file posted.
+    @Test func whatTheStoreNamesOnThisMachineIsLeftAlone() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 1)
+            let precious = world.directory + "/precious"
+            try FileManager.default.createDirectory(atPath: precious, withIntermediateDirectories: true)
+            let secret = URL(fileURLWithPath: precious + "/key")
+            try Data("a key".utf8).write(to: secret)
+            let room = try #require(cluster.rooms["a0"])
+            let key = ChannelKey(guild: World.guild, channel: room.id)
+            let writer = InMemorySharedStore(cluster.memory)
+            _ = try await writer.beat(Member(id: "writer", gateway: "writer"))
+            let leases = try await writer.claim(["a0"], atMost: 1)
+            let turn = "a0/\(World.guild)/\(room.id)/1"
+            let stolen = StoredMedia(path: secret.path, name: "plan.txt", mediaType: "text/plain")
+            let message =
+                #"{"id":"m","channelId":"\#(room.id)","seq":1,"content":"x","authorUserId":"\#(cluster.human.id)"}"#
+            let changes: [StoreChange] = [
+                .outbox(OutboxEntry(id: "a0/x", key: key, text: "look", media: [stolen], replyTo: nil, order: 1)),
+                .delivery(
+                    StoredDelivery(
+                        id: turn, key: key, sequence: 1, wake: true, caughtUp: false, redelivered: false,
+                        message: Array(message.utf8), handedOver: true, mediaDirectory: precious)),
+            ]
+            await withCheckedContinuation { done in writer.commit(changes, account: "a0") { _ in done.resume() } }
+            try await writer.release(leases)
+            try await cluster.post("x", to: "a0")
+            let node = try cluster.node("gw-1")
+            try await node.begin(cluster.keys)
+            try await eventually("it is connected") { await node.connected() == ["a0"] }
+            try await eventually("the message cannot be sent") { await node.status().first?["deadLetters"]?.int == 1 }
+            _ = try await node.gateway.delivery("the turn") { $0.id == turn }
+            try await cluster.post("hello", to: "a0")
+            _ = try await world.sim.waitForMessage(in: room.id) { $0.content == "echo: hello" }
+            await node.end()
+            #expect(try Data(contentsOf: secret) == Data("a key".utf8))
+            #expect(await world.sim.history(room.id).allSatisfy { $0.attachments.isEmpty && $0.content != "look" })
+        }
+    }
+
     @Test func whatALostGatewayRanIsRunByTheOther() async throws {
         try await withWorld { world in
             let cluster = try await Cluster(world, accounts: 4)

@@ -50,6 +50,7 @@ final class RestoredFile: Sendable {
     private let path: String
     private let descriptor: Int32
     private let isOpen = Locked(true)
+    private let written = Locked(0)
 
     private var temporary: String { path + ".part" }
 
@@ -62,7 +63,14 @@ final class RestoredFile: Sendable {
 
     deinit { _ = finish(isComplete: false) }
 
+    /// False: it cannot be written, or is larger than any that is kept.
     func append(_ bytes: [UInt8]) -> Bool {
+        let isBounded = written.withLock { written in
+            guard bytes.count <= KeptFile.mostBytes - written else { return false }
+            written += bytes.count
+            return true
+        }
+        guard isBounded else { return false }
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

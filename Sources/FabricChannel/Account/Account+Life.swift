@@ -50,6 +50,12 @@ extension Account {
             stored.outbox = try await OutboxFiles.restore(
                 stored.outbox, root: environment.outboxDirectory, account: id, from: shared)
         }
+        for index in stored.deliveries.indices {
+            guard let directory = stored.deliveries[index].mediaDirectory,
+                !MediaDirectory.isOfATurn(directory, beside: environment.mediaDirectory)
+            else { continue }
+            stored.deliveries[index].mediaDirectory = nil
+        }
         guard !ending.hasBegun else { return }
         ending.isLoaded = true
         life.running = true

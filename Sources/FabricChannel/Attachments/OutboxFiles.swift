@@ -13,7 +13,7 @@ enum OutboxFiles {
         "\(directory(root, account: account))/\(digest(entry))"
     }
 
-    private static func path(_ root: String, account: String, entry: String, _ number: Int) -> String {
+    static func path(_ root: String, account: String, entry: String, _ number: Int) -> String {
         "\(directory(root, account: account, entry: entry))/\(number)"
     }
 
@@ -54,28 +54,41 @@ enum OutboxFiles {
     }
 
     /// Puts what other gateways kept of the files of messages where this one keeps its own, as far as it is not there.
-    /// - Returns: the messages with the paths of this machine; a file that cannot be had keeps the path it has.
+    /// - Returns: the messages with the paths of this machine. A file that cannot be had is missing at its path, which fails
+    ///   when it is sent. The path that the store has is not believed, or whoever has the database could have any file of
+    ///   this machine posted; but for one of another gateway's of this machine, which has the form that `keep` gives it.
     static func restore(
         _ entries: [OutboxEntry], root: String, account: String, from store: any SharedStore
     ) async throws -> [OutboxEntry] {
         var entries = entries
         for index in entries.indices {
             let entry = entries[index].id
-            for (number, file) in entries[index].media.enumerated() where file.uploaded == nil {
+            for (number, file) in entries[index].media.enumerated() {
                 let path = path(root, account: account, entry: entry, number)
-                if access(path, R_OK) != 0 {
-                    if access(file.path, R_OK) == 0 { continue }
-                    let directory = directory(root, account: account, entry: entry)
-                    try? FileManager.default.createDirectory(
-                        atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-                    guard try await store.restoreFile(account: account, entry: entry, index: number, to: path) else {
-                        continue
-                    }
-                }
                 entries[index].media[number].path = path
+                guard file.uploaded == nil, access(path, R_OK) != 0 else { continue }
+                if isKept(file.path, as: path, below: root) {
+                    entries[index].media[number].path = file.path
+                    continue
+                }
+                let directory = directory(root, account: account, entry: entry)
+                try? FileManager.default.createDirectory(
+                    atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                _ = try await store.restoreFile(account: account, entry: entry, index: number, to: path)
             }
         }
         return entries
+    }
+
+    /// Whether another gateway of this machine keeps a file there: in an `outbox`, under the same names below it as here.
+    private static func isKept(_ other: String, as path: String, below root: String) -> Bool {
+        let names = Array("/outbox".utf8) + path.utf8.dropFirst(root.utf8.count)
+        let bytes = Array(other.utf8)
+        guard bytes.count > names.count, bytes.suffix(names.count) == names[...], !bytes.contains(0) else {
+            return false
+        }
+        var facts = stat()
+        return lstat(other, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG && access(other, R_OK) == 0
     }
 
     /// A message was sent, or dropped.

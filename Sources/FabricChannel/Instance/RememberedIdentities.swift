@@ -33,6 +33,8 @@ struct RememberedIdentities: Equatable {
         ]
         let path = Self.path(stateDirectory)
         let fresh = path + ".new"
+        // A link in its place is not written through.
+        unlink(fresh)
         let isMade = FileManager.default.createFile(
             atPath: fresh, contents: Data(json.serialized), attributes: [.posixPermissions: 0o600])
         if isMade, rename(fresh, path) != 0 { unlink(fresh) }
