@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include <fcntl.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 // The library looks for the server's name among the certificate's DNS names only. If the name is a numeric address,
 // an IP address in the certificate is what counts (RFC 9110, 4.3.5); then, and only then, the mismatch is no error.
@@ -124,8 +126,23 @@ struct lws_vhost *clws_vhost_create(struct clws_loop *loop, const char *name, in
     return lws_create_vhost(loop->context, &info);
 }
 
+// Whether another connection would have one of the last descriptors.
+static int is_short(struct clws_loop *loop)
+{
+    int probe = fcntl(loop->hung_up, F_DUPFD_CLOEXEC, 0);
+    int is = probe < 0 || clws_is_last(probe);
+    if (probe >= 0)
+        close(probe);
+    return is;
+}
+
 struct clws_attempt *clws_connect(struct clws_loop *loop, const struct clws_target *target)
 {
+    if (is_short(loop)) {
+        static const char words[] = "too few descriptors are left; check the limit of open files (ulimit -n)";
+        loop->handlers.failed(target->connection, words, sizeof words - 1);
+        return NULL;
+    }
     struct clws_attempt *attempt = calloc(1, sizeof *attempt);
     if (!attempt)
         return NULL;

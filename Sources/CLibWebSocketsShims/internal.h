@@ -48,6 +48,8 @@ int clws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 extern const struct lws_protocols clws_protocols[];
 extern const lws_retry_bo_t clws_no_validity_checks;
 
+// Whether a descriptor is one of the last that the process may have. The system gives the lowest number that is free.
+int clws_is_last(int descriptor);
 // Takes the connection from under the library's feet; NULL: no descriptor or no memory.
 struct clws_link *clws_link_take(struct clws_loop *loop, struct lws *wsi);
 // The library has let go of the connection: makes the link usable.

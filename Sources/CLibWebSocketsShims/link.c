@@ -8,11 +8,24 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 // How much one read of the system may bring of TLS records, which are at most 16 KiB each.
 enum { TLS_READ_AHEAD_BYTES = 64 * 1024 };
+
+// Up to 64 are left to others: to transfers, which have to answer what the connections bring and leave 32 themselves; and to
+// whoever cannot do without one, like Swift's thread pool, which looks at its threads by files in /proc and ends the process
+// when it cannot open one.
+int clws_is_last(int descriptor)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return 0;
+    rlim_t left = limit.rlim_cur / 8 < 64 ? limit.rlim_cur / 8 : 64;
+    return (rlim_t)descriptor >= limit.rlim_cur - left;
+}
 
 // The library knows a socket by its number. The connection gets a number of its own, and the library's number is given to
 // a socket that has hung up, so that what it does on closing (shutdown, close) reaches nobody.
@@ -27,7 +40,7 @@ struct clws_link *clws_link_take(struct clws_loop *loop, struct lws *wsi)
         return NULL;
     int number = lws_get_socket_fd(wsi);
     link->fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
-    if (link->fd < 0 || dup3(loop->hung_up, number, O_CLOEXEC) < 0) {
+    if (link->fd < 0 || clws_is_last(link->fd) || dup3(loop->hung_up, number, O_CLOEXEC) < 0) {
         if (link->fd >= 0)
             close(link->fd);
         free(link);

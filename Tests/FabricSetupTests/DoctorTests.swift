@@ -128,7 +128,7 @@ import Timing
         #expect(failing?.level == .warning && failing?.place == "account a, agent worker")
         #expect(failing?.what.contains("3 turns in a row, the last at 2026") == true)
         #expect(failing?.remedy.contains("`gateway status --account a --recent`") == true)
-        #expect(levels(findings, "40 of 100 descriptors are in use: there is room for about 54") == [.good])
+        #expect(levels(findings, "40 of 100 descriptors are in use: there is room for about 43") == [.good])
         #expect(levels(findings, "2 replaced module builds are still mapped: 31 MB") == [.note])
 
         let other = bench.world { _ in .result(["pid": 1, "configuration": "/elsewhere.json", "accounts": []]) }

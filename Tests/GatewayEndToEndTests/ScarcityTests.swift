@@ -37,7 +37,8 @@ extension GatewayEndToEnd {
                 _ = try await stage.reload()
                 let directory = "/proc/\(gateway.pid)/fd"
                 _ = try await eventually("the table is nearly full") {
-                    try FileManager.default.contentsOfDirectory(atPath: directory).count >= limit - 12 ? true : nil
+                    try FileManager.default.contentsOfDirectory(atPath: directory).count >= limit - limit / 8 - 4
+                        ? true : nil
                 }
                 // One that connects to the control socket and says nothing: neither does it spin nor does it keep others out.
                 let address = try ControlAddress(stateDirectory: stage.stateDirectory)

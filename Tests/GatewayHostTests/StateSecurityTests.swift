@@ -109,6 +109,53 @@ import Testing
         await server.stop()
     }
 
+    /// Whoever goes on sending while a request is under way is not read: nothing heaps up here.
+    @Test func whatIsSentDuringARequestWaitsWithItsSender() async throws {
+        let scratch = try Scratch()
+        let go = Once<Void>()
+        let server = try ControlServer(
+            stateDirectory: scratch.path, patience: .seconds(60), logger: LogLines().logger()
+        ) { _ in
+            await go.value()
+            return ControlAnswer.success(7)
+        }
+        let path = scratch.path
+        let answers = try await blocking { () -> Int in
+            guard let address = try? ControlAddress(stateDirectory: path), let socket = try? ControlAddress.socket()
+            else { return -1 }
+            defer { close(socket) }
+            guard address.lend({ connect(socket, $0, $1) }) == 0 else { return -2 }
+            _ = fcntl(socket, F_SETFL, O_NONBLOCK)
+            let request = Array("{}\n".utf8) + [UInt8](repeating: UInt8(ascii: " "), count: 65_533)
+            var sent = 0
+            while true {
+                let count = send(socket, request, request.count, Int32(MSG_NOSIGNAL))
+                if count > 0 {
+                    sent += count
+                    guard sent < 16 << 20 else { return -3 }
+                    continue
+                }
+                // Nobody takes it any more.
+                var polled = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
+                if poll(&polled, 1, 500) == 0 { break }
+            }
+            // And when the request is over the next is read.
+            go.decide(())
+            var lines = 0
+            while lines < 2 {
+                var polled = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+                guard poll(&polled, 1, 30_000) > 0 else { return -4 }
+                var answer = [UInt8](repeating: 0, count: 4096)
+                let count = read(socket, &answer, answer.count)
+                guard count > 0 else { return -5 }
+                lines += answer[..<count].count { $0 == UInt8(ascii: "\n") }
+            }
+            return lines
+        }
+        #expect(answers >= 2, "\(answers)")
+        await server.stop()
+    }
+
     @Test func aServerThatSaysNothingIsCalledFrozen() async throws {
         let scratch = try Scratch()
         let lock = try StateLock(directory: scratch.path)

@@ -35,7 +35,8 @@ struct GatewayChecks {
         guard let limit = status["descriptors"]?["limit"]?.int, let open = status["descriptors"]?["open"]?.int else {
             return nil
         }
-        let free = max(0, limit) - max(0, min(limit, open))
+        let usable = max(0, limit - Int64(DescriptorLimit.left(of: Int(clamping: max(0, limit)))))
+        let free = usable - max(0, min(usable, open))
         let accounts = status["accounts"]?.array ?? []
         let waiting = accounts.filter { $0["running"]?.bool == true && $0["connected"]?.bool != true }.count
         return DescriptorRoom.finding(
@@ -79,7 +80,7 @@ enum DescriptorRoom {
     static func expected(accounts: Int, commands: Int, at place: String) -> DoctorFinding {
         let limit = DescriptorLimit.current.hard
         // Libraries, the log, the control socket, channel.db; and what commands need, which is held back for them.
-        let held = 64 + min(commands * 8, limit / 8)
+        let held = 64 + min(commands * 8, limit / 8) + DescriptorLimit.left(of: limit)
         return finding(
             "a process started from here may have \(limit) descriptors", free: Int64(max(0, limit - held)),
             accounts: accounts, "accounts", at: place)

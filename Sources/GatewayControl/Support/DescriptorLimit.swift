@@ -13,6 +13,17 @@ package struct DescriptorLimit: Equatable, Sendable {
         return DescriptorLimit(soft: number(limit.rlim_cur), hard: number(limit.rlim_max))
     }
 
+    /// Descriptors that sockets and transfers leave free, where there are so many in all: Swift's thread pool ends the process
+    /// when it can open none.
+    package static func left(of limit: Int) -> Int { min(64, limit / 8) }
+
+    /// Whether a descriptor that was just made is one of the very last, which only passing needs may take. The system gives the
+    /// lowest number that is free.
+    package static func isLast(_ descriptor: Int32) -> Bool {
+        let limit = current.soft
+        return Int(descriptor) >= limit - min(8, limit / 32)
+    }
+
     /// Raises the soft limit to the hard one. Beyond a million it would only make tables of programs that size one by it.
     /// - Returns: the limit in effect.
     package static func raise() -> DescriptorLimit {

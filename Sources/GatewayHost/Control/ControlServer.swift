@@ -129,12 +129,15 @@ final class ControlServer: Sendable {
                 if .now >= end || connections.values.allSatisfy({ !$0.busy && $0.outgoing.isEmpty }) { break }
             }
             var polled = [pollfd(fd: wake, events: Int16(POLLIN), revents: 0)]
-            let open = connections.count < Self.maximumConnections && !stopping && door.mayOpen()
+            // One that has one of the last descriptors keeps others out until it is over.
+            let isShort = connections.keys.contains { DescriptorLimit.isLast($0) }
+            let open = connections.count < Self.maximumConnections && !stopping && !isShort && door.mayOpen()
             polled.append(pollfd(fd: open ? listener : -1, events: Int16(POLLIN), revents: 0))
             for (descriptor, connection) in connections {
                 // A finished connection with a request under way waits for the answer only: its hang-up is known.
                 if connection.finished, connection.outgoing.isEmpty { continue }
-                let events = connection.outgoing.isEmpty ? POLLIN : POLLOUT
+                // While a request is under way no more is read: what is sent meanwhile waits with the sender.
+                let events = !connection.outgoing.isEmpty ? POLLOUT : connection.busy ? 0 : POLLIN
                 polled.append(pollfd(fd: descriptor, events: Int16(events), revents: 0))
             }
             poll(&polled, nfds_t(polled.count), wait(connections, stopping: stopping, shut: door.isShut))

@@ -167,7 +167,7 @@ public actor Gateway {
         var accounts = 0
         for runtime in plugins.values { accounts += await runtime.supervisor.runningAccounts.count }
         let limit = DescriptorLimit.current.soft
-        let free = max(0, limit - (DescriptorLimit.open ?? limit))
+        let free = max(0, limit - DescriptorLimit.left(of: limit) - (DescriptorLimit.open ?? limit))
         let metadata: Logger.Metadata = [
             "accounts": "\(accounts)", "limit": "\(limit)", "free": "\(free)", "reserved": "\(reserve.held)",
         ]

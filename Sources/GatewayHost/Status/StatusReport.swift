@@ -43,7 +43,7 @@ public struct StatusReport: Sendable {
             if let reason = plugin["unconfigured"]?.string { notes.append("\(id) is not configured: \(reason)") }
         }
         if let limit = status["descriptors"]?["limit"]?.int, let open = status["descriptors"]?["open"]?.int,
-            open >= limit - limit / 20
+            open >= limit - max(limit / 20, min(80, limit / 6))
         {
             notes.append(
                 "\(open) of \(limit) descriptors are in use; raise the limit (ulimit -Hn, LimitNOFILE), or bind fewer accounts"

@@ -69,6 +69,10 @@ final class DescriptorReserve: Sendable {
         while state.held.count < wanted {
             let descriptor = gateway_open("/dev/null", O_RDONLY, 0)
             guard descriptor >= 0 else { return }
+            if DescriptorLimit.isLast(descriptor) {
+                close(descriptor)
+                return
+            }
             state.held.append(descriptor)
         }
     }

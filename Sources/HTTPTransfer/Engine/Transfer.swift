@@ -16,6 +16,8 @@ final class Transfer {
     var isCut = false
     /// An address of the own network was not connected to.
     var isAddressRefused = false
+    /// A socket could not be made, or only of the last descriptors.
+    var lacksDescriptors = false
     /// The request was begun on a connection.
     var isRequested = false
     var upload: [UploadSource] = []
@@ -105,9 +107,7 @@ final class Transfer {
         try check(clibcurl_set_header(easy, transferHeader, context), "HEADERFUNCTION")
         try check(clibcurl_set_write(easy, transferWrite, context), "WRITEFUNCTION")
         try check(clibcurl_set_prereq(easy, transferPrerequest, context), "PREREQFUNCTION")
-        if needsPublicAddress {
-            try check(clibcurl_set_opensocket(easy, transferOpenSocket, context), "OPENSOCKETFUNCTION")
-        }
+        try check(clibcurl_set_opensocket(easy, transferOpenSocket, context), "OPENSOCKETFUNCTION")
     }
 
     private func addHeaders() throws(HTTPTransferError) {

@@ -103,15 +103,25 @@ extension Transfer {
 
     /// Before anything is connected to: the address itself, whatever its name meant when somebody else looked.
     func openSocket(_ address: curl_sockaddr, _ text: String) -> Int32 {
-        guard PublicAddress.isPublic(text) else {
+        guard !needsPublicAddress || PublicAddress.isPublic(text) else {
             isAddressRefused = true
             return Int32(CURL_SOCKET_BAD)
         }
-        return socket(address.family, address.socktype | Int32(SOCK_CLOEXEC.rawValue), address.protocol)
+        let made = socket(address.family, address.socktype | Int32(SOCK_CLOEXEC.rawValue), address.protocol)
+        guard made >= 0, !LastDescriptors.contain(made) else {
+            if made >= 0 { close(made) }
+            lacksDescriptors = true
+            return Int32(CURL_SOCKET_BAD)
+        }
+        return made
     }
 
-    /// No address of the server's was one to connect to.
-    func nothingConnected() { if isAddressRefused { failPrivateAddress() } }
+    /// No address of the server's was one to connect to, or there was nothing to connect with.
+    func nothingConnected() {
+        if isAddressRefused { return failPrivateAddress() }
+        guard lacksDescriptors else { return }
+        fail(.connect, "too few descriptors are left for a connection; check the limit of open files (ulimit -n)")
+    }
 }
 
 private func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {

@@ -22,6 +22,11 @@ struct DownloadFile: ~Copyable {
             created = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
             if created < 0, errno != EEXIST { break }
         }
+        if created >= 0, LastDescriptors.contain(created) {
+            close(created)
+            unlink(name)
+            (created, errno) = (-1, EMFILE)
+        }
         guard created >= 0 else {
             let number = errno
             throw HTTPTransferError(
