@@ -1,6 +1,7 @@
 import Foundation
 import GatewayControl
 import JSONBytes
+import Locking
 import Testing
 
 @testable import GatewayHost
@@ -124,6 +125,46 @@ import Testing
         #expect(try await agent.answer(turn("again"))?.text == "s1 heard again")
         #expect(log.contains("started again in 1 s") && log.contains("ready"))
         await agent.end()
+    }
+
+    /// One that prints without end waits until it is heard: what is not taken yet stays bounded.
+    @Test func whatIsNotTakenIsNotRead() async throws {
+        let told = Locked((events: 0, weight: 0))
+        let process = try ACPProcess(
+            command: ["yes"], directory: "/", hiddenVariables: [], reserve: DescriptorReserve()
+        ) { event in
+            told.withLock {
+                $0.events += 1
+                $0.weight += event.weight
+            }
+        }
+        let over = Once<Void>()
+        try DetachedThread.start("test") {
+            process.run()
+            over.decide(())
+        }
+        try await eventually("it waits") { told.withLock { $0.weight } > ACPProcess.maximumUntaken }
+        let first = told.withLock { $0.events }
+        for _ in 0..<first { process.took(.line([UInt8(ascii: "y")])) }
+        try await eventually("it goes on") { told.withLock { $0.events } > first + 1000 }
+        // It does not listen, and has a second to end by itself.
+        process.kill()
+        await over.value()
+        #expect(told.withLock { $0.weight } < 4 * ACPProcess.maximumUntaken)
+    }
+
+    /// Lines that are no messages are told of once for each process.
+    @Test func straysAreToldOfOnce() {
+        var client = ACPClient(name: "a", settings: ACPPolicy(), limits: ACPClient.Limits())
+        _ = client.begin(at: .now)
+        let first = client.received(Array("garbage".utf8), at: .now)
+        guard case .note? = first.first else {
+            Issue.record("\(first)")
+            return
+        }
+        for _ in 0..<100 { #expect(client.received(Array("[1]".utf8), at: .now).isEmpty) }
+        _ = client.ended("over", at: .now)
+        #expect(client.received(Array("garbage".utf8), at: .now).count == 1)
     }
 
     @Test func oneThatIsNotThereIsNamed() async throws {

@@ -162,6 +162,7 @@ actor ACPAgent: Agent {
 
     private func take(_ event: ACPProcess.Event, of run: UInt64) {
         guard run == self.run else { return }
+        process?.took(event)
         switch event {
         case .line(let line): perform(client.received(line, at: .now))
         case .errors(let text): logger.debug("the agent wrote to standard error: \(shown(text))")

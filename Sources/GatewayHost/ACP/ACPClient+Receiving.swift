@@ -4,7 +4,10 @@ extension ACPClient {
     /// One line of the agent's.
     mutating func received(_ line: [UInt8], at now: Instant) -> [Action] {
         guard let message = try? JSONValue(parsing: line), message.object != nil else {
-            return [.note("it wrote a line that is no message of the protocol")]
+            // Once: an agent that prints without end is not to fill the log.
+            strays += 1
+            return strays == 1
+                ? [.note("it wrote a line that is no message of the protocol, and perhaps more of them")] : []
         }
         var actions: [Action] = []
         switch (message["method"]?.string, message["id"]) {

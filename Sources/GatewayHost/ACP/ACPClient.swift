@@ -106,6 +106,8 @@ struct ACPClient: Sendable {
     /// It goes when its turns are over.
     var isRetiring = false
     var failures = 0
+    /// Lines of the present process that were no messages.
+    var strays = 0
     var requests: [Int64: Request] = [:]
     var lastRequest: Int64 = 0
     var sessions: [Key: Session] = [:]
@@ -169,6 +171,7 @@ struct ACPClient: Sendable {
             finish(id, .failed(reason), &actions)
         }
         requests = [:]
+        strays = 0
         for (key, session) in sessions {
             if session.id == nil { sessions[key] = nil } else { sessions[key]?.state = .remembered }
         }

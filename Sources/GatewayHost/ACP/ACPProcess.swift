@@ -11,12 +11,23 @@ final class ACPProcess: Sendable {
         /// Something on standard error.
         case errors(String)
         case ended(String)
+
+        /// About what it takes in memory, in bytes.
+        var weight: Int {
+            switch self {
+            case .line(let line): line.count + 64
+            case .errors(let text): text.utf8.count + 64
+            case .ended: 0
+            }
+        }
     }
 
     /// Longest line, in bytes: an agent that sends more is out of its mind.
     static let maximumLine = 16 << 20
     /// Bytes that wait for an agent that does not read.
     static let maximumUnsent = 32 << 20
+    /// Bytes of what was reported and not taken yet: an agent that writes faster than it is heard waits.
+    static let maximumUntaken = 4 << 20
     /// How long a process has to end by itself when its input was closed.
     static let patience = Duration.seconds(1)
     /// What is kept of standard error, for the reason of its end.
@@ -24,6 +35,7 @@ final class ACPProcess: Sendable {
 
     private struct State {
         var unsent: [UInt8] = []
+        var untaken = 0
         var killing = false
     }
 
@@ -58,6 +70,21 @@ final class ACPProcess: Sendable {
     func write(_ line: [UInt8]) {
         state.withLock { $0.unsent += line + [UInt8(ascii: "\n")] }
         ring()
+    }
+
+    /// What was reported has been taken: more may come.
+    func took(_ event: Event) {
+        let mayGoOn = state.withLock { state in
+            let wasFull = state.untaken > Self.maximumUntaken
+            state.untaken -= event.weight
+            return wasFull && state.untaken <= Self.maximumUntaken
+        }
+        if mayGoOn { ring() }
+    }
+
+    private func tell(_ event: Event) {
+        state.withLock { $0.untaken += event.weight }
+        report(event)
     }
 
     /// Ends it: its input is closed, and what does not end by that is killed.
@@ -103,12 +130,12 @@ final class ACPProcess: Sendable {
                 pipes.close(\.input)
             }
             if let killAt, .now >= killAt { break }
-            let hasUnsent = state.withLock { !$0.unsent.isEmpty }
+            let (hasUnsent, isFull) = state.withLock { (!$0.unsent.isEmpty, $0.untaken > Self.maximumUntaken) }
             var polled = [
                 pollfd(fd: watch, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: pipes.output, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: pipes.errors, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: isFull ? -1 : pipes.output, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: isFull ? -1 : pipes.errors, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: hasUnsent ? pipes.input : -1, events: Int16(POLLOUT), revents: 0),
             ]
             // Without a pidfd (an old kernel) the exit is seen by looking every 50 ms.
@@ -169,7 +196,7 @@ final class ACPProcess: Sendable {
         var rest = bytes[...]
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
             line += rest[..<end]
-            if line.contains(where: { $0 > 32 }) { report(.line(line)) }
+            if line.contains(where: { $0 > 32 }) { tell(.line(line)) }
             line = []
             rest = rest[(end + 1)...]
         }
@@ -182,7 +209,7 @@ final class ACPProcess: Sendable {
         _ = pipes.take(\.errors, into: &bytes, limit: .max, once: true)
         guard !bytes.isEmpty else { return }
         errors = (errors + bytes).suffix(Self.keptErrors * 2)
-        report(.errors(String(decoding: bytes.suffix(Self.keptErrors), as: UTF8.self).trimmingEnd()))
+        tell(.errors(String(decoding: bytes.suffix(Self.keptErrors), as: UTF8.self).trimmingEnd()))
     }
 
     private func hasExited(_ pid: pid_t) -> Bool {
