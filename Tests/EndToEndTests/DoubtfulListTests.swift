@@ -123,7 +123,8 @@ struct DoubtfulListTests {
             let status = try await world.status("agent").first ?? .null
             let channels = World.guild(status)?["channels"]?.int ?? 0
             #expect(channels <= 1 + (isOneChannel ? 1 : 1000))
-            if !isOneChannel { #expect((World.guild(status)?["protocolErrors"]?.int ?? 0) > 0) }
+            // Each list drops those that it does not show; with so few lists there were more than a thousand between two.
+            if !isOneChannel, asked < 7 { #expect((World.guild(status)?["protocolErrors"]?.int ?? 0) > 0) }
         }
     }
 }

@@ -21,7 +21,7 @@ extension GatewayEndToEnd {
         /// What begins an answer of the passing-through model is the message itself.
         private static func answered(_ room: Room, _ text: String, in channel: String? = nil) async throws {
             let agent = room.agent.id
-            try await room.sim.waitForMessage(in: channel ?? room.channel.id, timeout: .seconds(90)) {
+            try await room.sim.waitForMessage(in: channel ?? room.channel.id, timeout: .seconds(300)) {
                 $0.author == agent && $0.content.hasPrefix(text)
             }
         }
@@ -38,7 +38,7 @@ extension GatewayEndToEnd {
                 try await Self.answered(room, "hello there")
                 try await room.post(#"***CALL_TOOL fabric-channel-list {"nameFilter":"room of"}"#)
                 let agent = room.agent.id
-                try await room.sim.waitForMessage(in: room.channel.id, timeout: .seconds(90)) {
+                try await room.sim.waitForMessage(in: room.channel.id, timeout: .seconds(300)) {
                     // Not the first answer, which repeats what the agent was told of the channel.
                     $0.author == agent && !$0.content.hasPrefix("hello there")
                         && $0.content.contains(room.channel.id) && $0.content.contains("room of helper")
@@ -136,7 +136,13 @@ extension GatewayEndToEnd {
                 }
                 try Products.build(version: "0.9.9", to: stage.directory + "/next.so")
                 try stage.install(stage.directory + "/next.so")
+                let before = Set(await stage.sim.sockets().compactMap(\.sid))
                 _ = try await stage.reload(module: true)
+                // Whose turn a message makes it, only the socket tells: they must be there again before it goes on.
+                for agent in agents.values {
+                    try await stage.sim.waitForSockets(
+                        user: agent.id, joined: channel.id, excluding: before, timeout: .seconds(60))
+                }
                 try stage.write("", to: "go")
                 let talker = agents["talker"]?.id
                 for number in 1...3 {
