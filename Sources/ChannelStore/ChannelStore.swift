@@ -46,6 +46,8 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     public var path: String
     /// What the operator can do.
     public var remedy: String
+    /// The store answered, and refused: it is there, and somebody must do something.
+    public var isRefusal = false
 
     public init(_ problem: String, path: String, remedy: String) {
         self.problem = problem

@@ -8,7 +8,8 @@ import Timing
 /// that none waits behind a batch. What was committed is as durable as the database is set to make it
 /// (`synchronous_commit`); where the commit holds an outgoing message, at least on the database's disk.
 public final class PostgreSQLChannelStore: SharedStore {
-    private let settings: PostgreSQLSettings
+    private let chosen: CurrentSettings
+    private var settings: PostgreSQLSettings { chosen.value }
     private let engine: StoreEngine
     private let membership = Membership()
     private let leaseWorker: PostgreSQLWorker
@@ -30,12 +31,13 @@ public final class PostgreSQLChannelStore: SharedStore {
         _ settings: PostgreSQLSettings, schema: PostgreSQLSchema, compactAt: Int = 4096,
         log: @escaping @Sendable (StoreLogLevel, String) -> Void
     ) {
-        self.settings = settings
+        let chosen = CurrentSettings(settings)
+        self.chosen = chosen
         self.log = log
         let token = String(UInt64.random(in: 0 ... .max), radix: 36)
         backend = "fabric \(token)"
         let session = { @Sendable [backend] (what: String) in
-            PostgreSQLSession(settings, schema: schema, name: "\(backend) \(what)")
+            PostgreSQLSession(chosen, schema: schema, name: "\(backend) \(what)")
         }
         leaseWorker = PostgreSQLWorker("store-lease") { session("lease") }
         readWorker = PostgreSQLWorker("store-read") { session("read") }
@@ -50,6 +52,15 @@ public final class PostgreSQLChannelStore: SharedStore {
     deinit {
         engine.abandon()
         leaseWorker.stop(waits: false)
+    }
+
+    /// Another password, or other authorities: connections that are made from now on use them. Those that are open stay, for the
+    /// server has let them in.
+    /// - Parameter keywords: of the same database, as the same user.
+    public func use(keywords: [String: String]) {
+        var settings = settings
+        settings.keywords = keywords
+        chosen.change(to: settings)
     }
 
     // MARK: ChannelStore
@@ -166,6 +177,19 @@ public final class PostgreSQLChannelStore: SharedStore {
         try await ask { statements throws(PostgreSQLFailure) in try statements.runners(of: accounts) }
     }
 
+    public func notes(_ name: String) async throws -> [String: [UInt8]] {
+        // Not on the thread of the leases: there may be very many.
+        try await use(readWorker) { connection throws(PostgreSQLFailure) in
+            let found = try connection.run(
+                """
+                SELECT account.name, note.value FROM account JOIN note ON note.account = account.row AND note.name = $1
+                """, .text(name))
+            var notes: [String: [UInt8]] = [:]
+            for row in found.rows { notes[try found.text(row, 0)] = try found.data(row, 1) }
+            return notes
+        }
+    }
+
     public var leases: [String: AccountLease] { membership.leases }
 
     public func observeRefusals(_ body: @escaping @Sendable (String) -> Void) { membership.observe(body) }
@@ -231,11 +255,11 @@ public final class PostgreSQLChannelStore: SharedStore {
         _ worker: PostgreSQLWorker, isUrgent: Bool = false,
         _ body: @escaping @Sendable (PostgreSQLConnection) throws(PostgreSQLFailure) -> Value
     ) async throws -> Value {
-        try await worker.run(isUrgent: isUrgent, refusal: engine.closed) { [settings, engine] session in
+        try await worker.run(isUrgent: isUrgent, refusal: engine.closed) { [chosen, engine] session in
             do throws(PostgreSQLFailure) { return .success(try session.use(body)) } catch {
                 // An owner that is no member any more.
                 if error.kind == .orphan { return .failure(MemberGone()) }
-                let failure = error.error(settings)
+                let failure = error.error(chosen.value)
                 // What cannot be asked cannot be written to: it is said before somebody commits.
                 if error.kind != .locked { engine.doubt(failure) }
                 return .failure(failure)

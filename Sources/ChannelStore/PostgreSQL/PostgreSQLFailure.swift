@@ -111,6 +111,11 @@ struct PostgreSQLFailure: Error, Equatable {
     }
 
     func error(_ settings: PostgreSQLSettings) -> StoreError {
-        StoreError(problem, path: settings.description, remedy: remedy(settings))
+        var error = StoreError(problem, path: settings.description, remedy: remedy(settings))
+        switch kind {
+        case .connection, .timeout, .locked: break
+        default: error.isRefusal = true
+        }
+        return error
     }
 }

@@ -1,6 +1,7 @@
 /// A connection to the tables, made when it is needed and again when it broke.
 final class PostgreSQLSession {
-    let settings: PostgreSQLSettings
+    private let current: CurrentSettings
+    var settings: PostgreSQLSettings { current.value }
     private let schema: PostgreSQLSchema
     /// How the server knows the connection; seen in pg_stat_activity.
     let name: String
@@ -8,8 +9,8 @@ final class PostgreSQLSession {
     /// How durable commits are without anybody asking, as the database is configured.
     private(set) var usualCommit = "on"
 
-    init(_ settings: PostgreSQLSettings, schema: PostgreSQLSchema, name: String) {
-        self.settings = settings
+    init(_ settings: CurrentSettings, schema: PostgreSQLSchema, name: String) {
+        current = settings
         self.schema = schema
         self.name = name
     }
@@ -49,6 +50,7 @@ final class PostgreSQLSession {
 
     private func open() throws(PostgreSQLFailure) -> PostgreSQLConnection {
         if let connection { return connection }
+        let settings = settings
         let opened = try PostgreSQLConnection(settings, name: name)
         do throws(PostgreSQLFailure) {
             // A lock that somebody holds who stands still, and a transaction of ours that nobody goes on with, keep the

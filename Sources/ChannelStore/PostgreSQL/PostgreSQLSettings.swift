@@ -1,3 +1,15 @@
+import Locking
+
+/// The settings that new connections are made with.
+final class CurrentSettings: Sendable {
+    private let settings: Locked<PostgreSQLSettings>
+
+    init(_ settings: PostgreSQLSettings) { self.settings = Locked(settings) }
+
+    var value: PostgreSQLSettings { settings.withLock { $0 } }
+    func change(to new: PostgreSQLSettings) { settings.withLock { $0 = new } }
+}
+
 /// Which database, and where in it.
 public struct PostgreSQLSettings: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
     /// libpq's keywords and their values, as `PQconnectdbParams` takes them; the password among them.

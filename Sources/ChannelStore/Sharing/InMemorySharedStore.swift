@@ -134,6 +134,10 @@ public final class InMemorySharedStore: SharedStore {
         try answer { table, _ in table.runners(of: accounts) }
     }
 
+    public func notes(_ name: String) async throws -> [String: [UInt8]] {
+        try answer { table, _ in table.notes(name) }
+    }
+
     public func leave(within limit: Duration) async {
         try? answer { table, state in
             if let member = state.member { table.remove(member) }

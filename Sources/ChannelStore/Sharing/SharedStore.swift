@@ -41,6 +41,9 @@ public protocol SharedStore: ChannelStore {
     /// - Returns: false if none was kept, or it cannot be written.
     func restoreFile(account: String, entry: String, index: Int, to path: String) async throws -> Bool
 
+    /// A note of every account that has one of that name, whoever runs it, by account.
+    func notes(_ name: String) async throws -> [String: [UInt8]]
+
     /// The lease of each account that this member has, by account.
     var leases: [String: AccountLease] { get }
 
@@ -51,6 +54,7 @@ public protocol SharedStore: ChannelStore {
 extension SharedStore {
     public func keepFile(account: String, entry: String, index: Int, path: String) async throws -> Bool { false }
     public func restoreFile(account: String, entry: String, index: Int, to path: String) async throws -> Bool { false }
+    public func notes(_ name: String) async throws -> [String: [UInt8]] { [:] }
 }
 
 /// One instance of the plugin among those that share a store.

@@ -96,6 +96,8 @@ public struct SharedTable: Sendable {
         return runners
     }
 
+    public func notes(_ name: String) -> [String: [UInt8]] { rows.compactMapValues { $0.kept.notes[name] } }
+
     /// Who has the account; nil if nobody.
     public func owner(of account: String) -> String? { rows[account]?.owner }
 
