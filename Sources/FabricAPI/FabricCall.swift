@@ -6,6 +6,8 @@ struct FabricCall: Sendable {
     let http: HTTPTransfer
     /// Scheme, authority and path prefix, without a slash at the end.
     let base: String
+    /// See `HTTPRequest.mayBegin`.
+    var mayBegin: (@Sendable () -> Bool)?
 
     /// The body of any 2xx answer, possibly empty.
     func send(
@@ -24,9 +26,10 @@ struct FabricCall: Sendable {
         var headers = headers
         headers.append(HTTPHeader("Accept", "application/json"))
         if body != nil { headers.append(HTTPHeader("Content-Type", "application/json")) }
-        let request = HTTPRequest(
+        var request = HTTPRequest(
             method, base + path, headers: headers, body: body ?? (method == .get ? nil : []), bearer: bearer,
             deadlines: deadlines, isRepeatable: operation.isRepeatable)
+        request.mayBegin = mayBegin
         let response: HTTPResponse
         do throws(HTTPTransferError) {
             response = try await http.perform(request)

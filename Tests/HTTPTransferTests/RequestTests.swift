@@ -160,4 +160,26 @@ import Testing
             }
         }
     }
+
+    /// Asked when the connection is there, not when the request is made: what is allowed may change while it waits.
+    @Test func whatMayNotBeginAnyMoreIsNotSent() async throws {
+        try await withServer {
+            $1.respond(200)
+        } _: { server in
+            try await withTransfer { transfer in
+                var request = HTTPRequest(.post, server.url + "/edit", body: Array("x".utf8))
+                request.mayBegin = { true }
+                let sent = try await transfer.perform(request)
+                #expect(sent.status == 200)
+                request.mayBegin = { false }
+                do throws(HTTPTransferError) {
+                    _ = try await transfer.perform(request)
+                    Issue.record("it was sent")
+                } catch {
+                    #expect(error.kind == .cancelled && !error.requestSent)
+                }
+                #expect(server.requests.count == 1)
+            }
+        }
+    }
 }

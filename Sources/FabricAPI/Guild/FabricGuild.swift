@@ -24,9 +24,11 @@ public struct FabricGuild: Sendable {
     /// - Parameters:
     ///   - nodeId: as Center names it.
     ///   - endpoint: base URL, without `/api` (one at the end is dropped).
+    ///   - mayBegin: asked immediately before each request is sent; if it says no, none is, and the call throws `.cancelled`.
     /// - Throws: `.local` if it is not an http or https URL without user information, query and fragment.
     public init(
-        nodeId: String, endpoint: String, http: HTTPTransfer, foreignDownloads: ForeignDownloads = .withoutToken
+        nodeId: String, endpoint: String, http: HTTPTransfer, foreignDownloads: ForeignDownloads = .withoutToken,
+        mayBegin: (@Sendable () -> Bool)? = nil
     ) throws(FabricError) {
         let operation = FabricOperation(
             name: "reading the guild's address", place: "guild \(nodeId)", isRepeatable: true, secrets: [],
@@ -37,7 +39,7 @@ public struct FabricGuild: Sendable {
         self.endpoint = base
         self.origin = origin
         self.foreignDownloads = foreignDownloads
-        call = FabricCall(http: http, base: base + FabricSpelling.prefix)
+        call = FabricCall(http: http, base: base + FabricSpelling.prefix, mayBegin: mayBegin)
     }
 
     /// What the Socket.IO client connects to: scheme, host and port of the endpoint.

@@ -12,11 +12,12 @@ extension FabricGuild {
     ) async throws(FabricError) -> FabricUploadedFile {
         // A repeated upload leaves a file nobody refers to, which the guild sweeps away.
         let operation = operation("uploading a file", token)
-        let request = HTTPRequest(
+        var request = HTTPRequest(
             .post, call.base + FabricSpelling.filesPath, headers: [HTTPHeader("Accept", "application/json")],
             bearer: token, deadlines: .file, isRepeatable: true)
+        request.mayBegin = call.mayBegin
         let parts = FabricSpelling.fileParts
-        let response = try await firstTaken(of: parts.count) { number throws(FabricError) in
+        let response = try await firstTaken(of: parts.count) { [request] number throws(FabricError) in
             let part = HTTPPart(name: parts[number], fileName: name, mediaType: mediaType, content: .file(path))
             let response: HTTPResponse
             do throws(HTTPTransferError) {

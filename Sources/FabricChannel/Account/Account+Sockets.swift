@@ -42,9 +42,12 @@ extension Account {
     }
 
     func makeGuild(_ info: FabricGuildInfo) throws(FabricError) -> FabricGuild {
-        try FabricGuild(
+        var mayBegin: (@Sendable () -> Bool)?
+        if let clock = environment.lease?.clock { mayBegin = { clock.isInForce } }
+        return try FabricGuild(
             nodeId: info.nodeId, endpoint: info.endpoint, http: environment.http,
-            foreignDownloads: settings.allowsPrivateAddresses ? .withoutToken : .withoutTokenFromPublicAddresses)
+            foreignDownloads: settings.allowsPrivateAddresses ? .withoutToken : .withoutTokenFromPublicAddresses,
+            mayBegin: mayBegin)
     }
 
     /// The auth callback: a guild token that is valid now, asked for on every connect.

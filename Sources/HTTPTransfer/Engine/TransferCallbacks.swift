@@ -88,6 +88,10 @@ extension Transfer {
             failPrivateAddress()
             return false
         }
+        if let mayBegin = job.request.mayBegin, !mayBegin() {
+            fail(.cancelled, "it was not sent: whoever asked for it may not any more")
+            return false
+        }
         isRequested = true
         clock.connected(hasBody: unsent > 0, at: .now)
         return true

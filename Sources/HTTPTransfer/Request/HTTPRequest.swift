@@ -52,6 +52,9 @@ public struct HTTPRequest: Sendable {
     /// The one origin that ``needsPublicAddress`` does not concern, whatever its address: that of the server whose files are
     /// asked for. A redirect from it to anywhere else is judged.
     public var trustedOrigin: HTTPOrigin?
+    /// Asked, from the transfers' thread, when there is a connection and the request is about to be sent on it: after
+    /// whatever it had to wait for. If it says no, nothing is sent, and the transfer ends with `.cancelled`.
+    public var mayBegin: (@Sendable () -> Bool)?
 
     /// - Parameters:
     ///   - deadlines: default ``HTTPDeadlines/request``.
