@@ -3,6 +3,7 @@ import FabricChannel
 import FabricSimulator
 import Foundation
 import JSONBytes
+import Locking
 import Testing
 
 /// Several instances of the plugin, each a gateway of its own, that share a store: who runs which account, and that no
@@ -295,6 +296,74 @@ import Testing
             let logins = await world.sim.counters.logins[try #require(cluster.agents[account]).id]
             #expect(logins == 1, "the session was handed over")
             for node in [next, other] { await node.end() }
+        }
+    }
+
+    /// A turn whose account went to another gateway is answered there; what this one's agent says of it comes too late, also
+    /// when the module was loaded anew meanwhile.
+    @Test func aNewInstanceKnowsOfTurnsThatWereLostBefore() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 1)
+            let old = try cluster.node("old", as: "gw-1")
+            let turn = Locked<TestGateway.Delivery?>(nil)
+            // Its agent takes its time.
+            old.gateway.onWake.withLock { hook in hook = { delivery in turn.withLock { $0 = delivery } } }
+            try await old.begin(cluster.keys)
+            try await eventually("gw-1 has it") { await old.connected() == ["a0"] }
+            try await cluster.post("hello", to: "a0")
+            try await eventually("its turn runs") { turn.withLock { $0 } != nil }
+            let other = try cluster.node("gw-2")
+            try await other.begin(cluster.keys)
+            old.store.setAway(true)
+            #expect(try await cluster.areAnswered("a0", last: "hello"))
+            try await eventually("gw-1 has let go of it") { await old.connected().isEmpty }
+            old.store.setAway(false)
+            let next = try cluster.node("next", as: "gw-1")
+            try await world.configure([:], accounts: cluster.keys, on: next.plugin)
+            let stopped = try await world.stop("a0", handover: true, on: old.plugin)
+            try await world.start("a0", handover: stopped["handover"], on: next.plugin)
+            await old.end()
+            await other.end()
+            try await eventually("the new instance has it") { await next.connected() == ["a0"] }
+            let delivery = try #require(turn.withLock { $0 })
+            let (code, json) = await world.send(
+                [
+                    "account": "a0", "to": .string(delivery.to), "text": "too late", "delivery": .string(delivery.id),
+                ], on: next.plugin)
+            #expect(code == .unavailable && json["error"]?.string?.contains("went on at another gateway") == true)
+            try await cluster.post("again", to: "a0")
+            #expect(try await cluster.areAnswered("a0", last: "again"))
+            await next.end()
+        }
+    }
+
+    @Test func agentsOfAnotherGatewayAreKnownAsAgents() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 2)
+            let (one, two) = (try cluster.node("gw-1"), try cluster.node("gw-2"))
+            try await one.begin(cluster.keys)
+            try await two.begin(cluster.keys)
+            try await eventually("the accounts are spread") {
+                let (first, second) = (await one.connected(), await two.connected())
+                return first.count == 1 && second.count == 1
+            }
+            let mine = try #require(await one.connected().first)
+            let theirs = try #require(cluster.agents[mine == "a0" ? "a1" : "a0"])
+            let room = try await world.sim.createChannel(
+                guild: World.guild, name: "all", type: .general,
+                members: cluster.agents.values.map(\.id) + [cluster.human.id])
+            // It is asked for now and then.
+            try await eventually("gw-1 knows the agent of gw-2") {
+                try await world.sim.post(as: theirs.id, in: room.id, content: "agent")
+                return one.gateway.deliveries.contains { $0.json["message"]?["author"]?["isAgent"]?.bool == true }
+            }
+            try await world.sim.post(as: cluster.human.id, in: room.id, content: "person")
+            try await eventually("a person is none") {
+                one.gateway.deliveries.contains {
+                    $0.text == "person" && $0.json["message"]?["author"]?["isAgent"]?.bool != true
+                }
+            }
+            for node in [one, two] { await node.end() }
         }
     }
 

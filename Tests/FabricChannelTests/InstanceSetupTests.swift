@@ -209,4 +209,47 @@ import Testing
         #expect(report["adopted"]?.array == ["a"] && report["changed"]?.array == ["b"])
         #expect(report["added"]?.array == [] && report["removed"]?.array == [])
     }
+
+    private func shared(_ url: String, weight: Double = 1) -> [String: JSONValue] {
+        ["store": ["postgresql": ["url": .string(url), "gateway": "east", "weight": .double(weight)]]]
+    }
+
+    @Test func aPasswordOfTheDatabaseMayChangeAndTheDatabaseMayNot() throws {
+        let place = try Place()
+        let old = try place.setup(shared("postgresql://me:first@localhost/fabric"))
+        let changed = try place.setup(shared("postgresql://me:second@localhost/fabric"), replacing: old)
+        #expect(changed.changes(from: old) == InstanceSetup.Changes(settings: ["store.postgresql.url"]))
+        let heavier = try place.setup(shared("postgresql://me:first@localhost/fabric", weight: 2), replacing: old)
+        #expect(heavier.changes(from: old) == InstanceSetup.Changes(settings: ["store.postgresql.weight"]))
+        for url in [
+            "postgresql://me:first@localhost/other", "postgresql://you:first@localhost/fabric",
+            "postgresql://me:first@localhost:5433/fabric",
+        ] {
+            #expect(throws: InstanceSetup.Findings.self) { try place.setup(shared(url), replacing: old) }
+        }
+    }
+
+    /// The settings of a module that is loaded anew are those in effect, but what they refer to may have changed.
+    @Test func aModuleThatIsLoadedAnewKeepsTheDatabase() throws {
+        let place = try Place()
+        let first = try place.setup(shared("postgresql://me:first@localhost/fabric"))
+        RememberedStore.write(first.rememberedStore, place.path)
+        _ = try place.setup(shared("postgresql://me:second@localhost/fabric"))
+        for settings in [shared("postgresql://me:first@localhost/other"), [:]] {
+            do {
+                _ = try place.setup(settings)
+                Issue.record("another database was taken")
+            } catch let findings as InstanceSetup.Findings {
+                #expect(findings.errors.first?.problem.contains("cannot be changed") == true)
+            }
+        }
+        // The next process may have any.
+        RememberedStore.write(
+            RememberedStore(store: first.rememberedStore?.store ?? "", process: "another"), place.path)
+        _ = try place.setup(shared("postgresql://me:first@localhost/other"))
+        let kept = try String(contentsOfFile: place.path + "/sharing.json", encoding: .utf8)
+        #expect(!kept.contains("first"))
+        RememberedStore.write(nil, place.path)
+        #expect(RememberedStore.read(place.path) == nil)
+    }
 }

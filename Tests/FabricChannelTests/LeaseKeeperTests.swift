@@ -201,6 +201,114 @@ import Testing
         #expect(bench.keeper.isHere("a"))
     }
 
+    /// Who drains and loses its lease has handed nothing over: that others run it is still to be heard.
+    @Test func aLeaseThatIsLostWhileDrainingIsNoDrain() throws {
+        let bench = try running(["a", "b"])
+        bench.at(1, .drain(until: start.advanced(by: .seconds(60))))
+        #expect(bench.actions.contains { if case .stop("a", _, .drain) = $0 { true } else { false } })
+        bench.at(7, .tick)
+        #expect(bench.actions.contains(.end(["a", "b"], reason: "no beat was confirmed in time")))
+        for account in ["a", "b"] {
+            bench.at(7.1, .stopped(account))
+            #expect(!bench.actions.contains(.drained))
+        }
+        #expect(bench.keeper.given == ["a", "b"])
+        bench.at(9.5, .tick)
+        let beat = try #require(bench.beat)
+        bench.at(9.6, .answered(beat: beat, bench.report(owned: 0, others: [("gw-2", 2)]), busy: []))
+        #expect(bench.actions.contains(.askRunners(["a", "b"])))
+        let member = bench.keeper.member.id
+        bench.at(9.7, .runners(["a", "b"], ["a": "gw-2", "b": "gw-2"], member: member))
+        #expect(bench.actions.contains(.drained))
+    }
+
+    /// A drained gateway takes nothing, so that it would never find out by trying.
+    @Test func aDrainedGatewayHearsThatSomebodyRunsIt() throws {
+        let bench = try running(["a"])
+        bench.at(1, .drain(until: start.advanced(by: .seconds(60))))
+        bench.at(1.1, .stopped("a"))
+        bench.at(1.2, .released(bench.leases(["a"])))
+        var answers: [[String: String]] = [[:], ["a": "gw-2"], [:], ["a": "gw-2"]]
+        var runners: [LeaseKeeper.Runner?] = []
+        for beat in 1...40 where !answers.isEmpty {
+            let time = Double(beat) * 2
+            bench.at(time, .tick)
+            guard let number = bench.beat else { continue }
+            // gw-2 dies and comes back meanwhile.
+            let owned = answers.count == 2 ? 0 : 1
+            bench.at(
+                time + 0.1,
+                .answered(beat: number, bench.report(owned: 0, others: [("gw-2", owned)], unowned: 1 - owned), busy: [])
+            )
+            guard bench.actions.contains(.askRunners(["a"])) else { continue }
+            bench.at(time + 0.2, .runners(["a"], answers.removeFirst(), member: bench.keeper.member.id))
+            runners.append(bench.keeper.records["a"]?.runner)
+        }
+        #expect(runners == [.nobody, .gateway("gw-2"), .nobody, .gateway("gw-2")])
+    }
+
+    /// The release may be on its way, and would end the lease under the new run.
+    @Test func aLeaseThatIsBeingGivenBackIsNotRunAgain() throws {
+        let bench = Bench(start)
+        bench.at(0, .tick)
+        let first = try #require(bench.beat)
+        for name in ["a", "b"] { bench.at(0, .wanted(name)) }
+        bench.at(0.1, .answered(beat: first, bench.report(owned: 0), busy: []))
+        let claim = try #require(bench.claim)
+        bench.at(0.2, .unwanted("a", isHandover: false))
+        bench.at(0.3, .claimed(claim.number, bench.leases(["a", "b"])))
+        bench.at(0.4, .wanted("a"))
+        for time in [2.0, 4.0, 6.0] {
+            bench.at(time, .tick)
+            let beat = try #require(bench.beat)
+            bench.at(time + 0.1, .answered(beat: beat, bench.report(owned: 2), busy: []))
+            #expect(bench.actions.contains(.release(bench.leases(["a"]))), "it is repeated until it is answered")
+            guard let claim = bench.claim else { continue }
+            bench.at(time + 0.2, .claimed(claim.number, bench.leases(claim.names)))
+            #expect(!bench.keeper.isHere("a"))
+        }
+        // What the store said before it was released comes late.
+        bench.at(6.4, .released(bench.leases(["a"])))
+        bench.at(6.5, .claimed(99, bench.leases(["a"])))
+        #expect(!bench.keeper.isHere("a"))
+        bench.at(8, .tick)
+        let beat = try #require(bench.beat)
+        bench.at(8.1, .answered(beat: beat, bench.report(owned: 1, unowned: 1), busy: []))
+        let again = try #require(bench.claim)
+        bench.at(8.2, .claimed(again.number, bench.leases(["a"], epoch: 2)))
+        #expect(bench.keeper.isHere("a"))
+    }
+
+    @Test func anotherProcessOfTheSameNameIsNoticed() throws {
+        let bench = try running(["a"])
+        func report(_ time: Double, host: String, process: Int32, beat: Double) throws -> [LeaseKeeper.Action] {
+            bench.at(time, .tick)
+            let number = try #require(bench.beat)
+            var report = bench.report(owned: 1)
+            report.time = time
+            let other = Member(id: "x", gateway: "gw-1", leaseSeconds: 8, host: host, processIdentifier: process)
+            report.members.append(.init(member: other, owned: 0, secondsSinceBeat: beat))
+            return bench.at(time + 0.1, .answered(beat: number, report, busy: []))
+        }
+        // Another instance of this process, then the process that was here before.
+        _ = try report(2, host: "", process: 0, beat: 0.1)
+        #expect(bench.keeper.namesakes.isEmpty)
+        _ = try report(4, host: "h", process: 7, beat: 5)
+        #expect(bench.keeper.namesakes.isEmpty)
+        var notices = 0
+        for time in [6.0, 8.0] {
+            for case .notice(let text) in try report(time, host: "h", process: 7, beat: 1) {
+                #expect(text.contains("process 7 on h calls itself gateway gw-1 too"))
+                notices += 1
+            }
+        }
+        #expect(notices == 1 && bench.keeper.namesakes == ["process 7 on h"])
+        bench.at(10, .tick)
+        let beat = try #require(bench.beat)
+        bench.at(10.1, .answered(beat: beat, bench.report(owned: 1), busy: []))
+        #expect(bench.keeper.namesakes.isEmpty)
+    }
+
     @Test func sharesAreByWeightAndNobodyGetsMoreThanItWants() {
         func row(_ name: String, weight: Double, wanted: Int, owned: Int = 0, drains: Bool = false) -> ClusterReport.Row
         {

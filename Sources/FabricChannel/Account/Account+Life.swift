@@ -59,6 +59,7 @@ extension Account {
         guard !ending.hasBegun else { return }
         ending.isLoaded = true
         life.running = true
+        life.keptUser = stored.notes[Self.userNote].map { String(decoding: $0, as: UTF8.self) }
         inbox = Inbox(
             account: id, settings: settings.inbox, stored: stored, isHandover: handover != nil,
             mediaRoot: environment.mediaDirectory, agents: environment.agents, seed: environment.seed(),
@@ -143,6 +144,7 @@ extension Account {
         life.sessionProblem = nil
         life.hasSession = true
         environment.agents.insert(session.fabric.user.id)
+        keepUser(session.fabric.user.id)
         for info in session.fabric.guilds {
             guard let number = inbox.number(of: info.nodeId), let link = links[number], link.endpoint != info.endpoint
             else { continue }
@@ -161,6 +163,16 @@ extension Account {
             if let number = inbox.number(of: info.nodeId), links[number] == nil { open(number) }
         }
         statusChanged()
+    }
+
+    /// The note that says which user an account is.
+    static let userNote = "user"
+
+    /// Keeps which user the account is, so that gateways that share the store know it for an agent.
+    private func keepUser(_ user: String) {
+        guard environment.lease != nil, life.keptUser != user else { return }
+        life.keptUser = user
+        commit([.note(Self.userNote, Array(user.utf8))]) { _ in }
     }
 
     private func block(_ reason: String) {

@@ -20,7 +20,7 @@ extension Account {
             return
         }
         if let delivery = request.delivery, !inbox.isTurn(delivery),
-            environment.lease?.lostTurns.contains(delivery) == true
+            environment.lease?.lostTurns.contains(delivery, of: id) == true
         {
             return completion(
                 RequestProblem(

@@ -13,6 +13,8 @@ struct AccountLife: Sendable {
     /// Why there is no session at the moment.
     var sessionProblem: String?
     var hasSession = false
+    /// The user that is kept for other gateways; see `Account.keepUser`.
+    var keptUser: String?
     /// What the session says of its guilds.
     var guildInfos: [String: FabricGuildInfo] = [:]
     var guilds = 0

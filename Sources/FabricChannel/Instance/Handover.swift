@@ -9,6 +9,8 @@ struct Handover: Sendable {
     var session: SessionSnapshot?
     /// The right to run the account, where gateways share it.
     var lease: AccountLease?
+    /// Turns that agents may still be at, although the account may go on at another gateway.
+    var lostTurns: [String] = []
     /// Where the attachments of turns are that go on; not part of what is handed over, the store has it.
     var mediaDirectories: Set<String> = []
 
@@ -21,13 +23,15 @@ struct Handover: Sendable {
         var format: Int
         var session: SessionSnapshot?
         var lease: AccountLease?
+        var lostTurns: [String]?
     }
 
     /// Counts the forms of the hand-over; another one is refused, and the account starts from the store and a login.
     private static let format = 2
 
     var json: JSONValue {
-        let wire = Wire(format: Self.format, session: session, lease: lease)
+        let wire = Wire(
+            format: Self.format, session: session, lease: lease, lostTurns: lostTurns.isEmpty ? nil : lostTurns)
         guard let data = try? JSONEncoder().encode(wire) else { return .null }
         return .string(data.base64EncodedString())
     }
@@ -48,5 +52,6 @@ struct Handover: Sendable {
         }
         session = wire.session
         lease = wire.lease
+        lostTurns = wire.lostTurns ?? []
     }
 }

@@ -14,6 +14,8 @@ extension InstanceSetup {
         var adopted: [String] = []
         /// Are no longer there.
         var removed: [String] = []
+        /// Keys of settings that were taken up and concern no account.
+        var settings: [String] = []
 
         /// Those that must be stopped and started.
         var changed: [String] { credentialsChanged + restarted }
@@ -39,6 +41,12 @@ extension InstanceSetup {
             } else if settings.adoptable != old.settings.adoptable, account.mayStart {
                 changes.adopted.append(id)
             }
+        }
+        if let old {
+            let (store, before) = (configuration.sharedStore, old.configuration.sharedStore)
+            if store?.weight != before?.weight { changes.settings.append("store.postgresql.weight") }
+            // The password, or how its servers are verified; all else is refused.
+            if database != old.database { changes.settings.append("store.postgresql.url") }
         }
         changes.removed = before.keys.filter { !$0.isEmpty && !seen.contains($0) }.sorted()
         return changes

@@ -110,19 +110,9 @@ struct InstanceSetup: Sendable {
         authorities = Self.authorities(configuration, findings)
         database = Self.database(configuration, findings)
         if let old, findings.isEmpty, old.kept != Kept(configuration, database) {
-            findings.add(
-                SettingsError(
-                    file: configuration.file,
-                    keyPath: [configuration.keyPath, "store"].filter { !$0.isEmpty }.joined(separator: "."),
-                    problem: "where a running gateway keeps what must survive cannot be changed",
-                    remedy: "restart the gateway with it, or put back what was there"))
+            findings.add(Self.otherStore(configuration))
         }
-        guard findings.isEmpty else {
-            throw Findings(
-                errors: findings.errors.map {
-                    SettingsError(file: $0.file, keyPath: $0.keyPath, problem: $0.problem, remedy: $0.remedy)
-                })
-        }
+        try Self.check(findings)
         self.configuration = configuration
         identityFileExists = identities.exists
         identityFault = startsWithout
@@ -132,6 +122,31 @@ struct InstanceSetup: Sendable {
         agentUsers = identities.entries.compactMap(\.userId)
         accounts = FabricAccounts(configuration: configuration, identities: identities, presence: .system)
         fingerprints = Self.fingerprints(accounts, configuration)
+        // A new instance in a process that has a store is a module reload. Its settings are those in effect, but the address
+        // may stand in a file, or a variable, that is another by now.
+        if old == nil, let last = RememberedStore.read(stateDirectory),
+            last.process == RememberedIdentities.thisProcess, last != rememberedStore
+        {
+            findings.add(Self.otherStore(configuration))
+            try Self.check(findings)
+        }
+    }
+
+    private static func check(_ findings: SettingsFindings) throws(Findings) {
+        guard findings.isEmpty else {
+            throw Findings(
+                errors: findings.errors.map {
+                    SettingsError(file: $0.file, keyPath: $0.keyPath, problem: $0.problem, remedy: $0.remedy)
+                })
+        }
+    }
+
+    private static func otherStore(_ configuration: FabricConfiguration) -> SettingsError {
+        SettingsError(
+            file: configuration.file,
+            keyPath: [configuration.keyPath, "store"].filter { !$0.isEmpty }.joined(separator: "."),
+            problem: "where a running gateway keeps what must survive cannot be changed",
+            remedy: "restart the gateway with it, or put back what was there")
     }
 
     /// Keeps in mind for the next start which accounts the identity file has.
@@ -163,14 +178,15 @@ struct InstanceSetup: Sendable {
 
     /// Where what must survive is kept, and as whom: as long as the gateway runs.
     private struct Kept: Equatable {
-        var database: PostgreSQLAddress?
+        /// Servers, database and user. Another password is taken up.
+        var database: String?
         var schema: String?
         var gateway: String?
         var seconds: [Double]
 
         init(_ configuration: FabricConfiguration, _ database: PostgreSQLAddress?) {
             let store = configuration.sharedStore
-            self.database = database
+            self.database = database?.description
             schema = store?.schema
             gateway = store?.gateway
             seconds = store.map { [$0.beatSeconds, $0.leaseSeconds] } ?? []
@@ -178,6 +194,14 @@ struct InstanceSetup: Sendable {
     }
 
     private var kept: Kept { Kept(configuration, database) }
+
+    /// The same for whoever comes after this instance in the process; nil where nothing is shared. No secret is in it.
+    var rememberedStore: RememberedStore? {
+        guard let store = configuration.sharedStore, let database else { return nil }
+        return RememberedStore(
+            store: "\(database), schema \(store.schema), gateway \(store.gatewayName(stateDirectory: stateDirectory))",
+            process: RememberedIdentities.thisProcess)
+    }
 
     private static func database(
         _ configuration: FabricConfiguration, _ findings: SettingsFindings
@@ -231,6 +255,7 @@ struct InstanceSetup: Sendable {
             "changed": .array(changes.changed.map { .string($0) }),
             "removed": .array(changes.removed.map { .string($0) }),
             "adopted": .array(changes.adopted.map { .string($0) }),
+            "settings": .array(changes.settings.map { .string($0) }),
             "capabilities": .array(Self.capabilities.map { .string($0) }),
         ]
     }

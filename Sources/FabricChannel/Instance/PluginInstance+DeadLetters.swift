@@ -165,9 +165,10 @@ extension PluginInstance {
     }
 
     private static func unreadable(_ error: any Error) -> RequestProblem {
-        RequestProblem(
-            .unavailable, "what is kept cannot be read: \(error)", at: "channel.db",
-            remedy: (error as? StoreError)?.remedy ?? "check the state directory", retryable: true)
+        let known = error as? StoreError
+        return RequestProblem(
+            .unavailable, "what is kept cannot be read: \(known?.problem ?? "\(error)")",
+            at: known?.path ?? "channel.db", remedy: known?.remedy ?? "check the state directory", retryable: true)
     }
 
     // MARK: Accounts that are no more

@@ -16,7 +16,7 @@ extension PluginInstance {
                 let isFirst = setup == nil
                 setup = next
                 openStore(next)
-                if let weight = next.configuration.sharedStore?.weight { sharing?.keeper.adopt(weight: weight) }
+                adoptSharing(next)
                 next.rememberIdentities()
                 if isFirst, let fault = next.identityFault {
                     logger.error(
@@ -58,11 +58,12 @@ extension PluginInstance {
                     completion(RequestResult(.ok, Array("{}".utf8)))
                 } catch {
                     if self.accounts[id] === account { self.accounts[id] = nil }
+                    let known = error as? StoreError
+                    let why = known.map { "\($0.path): \($0.problem)" } ?? "\(error)"
                     completion(
                         RequestProblem(
-                            .unavailable, "what is kept of the account cannot be read: \(error)",
-                            at: "account \(id)", remedy: (error as? StoreError)?.remedy ?? "check the state directory",
-                            retryable: true
+                            .unavailable, "what is kept of the account cannot be read: \(why)",
+                            at: "account \(id)", remedy: known?.remedy ?? "check the state directory", retryable: true
                         ).result)
                 }
             }
@@ -111,10 +112,10 @@ extension PluginInstance {
                 sharing?.told[id] = nil
                 for waiting in sharing?.starting.removeValue(forKey: id) ?? [] { waiting(notHere(id).result) }
                 hurry(id, .seconds(drain))
-                guard let stop = stopping[id] else { return completion(RequestResult(.ok, Array("{}".utf8))) }
+                guard let stop = stopping[id] else { return completion(noRun(id, wantsHandover)) }
                 Task {
                     _ = await stop.value
-                    completion(RequestResult(.ok, Array("{}".utf8)))
+                    completion(noRun(id, wantsHandover))
                 }
                 return
             }
@@ -125,6 +126,7 @@ extension PluginInstance {
                 var handover = await stop.value
                 if sharing?.ended.contains(id) == false { lease(.stopped(id)) }
                 if wantsHandover, isWritten(account) { handover.lease = sharing?.keeper.lease(of: id) }
+                if wantsHandover { handover.lostTurns = turnsToHandOver(account) }
                 if wantsHandover {
                     self.resources.handOver(media: handover.mediaDirectories)
                 } else {
@@ -139,6 +141,16 @@ extension PluginInstance {
         } catch {
             completion(error.result)
         }
+    }
+
+    /// The answer to a stop of an account that did not run, or was being given back. What was lost with it before is handed
+    /// over all the same.
+    private func noRun(_ id: String, _ wantsHandover: Bool) -> RequestResult {
+        let turns = wantsHandover ? sharing?.lostTurns.turns(of: id) ?? [] : []
+        guard !turns.isEmpty else { return RequestResult(.ok, Array("{}".utf8)) }
+        var handover = Handover(session: nil)
+        handover.lostTurns = turns
+        return RequestResult(.ok, JSONValue.object(["handover": handover.json]).serialized)
     }
 
     /// Whether the store has everything of an account that has stopped. If not, another instance must not go on where it ended.

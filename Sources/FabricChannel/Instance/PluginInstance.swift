@@ -1,4 +1,5 @@
 import ChannelStore
+import FabricAccounts
 import Foundation
 import JSONBytes
 import Locking
@@ -84,12 +85,24 @@ public actor PluginInstance {
 
     private func databaseStore(_ setup: InstanceSetup) -> SharedStoreChoice? {
         guard let settings = setup.configuration.sharedStore, let address = setup.database else { return nil }
-        let keywords = Dictionary(address.keywords.map { ($0.name, $0.value.reveal()) }) { first, _ in first }
         let store = PostgreSQLChannelStore(
-            PostgreSQLSettings(keywords: keywords, place: address.description, schema: settings.schema), log: storeLog)
+            PostgreSQLSettings(
+                keywords: Self.keywords(address), place: address.description, schema: settings.schema), log: storeLog)
         return SharedStoreChoice(
             store, gateway: settings.gatewayName(stateDirectory: setup.stateDirectory), weight: settings.weight,
             beatSeconds: settings.beatSeconds, leaseSeconds: settings.leaseSeconds)
+    }
+
+    /// A running gateway gets another weight, or another password of the same database.
+    func adoptSharing(_ setup: InstanceSetup) {
+        RememberedStore.write(sharing == nil ? nil : setup.rememberedStore, setup.stateDirectory)
+        if let weight = setup.configuration.sharedStore?.weight { sharing?.keeper.adopt(weight: weight) }
+        guard let store = store as? PostgreSQLChannelStore, let address = setup.database else { return }
+        store.use(keywords: Self.keywords(address))
+    }
+
+    private static func keywords(_ address: PostgreSQLAddress) -> [String: String] {
+        Dictionary(address.keywords.map { ($0.name, $0.value.reveal()) }) { first, _ in first }
     }
 
     private var storeLog: @Sendable (StoreLogLevel, String) -> Void {

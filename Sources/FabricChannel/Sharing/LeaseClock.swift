@@ -32,15 +32,25 @@ final class LostTurns: @unchecked Sendable {
     /// How many; ours.
     static let most = 10_000
 
-    private var ids: Set<String> = []
-    private var order: Deque<String> = []
+    private var accounts: [String: Set<String>] = [:]
+    private var order: Deque<(account: String, turn: String)> = []
 
-    func insert(_ turns: some Sequence<String>) {
-        for turn in turns where ids.insert(turn).inserted { order.append(turn) }
-        while order.count > Self.most, let oldest = order.popFirst() { ids.remove(oldest) }
+    func insert(_ turns: some Sequence<String>, of account: String) {
+        for turn in turns where accounts[account, default: []].insert(turn).inserted { order.append((account, turn)) }
+        while order.count > Self.most, let oldest = order.popFirst() { remove([oldest.turn], of: oldest.account) }
     }
 
-    func contains(_ turn: String) -> Bool { ids.contains(turn) }
+    /// The account runs here again, and these turns with it.
+    func remove(_ turns: some Sequence<String>, of account: String) {
+        guard accounts[account] != nil else { return }
+        accounts[account]?.subtract(turns)
+        if accounts[account]?.isEmpty == true { accounts[account] = nil }
+    }
+
+    func contains(_ turn: String, of account: String) -> Bool { accounts[account]?.contains(turn) ?? false }
+
+    /// For another instance of this gateway, which goes on with the account.
+    func turns(of account: String) -> [String] { accounts[account]?.sorted() ?? [] }
 }
 
 /// The lease of the account is over: nothing is done in its name any more.

@@ -6,6 +6,8 @@ extension LeaseKeeper {
     static let parking: Duration = .seconds(1)
     /// How long another instance may take to go on with what it was given.
     static let handover: Duration = .seconds(15)
+    /// How late an answer of the store may come.
+    static let lateness: Duration = .seconds(120)
     /// How long an account that could not be started here is left to others.
     static let startPause: Duration = .seconds(10)
 
@@ -39,6 +41,7 @@ extension LeaseKeeper {
     }
 
     mutating func tookOver(_ old: AccountLease, _ new: AccountLease?, _ now: Instant, _ actions: inout [Action]) {
+        if let new, givenBack[new] != nil { return }
         guard case .takingOver(old, _) = records[old.account]?.phase else {
             if let new { former.append(new) }
             return
@@ -85,10 +88,10 @@ extension LeaseKeeper {
         case .stopping(let lease, .balance):
             records[account]?.returned = lease.epoch
             records[account]?.wasHere = false
-            release(lease, &actions)
+            release(lease, now, &actions)
         case .stopping(let lease, .drain):
             records[account]?.wasHere = false
-            release(lease, &actions)
+            release(lease, now, &actions)
             if lookAt == nil { lookAt = now.advanced(by: Self.gathering) }
         case .ending: standby(account, record.runner, &actions)
         case .running, .standby, .takingOver, .parked, .out, .releasing: break
@@ -98,7 +101,7 @@ extension LeaseKeeper {
     mutating func startFailed(_ account: String, _ now: Instant, _ actions: inout [Action]) {
         records[account]?.notBefore = now.advanced(by: Self.startPause)
         switch records[account]?.phase {
-        case .running(let lease), .stopping(let lease, _): release(lease, &actions)
+        case .running(let lease), .stopping(let lease, _): release(lease, now, &actions)
         case .ending: standby(account, .unknown, &actions)
         default: break
         }
@@ -114,8 +117,9 @@ extension LeaseKeeper {
         }
     }
 
-    private mutating func release(_ lease: AccountLease, _ actions: inout [Action]) {
+    private mutating func release(_ lease: AccountLease, _ now: Instant, _ actions: inout [Action]) {
         records[lease.account]?.phase = .releasing(lease)
+        givenBack[lease] = now
         actions.append(.release([lease]))
     }
 
@@ -171,6 +175,8 @@ extension LeaseKeeper {
             }
             if let pause = record.notBefore, pause <= now { records[account]?.notBefore = nil }
         }
+        givenBack = givenBack.filter { $0.value.duration(to: now) < Self.lateness }
+        for lease in back { givenBack[lease] = now }
         if !back.isEmpty { actions.append(.release(back.sorted { $0.account < $1.account })) }
     }
 }

@@ -6,8 +6,10 @@ extension LeaseKeeper {
     static let patience: Duration = .seconds(60)
     /// How long an account that comes to its end for balance may take.
     static let balanceDrain: Duration = .seconds(10)
-    /// An account that nobody else took is given back once more after this time.
-    static let keeping: Duration = .seconds(600)
+    /// An account that nobody else took is given back once more after this time, doubled each time up to the longest: who was
+    /// short of it may only have been cut off, or may have another configuration.
+    static let keeping: Duration = .seconds(60)
+    static let longestKeeping: Duration = .seconds(600)
     /// Reports after which a member is no newcomer any more: until then it takes little at a time, so that gateways that
     /// start together find something each.
     static let settling = 3
@@ -35,8 +37,12 @@ extension LeaseKeeper {
         if isOld { sinceAsked = 0 }
         guard isOld || !less.isEmpty else { return }
         for (account, record) in records where record.phase == .standby {
-            if case .gateway(let name) = record.runner, isOld || less.contains(name) || now[name] == nil {
+            switch record.runner {
+            case .gateway(let name) where isOld || less.contains(name) || now[name] == nil:
                 records[account]?.runner = .unknown
+            // Others find out by trying to take it.
+            case .nobody where isOld && isDraining: records[account]?.runner = .unknown
+            default: break
             }
         }
     }
@@ -139,6 +145,7 @@ extension LeaseKeeper {
         }
         doubtful.subtract(claim.names)
         for lease in leases.sorted(by: { $0.account < $1.account }) {
+            if givenBack[lease] != nil { continue }
             guard lease.member == member.id, isInForce(at: now) else {
                 former.append(lease)
                 continue
@@ -150,7 +157,11 @@ extension LeaseKeeper {
                 continue
             }
             if claim.isBeyond, let returned = record.returned, returned &+ 1 == lease.epoch {
-                records[lease.account]?.keptUntil = now.advanced(by: Self.keeping)
+                let time = min(record.keeping.map { $0 * 2 } ?? Self.keeping, Self.longestKeeping)
+                records[lease.account]?.keeping = time
+                records[lease.account]?.keptUntil = now.advanced(by: time)
+            } else {
+                records[lease.account]?.keeping = nil
             }
             run(lease, &actions)
         }

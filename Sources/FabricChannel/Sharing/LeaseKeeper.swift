@@ -87,6 +87,10 @@ struct LeaseKeeper: Sendable {
     private(set) var drainUntil: Instant?
     /// Given back while draining, and not yet heard to run elsewhere.
     var given: Set<String> = []
+    /// Other processes that call themselves by this gateway's name.
+    private(set) var namesakes: [String] = []
+    /// The store's time of the first report as this member.
+    private var joinedAt: Double?
 
     /// Reports as this member.
     var reports = 0
@@ -102,6 +106,9 @@ struct LeaseKeeper: Sendable {
     var surplus = 0
     /// Leases of members that this instance was before.
     var former: [AccountLease] = []
+    /// Leases that were given back, and when that was said last. What the store answered before may still be on its way here, and
+    /// would have it run under a lease that is over.
+    var givenBack: [AccountLease: Instant] = [:]
     var sinceAsked = 0
     /// Reports in a row that showed that this gateway has too many, and since when.
     var excess = (reports: 0, since: Instant?.none)
@@ -247,9 +254,31 @@ struct LeaseKeeper: Sendable {
         guard number > newestReport else { return }
         newestReport = number
         self.report = report
+        lookForNamesakes(report, &actions)
         self.busy = busy
         reports += 1
         judge(report, now, &actions)
+    }
+
+    /// Two gateways of one name count as one: neither gets a share of its own. Another instance of this process is none, nor is
+    /// the process before this one, whose last beat is older than our first.
+    private mutating func lookForNamesakes(_ report: ClusterReport, _ actions: inout [Action]) {
+        let joined = joinedAt ?? report.time
+        joinedAt = joined
+        let own = settings.member
+        let found = report.members.filter { row in
+            row.member.gateway == own.gateway && row.member.id != member.id
+                && (row.member.host != own.host || row.member.processIdentifier != own.processIdentifier)
+                && report.time - row.secondsSinceBeat > joined
+        }
+        let names = Set(found.map { "process \($0.member.processIdentifier) on \($0.member.host)" }).sorted()
+        guard names != namesakes else { return }
+        namesakes = names
+        guard !names.isEmpty else { return }
+        actions.append(
+            .notice(
+                "\(names.joined(separator: ", ")) calls itself gateway \(own.gateway) too: they count as one, so that one of "
+                    + "them may run nothing; give each its own store.postgresql.gateway, or leave it out"))
     }
 
     private mutating func beatFailed(_ number: UInt64, _ now: Instant, _ actions: inout [Action]) {
@@ -265,9 +294,10 @@ struct LeaseKeeper: Sendable {
         beats = [:]
         reports = 0
         (claim, isAsking, doubtful, surplus, starved) = (nil, false, [], 0, 0)
-        given = []
+        // What was not heard to run elsewhere is waited for all the same.
+        given = isDraining ? given.union(records.lazy.filter { $0.value.phase.lease != nil }.map(\.key)) : []
         excess = (0, nil)
-        report = nil
+        (report, joinedAt) = (nil, nil)
         shares = nil
         owned = [:]
         hasten()

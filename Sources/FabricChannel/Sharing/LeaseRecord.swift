@@ -57,6 +57,8 @@ extension LeaseKeeper {
         var returned: Int64?
         /// It was given back, and nobody else took it: it is not given back again before this time.
         var keptUntil: Instant?
+        /// How long that was the last time.
+        var keeping: Duration?
     }
 
     /// Why an account is on standby, for operators.

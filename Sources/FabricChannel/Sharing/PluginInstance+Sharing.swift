@@ -112,28 +112,54 @@ extension PluginInstance {
                 let report = try await store.beat(said)
                 let after = SystemClock.wall
                 sharing?.clockDifference = report.time - (before + after) / 2
-                answered(true, "")
+                answered(nil)
+                learnAgents()
                 lease(.answered(beat: number, report, busy: busyAccounts))
             } catch is MemberGone {
-                answered(true, "")
+                answered(nil)
                 lease(.gone(member: said.id))
             } catch {
-                answered(false, "\(error)")
+                answered(error)
                 lease(.beatFailed(number))
             }
         }
     }
 
-    private func answered(_ isGood: Bool, _ problem: String) {
-        sharing?.problem = problem
-        guard sharing?.answers?.isGood != isGood else { return }
-        if sharing?.answers != nil || !isGood {
-            logger.log(
-                level: isGood ? .notice : .error,
-                isGood ? "the database answers again" : "the database does not answer",
-                metadata: isGood ? [:] : ["reason": "\(problem)"])
+    private func answered(_ error: (any Error)?) {
+        let isGood = error == nil
+        let isRefused = (error as? StoreError)?.isRefusal ?? false
+        let isNew = sharing?.answers?.isGood != isGood || sharing?.isRefused != isRefused
+        sharing?.problem = error.map { "\($0)" } ?? ""
+        sharing?.isRefused = isRefused
+        guard isNew else { return }
+        if let error {
+            logger.error(
+                isRefused ? "the database refuses this gateway" : "the database does not answer",
+                metadata: ["reason": "\(error)"])
+        } else if sharing?.answers != nil {
+            logger.notice("the database answers again")
         }
+        guard sharing?.answers?.isGood != isGood else { return }
         sharing?.answers = (isGood, SystemClock.wall)
+    }
+
+    /// How many beats lie between two looks at which users are agents.
+    private static let beatsPerLook = 15
+
+    /// The agents that other gateways run are agents here too: `agentTalk` holds them back.
+    private func learnAgents() {
+        guard let store = sharing?.store, let left = sharing?.untilAgents else { return }
+        sharing?.untilAgents = left > 0 ? left - 1 : Self.beatsPerLook
+        guard left <= 0 else { return }
+        Task {
+            do {
+                for user in try await store.notes(Account.userNote).values {
+                    agents.insert(String(decoding: user, as: UTF8.self))
+                }
+            } catch {
+                logger.debug("which users are agents is not known", metadata: ["reason": "\(error)"])
+            }
+        }
     }
 
     private func claim(_ names: [String], _ atMost: Int, _ number: UInt64) {
@@ -167,6 +193,7 @@ extension PluginInstance {
         Task {
             do {
                 try await account.start(handover: handover, traces: setup?.traces ?? false)
+                sharing?.lostTurns.remove(openTurns(of: account), of: id)
                 answerStart(id)
             } catch {
                 logger.error(
@@ -203,7 +230,16 @@ extension PluginInstance {
     }
 
     private func lostTurns(of account: Account) {
-        sharing?.lostTurns.insert(account.assumeIsolated { Array($0.inbox.turns.keys) })
+        sharing?.lostTurns.insert(openTurns(of: account), of: account.id)
+    }
+
+    func openTurns(of account: Account) -> [String] { account.assumeIsolated { Array($0.inbox.turns.keys) } }
+
+    /// What another instance of this gateway must know of turns that agents may still be at: it, or another gateway, may be
+    /// the next to run the account.
+    func turnsToHandOver(_ account: Account) -> [String] {
+        lostTurns(of: account)
+        return sharing?.lostTurns.turns(of: account.id) ?? []
     }
 
     /// The lease is lost: nothing waits for anything.
@@ -245,11 +281,9 @@ extension PluginInstance {
 
     func standbyReason(_ id: String) -> String {
         if draining[id] != nil, sharing?.ended.contains(id) == false { return "it moves to another gateway" }
-        let reason = sharing?.keeper.reason(of: id).text ?? ""
-        guard sharing?.keeper.reason(of: id) == .noLease, let problem = sharing?.problem, !problem.isEmpty else {
-            return reason
-        }
-        return "\(reason): \(problem)"
+        let reason = sharing?.keeper.reason(of: id)
+        guard reason == .noLease, let sharing, !sharing.problem.isEmpty else { return reason?.text ?? "" }
+        return "\(sharing.trouble), so that no gateway knows whether it may run: \(sharing.problem)"
     }
 
     /// The account is to run here when its turn comes; nil where the store is not shared.
@@ -284,6 +318,7 @@ extension PluginInstance {
         guard let setup else { return completion(RequestResult(.ok, Array("{}".utf8))) }
         _ = try setup.plan(for: id)
         sharing?.told[id] = nil
+        sharing?.lostTurns.insert(handover?.lostTurns ?? [], of: id)
         guard let handover, let old = handover.lease else {
             if let session = handover?.session { resources.keep(session, of: id) }
             lease(.wanted(id))

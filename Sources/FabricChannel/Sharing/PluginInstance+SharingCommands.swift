@@ -18,7 +18,10 @@ extension PluginInstance {
             "draining": .bool(keeper.isDraining), "owned": .int(Int64(keeper.held)),
             "unowned": keeper.report.map { .int(Int64($0.unowned)) } ?? .null,
             "database": [
-                "answers": .bool(state.answers?.isGood ?? false), "problem": .string(state.problem),
+                "answers": .bool(state.answers?.isGood ?? false), "refuses": .bool(state.isRefused),
+                "problem": .string(state.problem),
+                "place": setup?.database.map { .string($0.description) } ?? .null,
+                "schema": (setup?.configuration.sharedStore?.schema).map { .string($0) } ?? .null,
                 "since": state.answers.map { Self.time($0.since) } ?? .null,
                 "clockDifferenceSeconds": state.clockDifference.map { .double($0) } ?? .null,
             ],
@@ -26,6 +29,7 @@ extension PluginInstance {
                 "remainingSeconds": state.clock.remaining.map { .double(max(0, $0.inSeconds)) } ?? .null,
                 "leaseSeconds": .double(settings.member.leaseSeconds), "beatSeconds": .double(settings.beat.inSeconds),
             ],
+            "namesakes": .array(keeper.namesakes.map { .string($0) }),
             "members": .array((keeper.report?.members ?? []).map { row($0, keeper) }),
             "accounts": .array(keeper.records.filter(\.value.isWanted).keys.sorted().map { accountRow($0, keeper) }),
         ]
@@ -85,7 +89,7 @@ extension PluginInstance {
         }
         guard let report = keeper.report, keeper.isInForce(at: .now) else {
             throw RequestProblem(
-                .unavailable, "the database does not answer: \(sharing?.problem ?? "")", at: "sharing.drain",
+                .unavailable, "\(sharing?.trouble ?? ""): \(sharing?.problem ?? "")", at: "sharing.drain",
                 remedy: "mend that first, or stop the gateway", retryable: true)
         }
         guard report.members.contains(where: { $0.member.gateway != keeper.member.gateway && !$0.member.isDraining })

@@ -44,9 +44,15 @@ struct SharingState {
     /// Requests to drain: by number.
     var draining: [UInt64: PluginInstance.Completion] = [:]
     var drains: UInt64 = 0
+    /// Beats until it is asked again which users are agents.
+    var untilAgents = 0
     /// Whether the last beat was answered, and since when that is so, seconds since 1970.
     var answers: (isGood: Bool, since: Double)?
     var problem = ""
+    /// It answers, and does not let this gateway work.
+    var isRefused = false
+    /// What is the matter with the database, in a few words; the reason is `problem`.
+    var trouble: String { isRefused ? "the database refuses this gateway" : "the database does not answer" }
     /// By how much the store's clock is ahead of ours, seconds.
     var clockDifference: Double?
 

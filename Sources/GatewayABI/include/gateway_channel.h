@@ -174,7 +174,9 @@
  *   marked as after a crash. configure refuses another store, or another name of the gateway, while the instance lives.
  *     sharing.status gives {"sharing": false} where the store is this gateway's own, else {"sharing": true, "gateway": its
  *       name, "member": the instance's, "draining", "owned": accounts that are leased to it, "unowned": accounts that nobody
- *       runs, "database": {"answers", "since": time, "problem", "clockDifferenceSeconds": how far it is ahead},
+ *       runs, "database": {"answers", "refuses": it answers, and does not let this gateway work, "since": time,
+ *       "problem", "place", "schema", "clockDifferenceSeconds": how far it is ahead}, "namesakes": other processes that
+ *       call themselves by this gateway's name, which is a mistake,
  *       "lease": {"remainingSeconds", "leaseSeconds", "beatSeconds"}, "members": [{"gateway", "member", "this", "host",
  *       "pid", "version", "weight", "owned", "wanted", "draining", "secondsSinceBeat", "sameSettings",
  *       "settingsDigest", "differingSettings": [key...]}], "accounts": [{"accountId", "here", "gateway": who runs it, null if
@@ -287,7 +289,8 @@ typedef struct gateway_channel {
      * Result: {"configured": whether any account is, "reason": why not, "accounts": [{"accountId", "enabled",
      *    "configured", "credential": "available" | "unavailable" | "missing", "source": where it stands, "reason"}],
      *    "added": [id...], "changed": [id...] (to be restarted), "adopted": [id...] (took up their change; may be
-     *    absent), "removed": [id...],   compared with the configuration before
+     *    absent), "removed": [id...], "settings": [key...] that were taken up and concern no account (may be absent),
+     *    all compared with the configuration before
      *    "capabilities": what the module can do, see 5; absent in old ones}
      * GATEWAY_INVALID: nothing changed; "errors": [{"file", "keyPath", "problem", "remedy"}...] beside "error"
      * lists every finding. A finding about one account only is not an error: that account is reported configured: false with the

@@ -26,10 +26,13 @@ final class Fleet: Sendable {
     /// - Parameters:
     ///   - accounts: how many. Every fifth has an agent that is a process per turn, the others an echo.
     ///   - sharing: `store.postgresql` besides the address and the gateway's name.
-    init(on stage: Stage, accounts: Int, sharing: [String: JSONValue], settings: [String: JSONValue] = [:]) async throws
-    {
+    ///   - server: settings of the database's server.
+    init(
+        on stage: Stage, accounts: Int, sharing: [String: JSONValue], settings: [String: JSONValue] = [:],
+        server: [String: String] = [:]
+    ) async throws {
         self.stage = stage
-        database = try PostgreSQLServer()
+        database = try PostgreSQLServer(settings: server)
         human = try await stage.sim.createUser(name: "human")
         var members: [Member] = []
         for number in 0..<accounts {
@@ -49,7 +52,7 @@ final class Fleet: Sendable {
 
     /// Starts one and waits until it runs.
     @discardableResult
-    func start(_ gateway: String) async throws -> Child {
+    func start(_ gateway: String, within limit: Duration = .seconds(60)) async throws -> Child {
         let script = try stage.write(
             """
             #!/bin/sh
@@ -74,7 +77,7 @@ final class Fleet: Sendable {
             agents: ["echo": ["builtin": "echo"], "command": ["command": [.string(script)]]], bindings: bindings,
             state: "./state-\(gateway)", to: "\(gateway).json")
         return try await stage.startGateway(
-            environment: ["FLEET_DATABASE": database.url], configuration: configuration(gateway))
+            environment: ["FLEET_DATABASE": database.url], configuration: configuration(gateway), within: limit)
     }
 
     func ask(_ gateway: String, _ request: JSONValue) async throws -> JSONValue {

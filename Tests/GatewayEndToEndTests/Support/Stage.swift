@@ -102,11 +102,11 @@ final class Stage: Sendable {
     /// Starts a gateway and waits until it runs.
     /// - Parameter configuration: its file; the stage's own unless given.
     func startGateway(
-        environment: [String: String] = [:], configuration: String? = nil
+        environment: [String: String] = [:], configuration: String? = nil, within limit: Duration = .seconds(60)
     ) async throws -> Child {
         let gateway = try spawn(
             Products.gateway, ["run", "--config", configuration ?? configurationPath], environment: environment)
-        try await gateway.says("gateway runs")
+        try await gateway.says("gateway runs", within: limit)
         return gateway
     }
 
@@ -154,7 +154,8 @@ final class Stage: Sendable {
     /// is none: the store, the names in the identity file, and the files of messages that are not sent.
     func leftovers() -> [String] {
         files().filter {
-            $0 != "gateway.lock" && $0 != "identities.json" && !$0.hasPrefix("channel.db") && !$0.hasPrefix("outbox/")
+            $0 != "gateway.lock" && $0 != "identities.json" && $0 != "sharing.json" && !$0.hasPrefix("channel.db")
+                && !$0.hasPrefix("outbox/")
         }
     }
 

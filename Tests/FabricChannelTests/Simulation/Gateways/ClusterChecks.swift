@@ -85,13 +85,21 @@ final class ClusterChecks {
         }.joined(separator: "; ")
     }
 
-    /// Nobody has more than its part, rounded up.
-    func isEven() {
+    /// By how many accounts a gateway has more than its part, rounded up.
+    private func excesses() -> [(machine: SimMachine, count: Int, share: Double)] {
         let weights = world.machines.reduce(0) { $0 + $1.weight }
-        for machine in world.machines {
+        return world.machines.compactMap { machine in
             let count = world.accounts.count { machine.account($0) != nil }
             let share = (Double(world.accounts.count) * machine.weight / weights - 1e-6).rounded(.up)
-            if Double(count) > share { world.fail("\(machine.name) has \(count) accounts, and its share is \(share)") }
+            return Double(count) > share ? (machine, count, share) : nil
+        }
+    }
+
+    var isEven: Bool { excesses().isEmpty }
+
+    func checkShares() {
+        for (machine, count, share) in excesses() {
+            world.fail("\(machine.name) has \(count) accounts, and its share is \(share)")
         }
     }
 

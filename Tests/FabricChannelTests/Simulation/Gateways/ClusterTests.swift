@@ -76,7 +76,8 @@ enum ClusterSimulation {
     }
 
     /// Prints how it goes; false if a seed fails, whose trace is printed too.
-    static func runAndPrint(first: UInt64, count: UInt64, mutant: ClusterMutant?) async -> Bool {
+    /// - Parameter limit: after so many seconds it ends with what it has played.
+    static func runAndPrint(first: UInt64, count: UInt64, limit: Int64, mutant: ClusterMutant?) async -> Bool {
         let begun = ContinuousClock.now
         let last = first.addingReportingOverflow(count - 1).overflow ? UInt64.max : first + count - 1
         var next = first
@@ -88,10 +89,13 @@ enum ClusterSimulation {
             print(
                 "gateways, seeds \(first) to \(end): \(all.failures.count) failed; \(all.steps) steps, \(all.starts) starts, "
                     + "\(all.posts) posts, \(seconds) s")
-            let failed = all.failures.keys.sorted().suffix(20).map(String.init).joined(separator: ", ")
-            if !failed.isEmpty { print("failed: \(failed)") }
+            let failed = all.failures.keys.sorted()
+            if !failed.isEmpty { print("failed: \(failed.suffix(20).map(String.init).joined(separator: ", "))") }
             fflush(nil)
-            if end == last || all.failures.count >= 20 { break }
+            if end == last || seconds >= limit {
+                print("\(end - first + 1) of \(count) courses played, \(failed.count) failed")
+                break
+            }
             next = end + 1
         }
         guard let seed = all.failures.keys.min() else { return true }
@@ -128,6 +132,8 @@ enum ClusterSimulation {
         let first = environment["SIMULATE_SEED"].flatMap { UInt64($0) } ?? 1
         let count = environment["SIMULATE_SEEDS"].flatMap { UInt64($0) } ?? 1
         let mutant = try environment["SIMULATE_MUTANT"].map { try #require(ClusterMutant(rawValue: $0)) }
-        #expect(await ClusterSimulation.runAndPrint(first: first, count: max(1, count), mutant: mutant))
+        let limit = environment["SIMULATE_SECONDS"].flatMap { Int64($0) } ?? .max
+        #expect(
+            await ClusterSimulation.runAndPrint(first: first, count: max(1, count), limit: limit, mutant: mutant))
     }
 }

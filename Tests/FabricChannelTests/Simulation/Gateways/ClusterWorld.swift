@@ -160,13 +160,15 @@ final class ClusterWorld {
         }
         // The lease of those that died, some beats, and what was under way when it ended.
         schedule.run(for: SimMachine.lease + 5 * 2 + 6)
-        // One that is just on its way to another gateway arrives within some beats.
-        for _ in 0..<8 where !checks.doAllRun { schedule.run(for: 1) }
+        // One that is just on its way to another gateway may take as long as a running turn is given, and some beats.
+        for _ in 0..<20 where !checks.doAllRun { schedule.run(for: 1) }
         checks.allRun(within: "a lease and a few beats")
         for _ in 0..<40 where !checks.isSettled { schedule.run(for: 10) }
         for machine in machines { machine.undrain() }
         schedule.run(for: 60)
-        checks.isEven()
+        // What a gateway that was cut off did not take stays where it is for a minute or two.
+        for _ in 0..<12 where !checks.isEven { schedule.run(for: 15) }
+        checks.checkShares()
         let starts = checks.starts
         schedule.run(for: 60)
         checks.allRun(within: "all that time")

@@ -291,6 +291,10 @@ final class SharedAccount {
     func vanish() {
         isRunning = false
         disconnect()
+        // Whoever waits for an answer in a process that goes on is told.
+        let open = answers.sorted { $0.key < $1.key }
+        answers = [:]
+        for (_, answer) in open { answer(false) }
     }
 
     /// Ends in good order: `done` when everything is written, or after two seconds.

@@ -145,6 +145,7 @@ final class SimMachine {
         }
         moving.insert(account)
         old.unwant(account, isHandover: true, drain: 0) { [self] lease in
+            new.takeOver(lostTurns: old.lostTurns)
             new.want(account, lease)
             // The start is answered when the account runs, or after three seconds.
             later(3) { [self] in

@@ -171,8 +171,10 @@ final class SimProcess {
             loading.remove(account)
             guard let stored else { return event(.startFailed(account)) }
             guard case .running = keeper.records[account]?.phase, !isOver else { return event(.stopped(account)) }
-            accounts[account] = SharedAccount(
+            let run = SharedAccount(
                 account, process: self, room: world.room(account), stored: stored, isHandover: isHandover)
+            accounts[account] = run
+            lostTurns.subtract(run.openTurns)
         }
     }
 
@@ -222,6 +224,9 @@ final class SimProcess {
         handovers.insert(account)
         event(.handedIn(lease))
     }
+
+    /// What the instance before knows of turns that agents may still be at.
+    func takeOver(lostTurns: Set<String>) { self.lostTurns.formUnion(lostTurns) }
 
     func forgetHandover(_ account: String) { handovers.remove(account) }
     func isLoading(_ account: String) -> Bool { loading.contains(account) }
