@@ -154,6 +154,29 @@ import Testing
         #expect(running?.level == .good && running?.what.contains("the running gateway has it") == true)
     }
 
+    @Test func aGatewayThatRunsWithAnotherDatabaseIsNamed() async throws {
+        let bench = try bench("\"postgresql://me:hunter2@db.example.org/fabric\"")
+        try FileManager.default.createDirectory(atPath: bench.path + "/state", withIntermediateDirectories: true)
+        func found(_ running: String) async -> [DoctorFinding] {
+            let status: JSONValue = [
+                "plugins": [
+                    [
+                        "id": "fabric",
+                        "sharing": ["sharing": true, "database": ["place": .string(running), "schema": "fabric"]],
+                    ]
+                ], "accounts": [],
+            ]
+            let world = bench.world(gateway: { _ in .result(status) })
+            return await Doctor(world: world, file: bench.file).examine(offline: true).filter {
+                $0.what.contains("shares another one")
+            }
+        }
+        #expect(await found("PostgreSQL database fabric at db.example.org as me").isEmpty)
+        let other = await found("PostgreSQL database fabric at old.example.org as me")
+        #expect(other.map(\.level) == [.error])
+        #expect(other.first?.what.contains("at old.example.org as me, schema fabric") == true)
+    }
+
     @Test func inspectSaysWhereItIsKeptWithoutLooking() async throws {
         let bench = try bench("{\"env\":\"SURELY_NO_SUCH_URL\"}")
         #expect(await Inspector(world: bench.world(), file: bench.file).run(json: false, probe: false) == 0)

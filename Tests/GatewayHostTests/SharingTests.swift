@@ -195,4 +195,30 @@ import Testing
         #expect(await bench.gateway.status()["plugins"]?.array?.first?["sharing"] == nil)
         await bench.gateway.stop()
     }
+
+    @Test func aDatabaseThatRefusesIsNotCalledAway() {
+        let members = [Self.member("east", this: true, owned: 1)]
+        func text(_ refuses: Bool) -> String {
+            let database: JSONValue = [
+                "answers": false, "refuses": .bool(refuses), "since": .null,
+                "problem": "password authentication failed",
+            ]
+            return Self.status(Self.sharing(members, database: database), []).text
+        }
+        #expect(text(true).contains("PROBLEM  the database refuses this gateway (password authentication failed)"))
+        #expect(text(false).contains("PROBLEM  the database does not answer (password authentication failed)"))
+    }
+
+    @Test func anotherProcessOfThisNameIsAProblem() {
+        var sharing = Self.sharing([Self.member("east", this: true, owned: 1)]).object ?? [:]
+        sharing["namesakes"] = ["process 9 on h"]
+        let report = Self.status(.object(sharing), [])
+        #expect(!report.isWell)
+        #expect(report.text.contains("PROBLEM  process 9 on h calls itself gateway east too"), "\(report.text)")
+    }
+
+    @Test func aReloadThatChangesNoAccountSaysWhatWasTakenUp() {
+        let report = ReloadReport(["settings": ["channels.fabric.store.postgresql.weight"]])
+        #expect(report.text == "settings taken up: channels.fabric.store.postgresql.weight\n")
+    }
 }

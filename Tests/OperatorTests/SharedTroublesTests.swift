@@ -49,6 +49,17 @@ struct SharedTroublesTests {
         #expect(strong.contains("there are no tables in it yet") && !strong.contains("no right"), "\(strong)")
         _ = try await desk.withGateway { _ in
             _ = try await desk.again("membership", ["status"]) { $0.output.contains("this one") }
+            try server.query("ALTER ROLE weak NOLOGIN")
+            try server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'weak'")
+            try await trouble("`the database refuses this gateway …`", asking: desk)
+            try server.query("ALTER ROLE weak LOGIN")
+            _ = try await desk.again("well", ["status"]) { !$0.output.contains("the database") }
+            // What a reload takes up is said, also where it is no account's.
+            let other = server.url(database: "fabric", user: "weak:hunter2")
+            try desk.configure(section(other), agents: agents)
+            let reload = try await desk.run("gateway", ["reload"])
+            #expect(reload.code == 0, "\(reload.all)")
+            #expect(reload.output == "settings taken up: channels.fabric.store.postgresql.url\n")
         }
         #expect(try await doctor(desk).contains("its tables have version"))
         try server.query("UPDATE fabric.store SET version = 99")
@@ -83,6 +94,12 @@ struct SharedTroublesTests {
         try trouble("`it has other settings than this one: …`", in: found)
         try trouble("`its share is 0 accounts`", in: found)
         try trouble("`it has not been heard for …`", in: found)
+        _ = try await desk.withGateway { _ in
+            _ = try await desk.again("membership", ["status"]) { $0.output.contains("this one") }
+            try member("east", process: 9, beat: "now() + interval '5 minutes'")
+            let twin = try await trouble("`calls itself gateway … too`", asking: desk)
+            #expect(twin.code == 1)
+        }
     }
 
     @Test func accountsThatAreElsewhereOrNowhere() async throws {

@@ -29,7 +29,8 @@ import Testing
         "`has no right to what it needs`", "`the tables have version …, and this build knows`",
         "`it has not been heard for …`", "`it has other settings than this one: …`", "`gateways call themselves so`",
         "`its share is 0 accounts`", "`no gateway runs it`", "`the account is on standby here: …`",
-        "`no other gateway is there to take the accounts`",
+        "`no other gateway is there to take the accounts`", "`the database refuses this gateway …`",
+        "`calls itself gateway … too`",
     ]
 
     @Test func everyRowIsTried() throws {

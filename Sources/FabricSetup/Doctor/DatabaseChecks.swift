@@ -154,6 +154,21 @@ struct DatabaseChecks {
         return findings
     }
 
+    /// The gateway that runs shares another database than the file names.
+    /// - Parameter status: its status.
+    private func otherDatabase(_ status: JSONValue?) -> DoctorFinding? {
+        for plugin in status?["plugins"]?.array ?? [] {
+            let database = plugin["sharing"]?["database"]
+            guard let theirs = database?["place"]?.string, let schema = database?["schema"]?.string else { continue }
+            let running = "\(theirs), schema \(schema)".printable(lineBreak: " ")
+            guard running != place else { continue }
+            return DoctorFinding(
+                .error, "the running gateway shares another one: \(running)", at: place,
+                remedy: "Restart the gateway, or put back what stood in store.postgresql")
+        }
+        return nil
+    }
+
     private func unowned(_ found: PostgreSQLInspection) -> [DoctorFinding] {
         let live = found.members.filter { $0.secondsSinceBeat < $0.member.leaseSeconds }
         guard found.unowned > 0, !live.isEmpty else { return [] }
@@ -197,14 +212,15 @@ extension DatabaseChecks {
         let checks = DatabaseChecks(
             store: store, address: address, gateway: store.gatewayName(stateDirectory: stateDirectory ?? ""),
             digest: SharedSettingsDigest(configuration, accounts: accounts).description)
+        let other = [checks.otherDatabase(gateway)].compactMap(\.self)
         guard !offline else {
-            return [DoctorFinding(.good, "the accounts are shared through it", at: checks.place)]
+            return [DoctorFinding(.good, "the accounts are shared through it", at: checks.place)] + other
         }
         world.progress("asking the database")
         do throws(StoreError) {
-            return checks.findings(try await world.inspectDatabase(address, store.schema))
+            return checks.findings(try await world.inspectDatabase(address, store.schema)) + other
         } catch {
-            return [checks.finding(error)]
+            return [checks.finding(error)] + other
         }
     }
 }

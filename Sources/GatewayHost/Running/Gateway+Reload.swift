@@ -5,7 +5,8 @@ import Logging
 extension Gateway {
     /// Reads the configuration again and follows it account by account; with `module` the modules' code is loaded anew
     /// instead, under the settings in effect.
-    /// - Returns: what was done: `{"added":[…],"changed":[…],"adopted":[…],"removed":[…]}` for the accounts, `agents`,
+    /// - Returns: what was done: `{"added":[…],"changed":[…],"adopted":[…],"removed":[…]}` for the accounts, `settings`: the
+    ///   keys of what else the channels took up, `agents`,
     ///   `bindings` and `plugins` of the same form, `maximumCommands` if that is another, `warnings`; or
     ///   `{"modules":{id: version}}`.
     /// - Throws: `GatewayError` with every finding; then everything goes on as it was.
@@ -63,7 +64,7 @@ extension Gateway {
         (table, slots) = (routes.table, routes.slots)
         await keep(routes.companions)
         reserve.hold(descriptorsToReserve(new))
-        var result: [String: [String]] = ["added": [], "changed": [], "adopted": [], "removed": []]
+        var result: [String: [String]] = ["added": [], "changed": [], "adopted": [], "removed": [], "settings": []]
         for (id, runtime) in plugins where !wanted.contains(where: { $0.id == id }) {
             result["removed"]?.append(contentsOf: await runtime.supervisor.accounts)
             await runtime.shutdown(drain: options.restartDrain)
@@ -75,6 +76,7 @@ extension Gateway {
             result["changed"]?.append(contentsOf: adopted.changed)
             result["adopted"]?.append(contentsOf: adopted.adopted)
             result["removed"]?.append(contentsOf: adopted.removed)
+            result["settings"]?.append(contentsOf: adopted.settings.map { "channels.\(id).\($0)" })
             await plugins[id]?.apply(adopted)
             await plugins[id]?.offer(new.commands)
             await plugins[id]?.lookAtPresence(.agentsChanged)

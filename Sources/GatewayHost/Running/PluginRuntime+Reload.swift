@@ -10,6 +10,8 @@ extension PluginRuntime {
         /// Those that took up their change without a restart.
         var adopted: [String] = []
         var removed: [String] = []
+        /// Keys of settings that were taken up and concern no account.
+        var settings: [String] = []
         var accounts: [JSONValue] = []
         /// What the module can do beyond what every module does.
         var capabilities: Set<String> = []
@@ -169,6 +171,7 @@ extension PluginRuntime {
         Adopted(
             added: answer["added"]?.texts ?? [], changed: answer["changed"]?.texts ?? [],
             adopted: answer["adopted"]?.texts ?? [], removed: answer["removed"]?.texts ?? [],
+            settings: answer["settings"]?.texts ?? [],
             accounts: answer["accounts"]?.array ?? [], capabilities: Set(answer["capabilities"]?.texts ?? []),
             unconfigured: answer["configured"]?.bool == true
                 ? nil : answer["reason"]?.string ?? "the module did not say that it is configured")

@@ -57,9 +57,17 @@ struct SharingReport: Sendable {
                 rest > 0
                 ? "the accounts run on for \(Duration.seconds(rest).brief), then they stop until it does"
                 : "no account runs until it does"
+            let what =
+                database["refuses"]?.bool == true ? "the database refuses this gateway" : "the database does not answer"
             problems.append(
-                "the database does not answer\(since)\(why.isEmpty ? "" : " (\(why))"): \(next); "
+                "\(what)\(since)\(why.isEmpty ? "" : " (\(why))"): \(next); "
                     + "`./setup doctor` says what is wrong with it")
+        }
+        if let others = sharing["namesakes"]?.texts, !others.isEmpty {
+            let gateway = sharing["gateway"]?.string ?? "?"
+            problems.append(
+                "\(others.joined(separator: ", ")) calls itself gateway \(gateway) too: they count as one, so that one of them "
+                    + "may run nothing; give each its own store.postgresql.gateway, or leave it out")
         }
         self.problems = problems
     }

@@ -17,6 +17,9 @@ struct ReloadReport: Sendable {
                     "added": "added", "changed": "restarted with new settings", "adopted": "took up new settings",
                     "removed": "removed",
                 ])
+            if let keys = result["settings"]?.texts, !keys.isEmpty {
+                lines.append("settings taken up: \(Self.some(keys))")
+            }
             for kind in ["plugins", "agents", "bindings"] {
                 lines += Self.line(
                     kind, result[kind] ?? [:], ["added": "added", "changed": "changed", "removed": "removed"])

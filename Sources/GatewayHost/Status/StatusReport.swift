@@ -193,7 +193,9 @@ public struct StatusReport: Sendable {
             let channels = guilds.reduce(Int64(0)) {
                 $0.addingReportingOverflow($1["channels"]?.int ?? Int64($1["channels"]?.array?.count ?? 0)).partialValue
             }
-            parts.append("\(connected)/\(guilds.count) guilds, \(channels) channels")
+            parts.append(
+                "\(connected)/\(guilds.count) guild\(guilds.count == 1 ? "" : "s"), "
+                    + "\(channels) channel\(channels == 1 ? "" : "s")")
         }
         if let running = account["turns"]?["running"]?.int, running > 0 {
             let seconds = Self.seconds(account["turns"]?["oldestSeconds"])
