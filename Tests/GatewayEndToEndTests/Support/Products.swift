@@ -2,8 +2,9 @@ import Foundation
 
 /// What the build put beside the test bundle.
 enum Products {
-    /// The build directory: where the running test bundle lies.
+    /// The build directory: where the running test bundle lies. FABRIC_PRODUCTS names another, of a release build.
     static let directory: String = {
+        if let other = ProcessInfo.processInfo.environment["FABRIC_PRODUCTS"] { return other }
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         let folders = ([own] + CommandLine.arguments).map { ($0 as NSString).deletingLastPathComponent }
         return folders.first { FileManager.default.isExecutableFile(atPath: $0 + "/gateway") } ?? ""
