@@ -49,11 +49,6 @@ public struct PostgreSQLAddress: Sendable, Equatable, CustomStringConvertible {
         return "PostgreSQL database \(database) at \(places.joined(separator: ", ")) as \(user)"
     }
 
-    /// Whether it leads to the same database as the same user; the password and how servers are verified may be others.
-    public func isSamePlace(as other: PostgreSQLAddress) -> Bool {
-        servers == other.servers && database == other.database && user == other.user
-    }
-
     /// Judges an address written as `postgresql://user:password@host:port/database?…`.
     /// - Parameter certificateAuthorityFile: whom to trust instead of the system's authorities.
     /// - Throws: `Fault` if it cannot be used, or would send what it carries to anybody who answers.
