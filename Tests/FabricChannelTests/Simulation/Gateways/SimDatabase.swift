@@ -149,7 +149,11 @@ final class SimSharedStore {
         }
     }
 
+    /// Behind what is not written yet, which is known here only; as `StoreEngine` does.
     func load(_ account: String, _ done: @escaping (StoredAccount?) -> Void) {
+        guard !queue.contains(where: { $0.account == account }) else {
+            return process.later(0.05) { [self] in load(account, done) }
+        }
         world.database.ask(connection) {
             $0.table.load(account)
         } _: { [self] answer in
