@@ -60,7 +60,8 @@ let package = Package(
         .target(name: "Sessions", dependencies: ["FabricAPI", "JSONBytes", "Locking", "Timing", deque]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-        .target(name: "ChannelStore", dependencies: ["CSQLite", "CPostgreSQL", "Locking", "Threads", "Timing"]),
+        .target(
+            name: "ChannelStore", dependencies: ["CSQLite", "CPostgreSQL", "Settings", "Locking", "Threads", "Timing"]),
         .target(name: "FabricTools", dependencies: ["Settings", "JSONBytes"]),
         .target(
             name: "FabricChannel",
@@ -180,7 +181,9 @@ let package = Package(
             dependencies: ["FabricAPI", "HTTPTransfer", "JSONBytes", "HTTPTestServer", "Locking"]),
         .testTarget(
             name: "GatewayHostTests",
-            dependencies: ["GatewayHost", "GatewayControl", "GatewayABI", "JSONBytes", "Locking", "gateway"],
+            dependencies: [
+                "GatewayHost", "GatewayControl", "GatewayABI", "JSONBytes", "Locking", "Threads", "gateway",
+            ],
             exclude: ["TestModule"]),
         .testTarget(name: "FabricSimulatorTests", dependencies: ["FabricSimulator"], exclude: ["Clients"]),
         .testTarget(

@@ -1,3 +1,4 @@
+import JSONBytes
 import Settings
 
 /// A PEM file of authorities, read and looked through: what is no certificate is found when the file is named, not when the
@@ -64,39 +65,11 @@ public struct CertificateAuthorities: Sendable, Equatable {
 
     /// Whether a base64 text is one DER sequence and nothing else: what it says is for the TLS library to judge.
     private static func isDER(_ base64: [UInt8]) -> Bool {
-        guard let bytes = decode(base64), bytes.count >= 4, bytes[0] == 0x30 else { return false }
+        guard let bytes = Base64.decoded(base64), bytes.count >= 4, bytes[0] == 0x30 else { return false }
         guard bytes[1] >= 0x80 else { return bytes.count == 2 + Int(bytes[1]) }
         let digits = Int(bytes[1] & 0x7F)
         guard (1...4).contains(digits), bytes.count >= 2 + digits else { return false }
         let length = bytes[2..<(2 + digits)].reduce(0) { $0 << 8 | Int($1) }
         return bytes.count == 2 + digits + length
-    }
-
-    private static func decode(_ base64: [UInt8]) -> [UInt8]? {
-        var text = base64[...]
-        while text.last == 0x3D { text.removeLast() }
-        guard text.count % 4 != 1 else { return nil }
-        var result: [UInt8] = []
-        result.reserveCapacity(text.count * 3 / 4)
-        var bits: UInt32 = 0
-        var held = 0
-        for byte in text {
-            let value: UInt8
-            switch byte {
-            case 0x41...0x5A: value = byte - 0x41
-            case 0x61...0x7A: value = byte - 0x61 + 26
-            case 0x30...0x39: value = byte - 0x30 + 52
-            case 0x2B: value = 62
-            case 0x2F: value = 63
-            default: return nil
-            }
-            bits = bits << 6 | UInt32(value)
-            held += 6
-            if held >= 8 {
-                held -= 8
-                result.append(UInt8(truncatingIfNeeded: bits >> UInt32(held)))
-            }
-        }
-        return result
     }
 }

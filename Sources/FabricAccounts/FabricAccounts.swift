@@ -33,7 +33,7 @@ public struct FabricAccounts: Sendable, Equatable {
     public let problems: [SettingsError]
 
     /// Decides. No network, no secret is read.
-    public init(configuration: FabricConfiguration, identities: IdentityFile, presence: SecretPresence) {
+    public init(configuration: FabricConfiguration, identities: IdentityFile, presence: SecretPresence = .system) {
         problems = identities.problems
         var judge = Judge(configuration: configuration, identities: identities, presence: presence)
         accounts = judge.accounts()

@@ -7,12 +7,10 @@ import Settings
 public struct Inspector {
     private let world: SetupWorld
     private let file: String
-    private let presence: SecretPresence
 
-    public init(world: SetupWorld, file: String, presence: SecretPresence = .system) {
+    public init(world: SetupWorld, file: String) {
         self.world = world.concerning(file)
         self.file = file
-        self.presence = presence
     }
 
     /// Says what is configured and why not. No network without `probe`.
@@ -21,7 +19,7 @@ public struct Inspector {
         let configuration: FabricConfiguration
         let identities: IdentityFile
         do throws(SettingsErrors) {
-            guard presence.file(file) != .absent else {
+            guard SecretPresence.system.file(file) != .absent else {
                 let remedy = "Bind an account: `setup bind`"
                 throw SettingsErrors([
                     SettingsError(file: file, keyPath: "", problem: "there is no configuration", remedy: remedy)
@@ -35,7 +33,7 @@ public struct Inspector {
             cannotTell(error, json)
             return SetupCode.wrong
         }
-        let accounts = FabricAccounts(configuration: configuration, identities: identities, presence: presence)
+        let accounts = FabricAccounts(configuration: configuration, identities: identities)
         let inspection = accounts.inspection
         let probes =
             probe

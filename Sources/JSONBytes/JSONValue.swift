@@ -175,23 +175,4 @@ public enum JSONValue: Sendable, Equatable {
     }
 }
 
-extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
-    ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
-{
-    /// `null`.
-    public init(nilLiteral: ()) { self = .null }
-    /// `true` or `false`.
-    public init(booleanLiteral value: Bool) { self = .bool(value) }
-    /// A whole number.
-    public init(integerLiteral value: Int64) { self = .int(value) }
-    /// A number.
-    public init(floatLiteral value: Double) { self = .double(value) }
-    /// A text.
-    public init(stringLiteral value: String) { self = .string(value) }
-    /// An array.
-    public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    /// Of a key given twice the last value counts.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
-    }
-}
+extension JSONValue: JSONLiterals {}

@@ -15,8 +15,11 @@ public enum FileText {
     }
 
     /// The path without symbolic links; the path itself where it leads nowhere.
-    public static func realPath(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
+    public static func realPath(_ path: String) -> String { existingPath(path) ?? path }
+
+    /// The path without symbolic links and dots; nil where it leads nowhere, and `errno` says why.
+    public static func existingPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }
         return String(cString: resolved)
     }

@@ -3,6 +3,7 @@ import GatewayControl
 import JSONBytes
 import Locking
 import Testing
+import Threads
 
 @testable import GatewayHost
 
@@ -21,7 +22,7 @@ final class Output: Sendable {
 /// Runs something that blocks off the pool.
 func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> T {
     let result = Once<T>()
-    try DetachedThread.start("test") { result.decide(body()) }
+    try NamedThread.start("test") { result.decide(body()) }
     return await result.value()
 }
 

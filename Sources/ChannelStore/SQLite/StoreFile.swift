@@ -1,4 +1,5 @@
 import Glibc
+import Settings
 
 /// The file on the disk: that it is there, belongs to its owner alone, and is not a link to somewhere else.
 ///
@@ -23,9 +24,7 @@ struct StoreFile {
 
     /// The path without symbolic links in its directories.
     func resolved() throws(SQLiteFailure) -> String {
-        guard let found = realpath(directory, nil) else { throw .system("looking for \(directory)", errno) }
-        defer { free(found) }
-        let base = String(cString: found)
+        guard let base = FileText.existingPath(directory) else { throw .system("looking for \(directory)", errno) }
         return base == "/" ? "/\(name)" : "\(base)/\(name)"
     }
 

@@ -2,6 +2,7 @@ import FabricAPI
 import FabricTools
 import Foundation
 import JSONBytes
+import Settings
 
 /// Files of tools: those they send, and those they fetch.
 extension Account {
@@ -11,7 +12,7 @@ extension Account {
     /// others, keys above all.
     func check(_ files: [ToolArguments.File], _ call: ToolCall) throws(ToolFailure) {
         for file in files {
-            guard let path = Self.real(file.path), FileManager.default.isReadableFile(atPath: path) else {
+            guard let path = FileText.existingPath(file.path), FileManager.default.isReadableFile(atPath: path) else {
                 throw ToolFailure(
                     .invalidArgument, "the file \(file.path) does not exist or cannot be read", argument: "files")
             }
@@ -21,7 +22,9 @@ extension Account {
                 roots += downloads.of(turn)
                 if let own = inbox.turn(turn)?.mediaDirectory { roots.append(own) }
             }
-            guard !roots.compactMap(Self.real).contains(where: { path.hasPrefix($0 == "/" ? $0 : $0 + "/") }) else {
+            guard
+                !roots.compactMap(FileText.existingPath).contains(where: { path.hasPrefix($0 == "/" ? $0 : $0 + "/") })
+            else {
                 continue
             }
             let places =
@@ -31,13 +34,6 @@ extension Account {
                 "the file \(file.path) is not this turn's: what it sends must \(places)have been fetched for it",
                 argument: "files")
         }
-    }
-
-    /// The path without links and dots; nil if nothing is there.
-    private static func real(_ path: String) -> String? {
-        guard let whole = realpath(path, nil) else { return nil }
-        defer { free(whole) }
-        return String(cString: whole)
     }
 
     func downloadFile(_ call: ToolCall) async throws -> JSONValue {

@@ -7,12 +7,10 @@ import Settings
 public struct Doctor {
     private let world: SetupWorld
     private let file: String
-    private let presence: SecretPresence
 
-    public init(world: SetupWorld, file: String, presence: SecretPresence = .system) {
+    public init(world: SetupWorld, file: String) {
         self.world = world.concerning(file)
         self.file = file
-        self.presence = presence
     }
 
     /// Runs all checks and prints their findings.
@@ -27,7 +25,7 @@ public struct Doctor {
 
     /// All checks.
     public func examine(offline: Bool) async -> [DoctorFinding] {
-        guard presence.file(file) != .absent else {
+        guard SecretPresence.system.file(file) != .absent else {
             let remedy = "Bind an account: `setup bind --agent-id ID --center URL`"
             return [DoctorFinding(.error, "there is no configuration", at: file, remedy: remedy)]
                 + LibraryChecks.findings
@@ -49,7 +47,7 @@ public struct Doctor {
         findings += state.findings
         guard let configuration else { return findings }
         let identities = IdentityFile.read(configuration.identityFile)
-        let accounts = FabricAccounts(configuration: configuration, identities: identities, presence: presence)
+        let accounts = FabricAccounts(configuration: configuration, identities: identities)
         findings += SecretChecks.permissions(configuration, identities)
         findings += identities.faults(isNamed: configuration.namesIdentityFile, wasThere: false).map {
             DoctorFinding($0)

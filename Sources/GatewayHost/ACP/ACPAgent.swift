@@ -2,6 +2,7 @@ import GatewayControl
 import JSONBytes
 import Locking
 import Logging
+import Threads
 
 /// An agent whose process stays, spoken to by the Agent Client Protocol. Carries out what `ACPClient` says.
 actor ACPAgent: Agent {
@@ -148,7 +149,7 @@ actor ACPAgent: Agent {
                 reserve: reserve
             ) { post.yield($0) }
             self.process = process
-            try DetachedThread.start("agent-\(name)") {
+            try NamedThread.start("agent-\(name)") {
                 process.run()
                 post.finish()
             }

@@ -2,6 +2,7 @@ import GatewayControl
 import Glibc
 import Locking
 import Logging
+import Threads
 import Timing
 
 /// Runs a command once per wake delivery: the delivery as JSON on standard input, the answer on standard output. Nothing
@@ -142,7 +143,7 @@ struct CommandAgent: Agent {
                 maximumOutput: configuration.maximumOutput,
                 hiddenVariables: configuration.hiddenVariables.union(TurnTools.variables), variables: variables,
                 reserve: reserve)
-            try DetachedThread.start("agent-\(name)") { result.decide(process.run()) }
+            try NamedThread.start("agent-\(name)") { result.decide(process.run()) }
         } catch {
             return CommandProcess.Ended(end: .notStarted(error))
         }

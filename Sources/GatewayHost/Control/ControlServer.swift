@@ -4,6 +4,7 @@ import Glibc
 import JSONBytes
 import Locking
 import Logging
+import Threads
 
 /// Answers newline-delimited JSON requests on the gateway's Unix socket (mode 0600). One thread serves all
 /// connections; each request is handled in a task of its own, and each connection's answers come in order.
@@ -60,7 +61,7 @@ final class ControlServer: Sendable {
             throw failure
         }
         do {
-            try DetachedThread.start("control") { [self] in serve(listener) }
+            try NamedThread.start("control") { [self] in serve(listener) }
         } catch {
             close(listener)
             throw error

@@ -3,6 +3,7 @@ import GatewayABI
 import GatewayControl
 import Glibc
 import Logging
+import Threads
 
 /// Opens modules: private copy, `dlopen`, the one symbol, version checks, all within a deadline. Never `dlclose`: the
 /// Swift runtime cannot unload code. The same bytes are loaded once, however often they are opened.
@@ -43,7 +44,7 @@ public struct ModuleLoader: Sendable {
             functions: ModuleCallbacks(generation: generation, requests: requests, events: events).retainedTable())
         let opened = Once<Result<ModuleTable, ModuleError>>()
         do {
-            try DetachedThread.start("module-open") { [code] in
+            try NamedThread.start("module-open") { [code] in
                 let result = Self.library(known, copy, image, original: path, code).flatMap {
                     Self.openNow($0, original: path, host: host)
                 }

@@ -1,6 +1,7 @@
 import GatewayABI
 import GatewayControl
 import JSONBytes
+import Threads
 
 /// One open instance of a channel module: the C table as async Swift.
 ///
@@ -165,7 +166,7 @@ public final class PluginModule: Sendable {
         let (table, host) = (table, host)
         do {
             // Blocks up to 5 s: not on a thread of Swift's pool.
-            try DetachedThread.start("module-shutdown") {
+            try NamedThread.start("module-shutdown") {
                 table.functions.shutdown(table.functions.instance)
                 ModuleCallbacks.release(host.functions)
                 ended.decide(true)

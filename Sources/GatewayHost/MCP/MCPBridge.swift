@@ -1,6 +1,7 @@
 import GatewayControl
 import Glibc
 import JSONBytes
+import Threads
 
 /// Carries out what `MCPServer` says: lines on standard input and output on one side, the control socket of a running
 /// gateway on the other. Each question is a connection of its own, so that a gateway that was away in between is simply
@@ -45,7 +46,7 @@ final class MCPBridge: Sendable {
     /// Reads lines until the end of the input, on a thread of its own.
     func read(_ descriptor: Int32) throws(POSIXFailure) {
         let post = post
-        try DetachedThread.start("mcp-input") {
+        try NamedThread.start("mcp-input") {
             var line: [UInt8] = []
             var isTooLong = false
             var chunk = [UInt8](repeating: 0, count: 64 << 10)
@@ -113,11 +114,11 @@ final class MCPBridge: Sendable {
     private func perform(_ action: MCPServer.Action) -> Bool {
         switch action {
         case .send(let message): return write(message.serialized + [UInt8(ascii: "\n")])
-        case .cancel(let number): try? DetachedThread.start("mcp-cancel") { [self] in cancel(number) }
+        case .cancel(let number): try? NamedThread.start("mcp-cancel") { [self] in cancel(number) }
         case .ask(let number, let question):
             let post = post
             do {
-                try DetachedThread.start("mcp-question") { [self] in
+                try NamedThread.start("mcp-question") { [self] in
                     post.yield(.answered(number, answer(to: question, number)))
                 }
             } catch {

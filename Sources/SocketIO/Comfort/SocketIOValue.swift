@@ -140,23 +140,4 @@ extension SocketIOValue {
     }
 }
 
-extension SocketIOValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
-    ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
-{
-    /// `null`.
-    public init(nilLiteral: ()) { self = .null }
-    /// `true` or `false`.
-    public init(booleanLiteral value: Bool) { self = .bool(value) }
-    /// A whole number.
-    public init(integerLiteral value: Int64) { self = .int(value) }
-    /// A number.
-    public init(floatLiteral value: Double) { self = .double(value) }
-    /// A text.
-    public init(stringLiteral value: String) { self = .string(value) }
-    /// An array.
-    public init(arrayLiteral elements: SocketIOValue...) { self = .array(elements) }
-    /// Of a key given twice the last value counts.
-    public init(dictionaryLiteral elements: (String, SocketIOValue)...) {
-        self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
-    }
-}
+extension SocketIOValue: JSONLiterals {}

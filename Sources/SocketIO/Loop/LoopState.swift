@@ -1,4 +1,5 @@
 import CLibWebSocketsShims
+import JSONBytes
 
 /// What the loop's thread alone may touch.
 final class LoopState {

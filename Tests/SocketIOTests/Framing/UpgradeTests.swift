@@ -72,13 +72,4 @@ struct UpgradeTests {
             #expect(UpgradeExchange.request(request, host: "h", key: "k") == nil)
         }
     }
-
-    @Test func keysAreBase64() {
-        #expect(Base64.encoded(Array("".utf8)) == "")
-        #expect(Base64.encoded(Array("f".utf8)) == "Zg==")
-        #expect(Base64.encoded(Array("fo".utf8)) == "Zm8=")
-        #expect(Base64.encoded(Array("foo".utf8)) == "Zm9v")
-        #expect(Base64.encoded(Array("foobar".utf8)) == "Zm9vYmFy")
-        #expect(Base64.encoded([255, 254, 253, 252]) == "//79/A==")
-    }
 }
