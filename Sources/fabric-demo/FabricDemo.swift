@@ -15,8 +15,17 @@ struct FabricDemo: AsyncParsableCommand {
     @Flag(help: "Keep the state directory and the gateway's log.")
     var keep = false
 
+    func validate() throws {
+        for product in ["gateway", "libFabricModule.so"] {
+            guard FileManager.default.fileExists(atPath: "\(bin)/\(product)") else {
+                throw ValidationError("there is no \(product) in \(bin); `./setup demo` builds what it needs")
+            }
+        }
+    }
+
     func run() async throws {
-        let stage = try await Stage(bin: bin, keep: keep)
+        // The gateway reads it relative to its own files.
+        let stage = try await Stage(bin: URL(fileURLWithPath: bin).path, keep: keep)
         do {
             try await play(on: stage)
             try await stage.close()

@@ -68,7 +68,8 @@ final class Stage {
         }
         if let log = try? String(contentsOfFile: logPath, encoding: .utf8) {
             let tail = log.split(separator: "\n").suffix(30).joined(separator: "\n")
-            FileHandle.standardError.write(Data("the gateway's last words (\(logPath)):\n\(tail)\n".utf8))
+            FileHandle.standardError.write(
+                Data("the gateway's last words (kept in \(directory)):\n\(tail)\n".utf8))
         }
         await sim.stop()
     }

@@ -140,6 +140,35 @@ import Testing
         #expect(!commands.contains { $0.contains(directory) })
     }
 
+    /// Relative paths are taken from where it is called; where nothing was built it says so at once, and leaves nothing.
+    @Test func theDemoFindsItsPrograms() async throws {
+        let desk = try Desk()
+        let link = desk.path + "/products"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: products)
+        let demo = try RunningCommand(
+            "/bin/sh", ["-c", "cd '\(desk.path)' && exec ./products/fabric-demo --bin products"])
+        try await demo.wait(for: "ok: agent")
+        kill(demo.pid, SIGINT)
+        #expect(try await demo.ended().code != 0)
+        let lost = try await RunningCommand("\(products)/fabric-demo", ["--bin", desk.path]).ended()
+        #expect(lost.code != 0 && lost.errors.contains("there is no gateway in"), "\(lost.all)")
+        #expect(!lost.all.contains("state /"), "\(lost.all)")
+    }
+
+    /// What follows the program is the program's: an option that is meant for `bind` is not swallowed.
+    @Test func optionsBehindTheProgramAreNotSwallowed() async throws {
+        let desk = try Desk()
+        let before = desk.names
+        for arguments in [
+            ["--agent-id", "echo", "--command", "/bin/cat", "--config", "other.json"],
+            ["--config", "other.json", "--command", "/bin/cat", "--agent-id=echo"],
+        ] {
+            let bind = try await RunningCommand("\(products)/fabric-setup", ["bind"] + arguments).ended()
+            #expect(bind.code == 2 && bind.errors.contains("stands after --command"), "\(bind.all)")
+        }
+        #expect(desk.names == before)
+    }
+
     /// A command that cannot be understood ends as the README says.
     @Test(arguments: [["bind", "--agent", "echo"], ["inspect", "--bogus"], ["unbind"], ["bogus"]])
     func aWrongCommand(_ arguments: [String]) async throws {

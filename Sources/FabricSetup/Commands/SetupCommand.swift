@@ -35,8 +35,12 @@ public struct SetupCommand: AsyncParsableCommand {
 }
 
 struct ConfigOption: ParsableArguments {
-    @Option(help: ArgumentHelp("The gateway's configuration file.", valueName: "file"))
-    var config = "./gateway.json"
+    @Option(
+        name: .customLong("config"),
+        help: ArgumentHelp("The gateway's configuration file; ./gateway.json unless given.", valueName: "file"))
+    var given: String?
+
+    var config: String { given ?? "./gateway.json" }
 }
 
 struct ReloadOption: ParsableArguments {
@@ -89,12 +93,20 @@ struct BindCommand: AsyncParsableCommand {
     @Option(
         parsing: .remaining,
         help: ArgumentHelp(
-            "Add an agent that is this program with its arguments. Must be the last option.", valueName: "program"))
+            "Add an agent that is this program; all that follows are its arguments, so this is the last option.",
+            valueName: "program"))
     var command: [String] = []
     @OptionGroup var reloading: ReloadOption
 
     func validate() throws {
         if echo, !command.isEmpty { throw ValidationError("--echo and --command exclude each other") }
+        // Taken for the program's, another file would be written than the one that is meant.
+        for (option, isGiven) in [("--config", file.given != nil), ("--agent-id", agentId != nil)] where !isGiven {
+            guard command.contains(where: { $0 == option || $0.hasPrefix(option + "=") }) else { continue }
+            throw ValidationError(
+                "\(option) stands after --command, where everything is an argument of the program. Put it before "
+                    + "--command; if the program is to have it, give bind one of its own too")
+        }
     }
 
     func run() async throws {
