@@ -19,11 +19,6 @@ public final class InMemoryChannelStore: ChannelStore {
         completion(.kept)
     }
 
-    /// Replaces everything kept of `account`.
-    public func replace(_ stored: StoredAccount, account: String) {
-        kept.withLock { $0[account] = stored }
-    }
-
     public var health: StoreHealth { .good }
     public func observe(_ body: @escaping @Sendable (StoreHealth) -> Void) -> UInt64 { 0 }
     public func stopObserving(_ number: UInt64) {}

@@ -6,10 +6,7 @@ enum FabricSpelling {
     // MARK: - Center
 
     static let loginPath = "/auth/agent/login"
-    static let refreshPath = "/auth/refresh"
-    static let guildsPath = "/auth/me/guilds"
     static let apiKey: StaticString = "apiKey"
-    static let refreshTokenSent: StaticString = "refreshToken"
     static let accessToken = ["accessToken", "access_token"]
     static let refreshToken = ["refreshToken", "refresh_token"]
     static let expiresIn = ["expiresInSeconds", "expiresIn", "expires_in"]

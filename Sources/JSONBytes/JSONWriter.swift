@@ -56,13 +56,6 @@ public struct JSONWriter {
         needsComma = true
     }
 
-    /// Writes a string given as UTF-8, which is not checked.
-    public mutating func string(utf8 text: UnsafeRawBufferPointer) {
-        separate()
-        quoted(text)
-        needsComma = true
-    }
-
     /// Writes a value that is JSON text already, for instance ``JSONView/rawBytes``; it is not checked.
     public mutating func raw(_ value: UnsafeRawBufferPointer) {
         separate()

@@ -73,12 +73,6 @@ public enum LoginFailure: Error, Sendable, Equatable {
         default: self = .passing(reason: "\(fabric)", retryAfter: nil)
         }
     }
-
-    var reason: String {
-        switch self {
-        case .refused(let reason), .passing(let reason, _), .doubtful(let reason, _): reason
-        }
-    }
 }
 
 /// What a consumer may want to hear about an agent's session.

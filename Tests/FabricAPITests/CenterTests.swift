@@ -76,32 +76,16 @@ import Testing
         }
     }
 
-    @Test func guildsAndRefresh() async throws {
-        try await withFabric { request, connection in
-            connection.respond(200, body: request.method == "GET" ? session : #"{"accessToken":"B"}"#)
-        } _: { _, center, server in
-            let access = try await center.guilds(accessToken: "A")
-            #expect(access.guilds.count == 2 && access.guildAccessTokens.count == 2)
-            let fresh = try await center.refresh(refreshToken: "R")
-            #expect(fresh == FabricRefreshedAccess(accessToken: "B"))
-            #expect(server.requests.map(\.target) == ["/api/auth/me/guilds", "/api/auth/refresh"])
-            #expect(server.requests[0]["Authorization"] == "Bearer A")
-            #expect(server.requests[1].text == #"{"refreshToken":"R"}"#)
-        }
-    }
-
     @Test func printingShowsNoTokens() {
         let session = FabricSession(
             accessToken: "secret1", refreshToken: "secret2", user: FabricUser(id: "u"), guilds: [],
             guildAccessTokens: ["g": "secret3"])
-        let access = FabricGuildAccess(guilds: [], guildAccessTokens: ["g": "secret4"])
         let request = HTTPRequest(.get, "http://h/?t=secret5", headers: [.init("X", "secret6")], bearer: "secret7")
         var text =
-            "\(session) \(access) \(FabricRefreshedAccess(accessToken: "secret8")) \(request) \([session]) \([request])"
+            "\(session) \(request) \([session]) \([request])"
         dump(session, to: &text)
-        dump(access, to: &text)
         dump(request, to: &text)
-        debugPrint(session, access, request, to: &text)
+        debugPrint(session, request, to: &text)
         #expect(!text.contains("secret"))
     }
 

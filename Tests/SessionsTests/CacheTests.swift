@@ -226,10 +226,6 @@ import Testing
         world.unsubscribe("a", next)
         world.advance(3700)
         #expect(world.cache.entries.isEmpty, "but not for ever")
-        world.demand("b")
-        world.fail(.refused(reason: "bad key"))
-        world.cache.forget("b", now: world.now)
-        #expect(world.cache.entries.isEmpty)
     }
 
     @Test func newCredentialsDiscardALoginWithTheOldOnes() {

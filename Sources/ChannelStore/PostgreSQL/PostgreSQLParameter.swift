@@ -3,8 +3,6 @@ struct PostgreSQLParameter {
     /// nil: null.
     let bytes: [UInt8]?
 
-    static let null = PostgreSQLParameter(bytes: nil)
-
     static func int(_ value: Int64) -> PostgreSQLParameter {
         var bytes: [UInt8] = []
         bytes.appendBigEndian(value)

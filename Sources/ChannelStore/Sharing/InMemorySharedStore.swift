@@ -14,7 +14,6 @@ public final class SharedMemory: Sendable {
 
     /// Who has the account; nil if nobody.
     public func owner(of account: String) -> String? { table.withLock { $0.owner(of: account) } }
-    public func load(_ account: String) -> StoredAccount { table.withLock { $0.load(account) } }
 }
 
 /// One member's entrance to a ``SharedMemory``, with faults to switch on.
@@ -32,7 +31,6 @@ public final class InMemorySharedStore: SharedStore {
         var hasJoined = false
         var leases: [String: AccountLease] = [:]
         var isAway = false
-        var lostAnswers = 0
         var queue: [Commit] = []
         var refusals: [@Sendable (String) -> Void] = []
         var observers: [UInt64: @Sendable (StoreHealth) -> Void] = [:]
@@ -74,16 +72,10 @@ public final class InMemorySharedStore: SharedStore {
         if !isAway { write() }
     }
 
-    /// The answers of the next so many calls get lost: they are carried out, and the caller hears of an error.
-    public func loseAnswers(_ count: Int) { state.withLock { $0.lostAnswers = count } }
-
     private func answer<Result>(_ body: (inout SharedTable, inout State) throws -> Result) throws -> Result {
         try state.withLock { state in
             guard !state.isAway, !state.isClosed else { throw Self.away }
-            let result = try memory.table.withLock { try body(&$0, &state) }
-            guard state.lostAnswers > 0 else { return result }
-            state.lostAnswers -= 1
-            throw Self.away
+            return try memory.table.withLock { try body(&$0, &state) }
         }
     }
 
@@ -100,7 +92,7 @@ public final class InMemorySharedStore: SharedStore {
                 (state.member, state.hasJoined, state.leases) = (member.id, false, [:])
             }
             let report = try table.beat(member, isFirst: !state.hasJoined, at: time)
-            if state.lostAnswers == 0 { state.hasJoined = true }
+            state.hasJoined = true
             return report
         }
     }
@@ -109,7 +101,7 @@ public final class InMemorySharedStore: SharedStore {
         try answer { table, state in
             guard let member = state.member else { throw MemberGone() }
             let leases = try table.claim(accounts, atMost: atMost, for: member)
-            if state.lostAnswers == 0 { for lease in leases { state.leases[lease.account] = lease } }
+            for lease in leases { state.leases[lease.account] = lease }
             return leases
         }
     }
@@ -118,7 +110,7 @@ public final class InMemorySharedStore: SharedStore {
         try answer { table, state in
             guard let member = state.member else { throw MemberGone() }
             let taken = try table.takeOver(lease, for: member)
-            if let taken, state.lostAnswers == 0 { state.leases[taken.account] = taken }
+            if let taken { state.leases[taken.account] = taken }
             return taken
         }
     }

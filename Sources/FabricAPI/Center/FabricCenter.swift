@@ -100,33 +100,4 @@ public struct FabricCenter: Sendable {
         if isThere { error.remedy = "Center is at \(right): set channels.fabric.centerApiBase (--center) to that." }
         return error
     }
-
-    /// The user's guilds with a fresh token for each.
-    public func guilds(accessToken: String) async throws(FabricError) -> FabricGuildAccess {
-        let operation = operation("listing the guilds", accessToken, "The access token has expired: log in again.")
-        let answer = try await call.send(operation, .get, FabricSpelling.guildsPath, bearer: accessToken)
-        let value = try FabricCall.value(answer, operation)
-        guard let value = value.object(with: FabricSpelling.guilds) else {
-            throw operation.malformed("the answer lacks the guilds", answer)
-        }
-        return FabricGuildAccess(reading: value)
-    }
-
-    /// New tokens for Center; guild tokens come from ``guilds(accessToken:)``.
-    public func refresh(refreshToken: String) async throws(FabricError) -> FabricRefreshedAccess {
-        var operation = operation(
-            "refreshing the session", refreshToken, "The refresh token has expired: log in again.")
-        // A server that rotates refresh tokens may have used this one up.
-        operation.isRepeatable = false
-        var body = JSONWriter()
-        body.beginObject()
-        body.key(FabricSpelling.refreshTokenSent)
-        body.string(refreshToken)
-        body.endObject()
-        let answer = try await call.send(operation, .post, FabricSpelling.refreshPath, body: body.bytes)
-        guard let access = FabricRefreshedAccess(reading: try FabricCall.value(answer, operation)) else {
-            throw operation.malformed("the answer lacks the access token", answer)
-        }
-        return access
-    }
 }

@@ -6,15 +6,3 @@ extension FabricSession: CustomStringConvertible, CustomDebugStringConvertible, 
     public var debugDescription: String { description }
     public var customMirror: Mirror { Mirror(self, children: ["user": user, "guilds": guilds]) }
 }
-
-extension FabricGuildAccess: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    public var description: String { "\(guilds.count) guilds, \(guildAccessTokens.count) tokens" }
-    public var debugDescription: String { description }
-    public var customMirror: Mirror { Mirror(self, children: ["guilds": guilds]) }
-}
-
-extension FabricRefreshedAccess: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    public var description: String { "refreshed access" }
-    public var debugDescription: String { description }
-    public var customMirror: Mirror { Mirror(self, children: []) }
-}

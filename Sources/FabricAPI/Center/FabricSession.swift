@@ -60,46 +60,23 @@ public struct FabricSession: Sendable, Codable, Equatable {
     }
 }
 
-/// The guilds of a logged-in user with fresh tokens.
-public struct FabricGuildAccess: Sendable, Equatable {
-    public var guilds: [FabricGuildInfo]
-    /// Token by node id.
-    public var guildAccessTokens: [String: String]
+/// The guilds of a session and their tokens, by node id, as they stand in an answer.
+private struct GuildAccess {
+    var guilds: [FabricGuildInfo]
+    var tokens: [String: String] = [:]
 
-    public init(guilds: [FabricGuildInfo], guildAccessTokens: [String: String]) {
-        self.guilds = guilds
-        self.guildAccessTokens = guildAccessTokens
-    }
-}
-
-/// What a refresh brings: tokens for Center. Guild tokens are not renewed by it.
-public struct FabricRefreshedAccess: Sendable, Equatable {
-    public var accessToken: String
-    /// The next refresh token, if the server rotates them.
-    public var refreshToken: String?
-    public var expiresInSeconds: Int?
-
-    public init(accessToken: String, refreshToken: String? = nil, expiresInSeconds: Int? = nil) {
-        self.accessToken = accessToken
-        self.refreshToken = refreshToken
-        self.expiresInSeconds = expiresInSeconds
-    }
-}
-
-extension FabricGuildAccess {
     /// Tokens may be an array of objects or one object by node id.
     init(reading value: JSONValue) {
         guilds = (value.first(FabricSpelling.guilds)?.list() ?? []).compactMap(FabricGuildInfo.init(reading:))
-        guildAccessTokens = [:]
-        let tokens = value.first(FabricSpelling.guildTokens)
-        for entry in tokens?.list() ?? [] {
+        let given = value.first(FabricSpelling.guildTokens)
+        for entry in given?.list() ?? [] {
             guard let node = entry.text(FabricSpelling.guildTokenNodeId),
                 let token = entry.text(FabricSpelling.guildToken)
             else { continue }
-            guildAccessTokens[node] = token
+            tokens[node] = token
         }
-        for (node, token) in tokens?.object ?? [:] {
-            if let token = token.string { guildAccessTokens[node] = token }
+        for (node, token) in given?.object ?? [:] {
+            if let token = token.string { tokens[node] = token }
         }
     }
 }
@@ -116,29 +93,18 @@ extension FabricGuildInfo {
     }
 }
 
-extension FabricRefreshedAccess {
-    init?(reading value: JSONValue) {
-        guard let value = value.object(with: FabricSpelling.accessToken),
-            let token = value.text(FabricSpelling.accessToken), !token.isEmpty
-        else { return nil }
-        self.init(
-            accessToken: token, refreshToken: value.text(FabricSpelling.refreshToken),
-            expiresInSeconds: value.whole(FabricSpelling.expiresIn).flatMap { Int(exactly: $0) })
-    }
-}
-
 extension FabricSession {
     init?(reading value: JSONValue) {
         guard let value = value.object(with: FabricSpelling.accessToken),
-            let access = FabricRefreshedAccess(reading: value), let user = value.first(FabricSpelling.user),
-            let id = user.text(FabricSpelling.userId)
+            let token = value.text(FabricSpelling.accessToken), !token.isEmpty,
+            let user = value.first(FabricSpelling.user), let id = user.text(FabricSpelling.userId)
         else { return nil }
-        let guilds = FabricGuildAccess(reading: value)
+        let access = GuildAccess(reading: value)
         self.init(
-            accessToken: access.accessToken, refreshToken: access.refreshToken,
+            accessToken: token, refreshToken: value.text(FabricSpelling.refreshToken),
             user: FabricUser(
                 id: id, email: user.text(FabricSpelling.userEmail), name: user.text(FabricSpelling.userName)),
-            guilds: guilds.guilds, guildAccessTokens: guilds.guildAccessTokens,
-            expiresInSeconds: access.expiresInSeconds)
+            guilds: access.guilds, guildAccessTokens: access.tokens,
+            expiresInSeconds: value.whole(FabricSpelling.expiresIn).flatMap { Int(exactly: $0) })
     }
 }

@@ -75,13 +75,6 @@ public struct FabricGuild: Sendable {
         return FabricChannelList(channels: channels, date: date)
     }
 
-    /// The members of a channel.
-    public func members(channel: String, token: String) async throws(FabricError) -> [FabricMember] {
-        let operation = operation("listing the members", token, channel: channel)
-        let path = FabricSpelling.membersPath(HTTPURL.encode(channel))
-        return try await list(operation, path, token).compactMap(FabricMember.init(reading:))
-    }
-
     /// Makes the user a member; does nothing if it is one.
     public func join(channel: String, token: String) async throws(FabricError) {
         let operation = operation("joining", token, channel: channel)

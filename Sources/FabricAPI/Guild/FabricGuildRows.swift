@@ -20,7 +20,7 @@ extension FabricGuild {
         }
     }
 
-    /// As ``members(channel:token:)``, with all fields; the id under `userId`, `bypass` as a truth value.
+    /// The members of a channel, with all fields; the id under `userId`, `bypass` as a truth value.
     public func memberRows(channel: String, token: String) async throws(FabricError) -> [JSONValue] {
         let operation = operation("listing the members", token, channel: channel)
         let rows = try await list(operation, FabricSpelling.membersPath(HTTPURL.encode(channel)), token)

@@ -6,8 +6,6 @@ import NIOWebSocket
 struct RealtimeSocket: Sendable {
     var info: SimulatedSocket
     let channel: any Channel
-    /// CONNECTed to the root namespace, where nothing happens.
-    var rootSID: String?
     var ping: Scheduled<Void>?
     var pongDeadline: Scheduled<Void>?
     var cut: Scheduled<Void>?

@@ -7,8 +7,6 @@ package struct ConfigurationChange: Equatable, Sendable {
         package var changed: [String] = []
         package var removed: [String] = []
 
-        package var isEmpty: Bool { added.isEmpty && changed.isEmpty && removed.isEmpty }
-
         package var json: JSONValue {
             func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }
             return ["added": list(added), "changed": list(changed), "removed": list(removed)]

@@ -16,8 +16,6 @@ public struct ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
         case open
         /// It says another id than the manifest.
         case identity
-        /// It refused its configuration.
-        case configuration
     }
 
     /// What stage refused.

@@ -1,13 +1,4 @@
 extension SessionCache {
-    func peek(_ agent: String, now: ContinuousClock.Instant) -> SessionPeek? {
-        guard let entry = entries[agent] else { return nil }
-        return SessionPeek(
-            session: entry.session, isValid: entry.usable(nil, now) != nil, isLoggingIn: entry.flight != nil,
-            subscriptions: entry.subscribers.count, nextRenewal: entry.plan?.at, failures: entry.failures,
-            lastFailure: entry.lastFailure, notBefore: entry.notBefore, blocked: entry.blocked?.reason,
-            blockRetryAt: entry.blocked?.retryAt)
-    }
-
     func statistics(now: ContinuousClock.Instant) -> SessionStatistics {
         var result = SessionStatistics()
         for entry in entries.values {

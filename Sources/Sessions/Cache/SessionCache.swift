@@ -181,14 +181,6 @@ struct SessionCache {
         store(entry, agent, now)
     }
 
-    /// The account is gone: nothing of it is kept, not even a block. Waiters are told.
-    mutating func forget(_ agent: String, now: ContinuousClock.Instant) {
-        guard var entry = entries[agent] else { return }
-        endWaiters(&entry, agent, "the account was removed")
-        entry.blocked = nil
-        drop(&entry, agent, now)
-    }
-
     /// A session handed over from another instance. Ignored if it is dead, or older than what is here, or if the agent
     /// is blocked here.
     mutating func adopt(_ session: Session, now: ContinuousClock.Instant) {

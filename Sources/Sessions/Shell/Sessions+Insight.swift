@@ -28,30 +28,6 @@ public struct SessionStatistics: Sendable, Equatable {
     public var queued = 0
 }
 
-/// An entry as it is, without touching it.
-public struct SessionPeek: Sendable {
-    /// The session, valid or not.
-    public var session: Session?
-    /// Whether it would be served now.
-    public var isValid: Bool
-    /// Whether a login runs or queues.
-    public var isLoggingIn: Bool
-    /// How many consumers hold a subscription.
-    public var subscriptions: Int
-    /// When the next renewal is planned.
-    public var nextRenewal: ContinuousClock.Instant?
-    /// Failed logins in a row.
-    public var failures: Int
-    /// What the last failed login said, empty if none failed.
-    public var lastFailure: String
-    /// No login before this time.
-    public var notBefore: ContinuousClock.Instant?
-    /// Why the agent is blocked, if it is.
-    public var blocked: String?
-    /// When a blocked agent that is in use is tried again.
-    public var blockRetryAt: ContinuousClock.Instant?
-}
-
 /// A session on its way from one instance to the next in the same process. It holds tokens in the clear and times that
 /// mean nothing elsewhere: never write it to a disk.
 public struct SessionSnapshot: Sendable, Codable {
@@ -98,11 +74,6 @@ extension SessionSnapshot: CustomStringConvertible, CustomReflectable {
 }
 
 extension Sessions {
-    /// The agent's entry as it is; nil if there is none.
-    public func peek(_ agent: String) -> SessionPeek? {
-        state.withLock { $0.cache.peek(agent, now: clock.now()) }
-    }
-
     /// Counts.
     public var statistics: SessionStatistics {
         state.withLock { $0.cache.statistics(now: clock.now()) }
@@ -122,34 +93,15 @@ extension Sessions {
     /// Who hears what happens to a session.
     struct Listener {
         var tell: @Sendable (SessionUpdate) -> Void
-        /// Called by ``Sessions/shutdown()``.
-        var finish: (@Sendable () -> Void)?
     }
 
     /// Tells what happens to the agent's session from now on, in order, until the subscription is cancelled or dropped.
     /// - Parameter tell: called with a lock held, on any thread: it may only pass the news on.
     public func listen(to agent: String, _ tell: @escaping @Sendable (SessionUpdate) -> Void) -> SessionSubscription {
-        guard let number = add(Listener(tell: tell, finish: nil), to: agent) else {
+        guard let number = add(Listener(tell: tell), to: agent) else {
             return SessionSubscription(agent: agent) {}
         }
         return SessionSubscription(agent: agent) { [weak self] in self?.stopListening(agent, number) }
-    }
-
-    /// What happens to the agent's session from now on. Of a reader that falls behind the oldest news are dropped. Ends
-    /// with ``shutdown()``.
-    public func updates(for agent: String) -> AsyncStream<SessionUpdate> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: SessionUpdate.self, bufferingPolicy: .bufferingNewest(16))
-        let listener = Listener(tell: { continuation.yield($0) }, finish: { continuation.finish() })
-        guard let number = add(listener, to: agent) else {
-            continuation.finish()
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in
-            // Not here: a cancelled task calls this with its own lock held, and news are told with ours held.
-            Task.detached { self?.stopListening(agent, number) }
-        }
-        return stream
     }
 
     /// nil after ``shutdown()``.
@@ -168,7 +120,7 @@ extension Sessions {
             if state.listeners[agent]?.isEmpty == true { state.listeners[agent] = nil }
             return ended
         }
-        // Released here, outside the lock: the end of a stream may call back.
+        // Released here, outside the lock: what it holds may call back.
         _ = ended
     }
 }

@@ -103,11 +103,6 @@ public final class Sessions: Sendable {
         change { cache, now in cache.unblockAll(now: now) }
     }
 
-    /// Drops everything about an agent whose account was removed, its block too.
-    public func forget(_ agent: String) {
-        change { cache, now in cache.forget(agent, now: now) }
-    }
-
     /// Declares that the agent's session is in use: it is renewed ahead of time until ``SessionSubscription/cancel()``.
     /// This alone logs nobody in; the first demand does. With the last subscription the entry goes.
     public func subscribe(_ agent: String) -> SessionSubscription {
@@ -121,19 +116,19 @@ public final class Sessions: Sendable {
         }
     }
 
-    /// Ends everything: waiting callers get `.ended`, streams finish, logins are cancelled. When it returns nothing of
+    /// Ends everything: waiting callers get `.ended`, nobody hears any more, logins are cancelled. When it returns nothing of
     /// this instance runs any more.
     public func shutdown() async {
         let (aftermath, tasks, listeners) = state.withLock { state in
             state.cache.shutDown(now: clock.now())
             let aftermath = apply(&state)
             state.isShutDown = true
-            let listeners = state.listeners.values.flatMap(\.values)
-            state.listeners = [:]
-            return (aftermath, Array(state.tasks.values), listeners)
+            // Released outside the lock: what they hold may call back.
+            defer { state.listeners = [:] }
+            return (aftermath, Array(state.tasks.values), state.listeners)
         }
         aftermath.carryOut()
-        for listener in listeners { listener.finish?() }
+        withExtendedLifetime(listeners) {}
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
     }

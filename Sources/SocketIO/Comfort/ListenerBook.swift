@@ -17,8 +17,6 @@ struct ListenerBook: Sendable {
     /// In the order they were added.
     private var entries: [Entry] = []
 
-    var isEmpty: Bool { entries.isEmpty }
-
     mutating func add(_ number: UInt64, _ hears: Hears, ended: (@Sendable () -> Void)? = nil) {
         entries.append(Entry(number: number, hears: hears, ended: ended))
     }
