@@ -20,7 +20,7 @@ import Testing
         init(_ world: World) {
             state = Locked((world.plugin, []))
             world.gateway.onWake.withLock { hook in
-                hook = { [self] delivery in
+                hook.call = { [self] delivery in
                     state.withLock { state in
                         if let target = state.target {
                             Self.answer(delivery, on: target)

@@ -31,7 +31,7 @@ import Testing
                     store, gateway: name2 ?? name, beatSeconds: SharingTests.beat, leaseSeconds: SharingTests.lease))
             let plugin = plugin
             gateway.onWake.withLock { hook in
-                hook = { delivery in
+                hook.call = { delivery in
                     let reply: JSONValue = [
                         "account": .string(delivery.account), "to": .string(delivery.to),
                         "text": .string("echo: \(delivery.text)"), "delivery": .string(delivery.id),

@@ -22,20 +22,26 @@ final class TestGateway: GatewayPort {
         var deliveries: [Delivery] = []
         var statuses: [JSONValue] = []
         var passing: [JSONValue] = []
-        var waiters: [UInt64: @Sendable () -> Void] = [:]
-        var next: UInt64 = 0
+        var waiters: [@Sendable () -> Void] = []
+        /// Counts them, so that one that comes while a condition is looked at is not missed.
+        var changes: UInt64 = 0
     }
 
     private let state = Locked(State())
     /// Called for every wake delivery, on the loop; the default leaves it to the test.
-    let onWake: Locked<(@Sendable (Delivery) -> Void)?> = Locked(nil)
+    ///
+    /// In a value of its own: a function that is taken out of a generic one is wrapped anew each time.
+    struct Hook: Sendable {
+        var call: (@Sendable (Delivery) -> Void)?
+    }
+    let onWake = Locked(Hook())
 
     func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer {
         guard let json = try? JSONValue(parsing: Array(delivery)) else { return .finished }
         let delivery = Delivery(json: json)
         change { $0.deliveries.append(delivery) }
         guard delivery.wake else { return .adopted }
-        onWake.withLock { $0 }?(delivery)
+        onWake.withLock { $0 }.call?(delivery)
         return .taken
     }
 
@@ -58,8 +64,9 @@ final class TestGateway: GatewayPort {
     private func change(_ body: (inout State) -> Void) {
         let waiters = state.withLock { state in
             body(&state)
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+            state.changes += 1
+            defer { state.waiters = [] }
+            return state.waiters
         }
         for waiter in waiters { waiter() }
     }
@@ -73,29 +80,54 @@ final class TestGateway: GatewayPort {
         until condition: @escaping @Sendable (TestGateway) -> Value?
     ) async throws -> Value {
         let deadline = ContinuousClock.now.advanced(by: timeout)
+        let alarm = Task {
+            try await Task.sleep(until: deadline, clock: .continuous)
+            change { _ in }
+        }
+        defer { alarm.cancel() }
         while true {
-            let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-            state.withLock { state in
-                state.next += 1
-                state.waiters[state.next] = { continuation.finish() }
-            }
+            let seen = state.withLock { $0.changes }
             if let value = condition(self) { return value }
             guard ContinuousClock.now < deadline else {
                 throw TestFailure("timed out waiting for \(what); \(deliveries.count) deliveries")
             }
-            let alarm = Task {
-                try await Task.sleep(until: deadline, clock: .continuous)
-                continuation.finish()
+            await withCheckedContinuation { changed in
+                let isNew = state.withLock { state in
+                    if state.changes == seen { state.waiters.append({ changed.resume() }) }
+                    return state.changes != seen
+                }
+                if isNew { changed.resume() }
             }
-            for await _ in stream {}
-            alarm.cancel()
         }
     }
 
     func delivery(
         _ what: String, timeout: Duration = .seconds(60), where test: @escaping @Sendable (Delivery) -> Bool
     ) async throws -> Delivery {
-        try await wait(for: what, timeout: timeout) { $0.deliveries.first(where: test) }
+        // Those that were looked at are not looked at again: there may be thousands.
+        let seen = Locked(0)
+        return try await wait(for: what, timeout: timeout) { gateway in
+            let deliveries = gateway.deliveries
+            let first = seen.withLock { $0 }
+            seen.withLock { $0 = deliveries.count }
+            return deliveries[first...].first(where: test)
+        }
+    }
+
+    /// Waits until so many deliveries pass the test; each is looked at once.
+    func deliveries(
+        _ count: Int, _ what: String, timeout: Duration = .seconds(60),
+        where test: @escaping @Sendable (Delivery) -> Bool
+    ) async throws {
+        let seen = Locked((looked: 0, passed: 0))
+        _ = try await wait(for: what, timeout: timeout) { gateway in
+            let deliveries = gateway.deliveries
+            return seen.withLock { seen in
+                seen.passed += deliveries[seen.looked...].count(where: test)
+                seen.looked = deliveries.count
+                return seen.passed >= count ? true : nil
+            }
+        }
     }
 
     func status(

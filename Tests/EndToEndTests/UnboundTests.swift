@@ -30,7 +30,7 @@ struct UnboundTests {
                     try Data(JSONValue.object(known).serialized).write(to: memory)
                 }
                 let instance = try world.secondInstance()
-                world.gateway.onWake.withLock { hook in hook = { instance.settle($0.id, .finished) } }
+                world.gateway.onWake.withLock { hook in hook.call = { instance.settle($0.id, .finished) } }
                 try await world.configure([:], accounts: [:], on: instance)
                 try await body(PluginRun(world: world, instance: instance))
                 await World.blocking { instance.shutdown() }

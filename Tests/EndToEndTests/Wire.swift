@@ -43,7 +43,7 @@ extension World {
     /// Ends every turn at once, with nothing to say.
     func settleAll() {
         gateway.onWake.withLock { hook in
-            hook = { [plugin] delivery in plugin.settle(delivery.id, .finished) }
+            hook.call = { [plugin] delivery in plugin.settle(delivery.id, .finished) }
         }
     }
 

@@ -136,7 +136,7 @@ final class World: Sendable {
     func echo(on instance: PluginInstance? = nil) {
         let target = instance ?? self.plugin
         gateway.onWake.withLock { hook in
-            hook = { delivery in
+            hook.call = { delivery in
                 let reply: JSONValue = [
                     "account": .string(delivery.account), "to": .string(delivery.to),
                     "text": .string("echo: \(delivery.text)"), "delivery": .string(delivery.id),

@@ -73,7 +73,9 @@ extension GatewayEndToEnd {
                 clock = .now
                 second.signal(SIGSTOP)
                 let all = Int64(fleet.members.count)
-                while try await fleet.sharing("c")["owned"]?.int != all {}
+                _ = try await eventually("c to have all", within: .seconds(240)) {
+                    try await fleet.sharing("c")["owned"]?.int == all ? true : nil
+                }
                 say("taken over after SIGSTOP", .now - clock)
                 try await fleet.post("while b is frozen", to: 0)
                 try await fleet.answered()

@@ -22,9 +22,10 @@ extension World {
     mutating func post(
         _ new: NewMessage, listening: Set<String>, now: Double
     ) throws(Refusal) -> (PostResult, [Emission]) {
-        let channel = try self.channel(new.channel, in: new.guild)
-        guard !channel.info.closed else { throw .channelClosed }
-        guard new.system != nil || mayRead(channel.info, user: new.author) else { throw notParticipant }
+        // Not the channel: while it is held, storing a message copies all there are.
+        let info = try self.channel(new.channel, in: new.guild).info
+        guard !info.closed else { throw .channelClosed }
+        guard new.system != nil || mayRead(info, user: new.author) else { throw notParticipant }
         let text = Mentions.rewritingNames(in: new.content) { user(named: $0, in: new.guild) }
         if new.system == nil {
             switch text {
@@ -40,7 +41,7 @@ extension World {
             }
         }
         let mentions = Mentions.users(in: text)
-        if new.system == nil, channel.info.type == .discuss || channel.info.type == .work {
+        if new.system == nil, info.type == .discuss || info.type == .work {
             channels[new.channel]?.turns.message(from: new.author, mentions: mentions, using: &random)
         }
         let table = table(for: new, mentions: mentions)

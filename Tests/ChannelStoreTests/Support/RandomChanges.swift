@@ -44,7 +44,16 @@ struct RandomChanges {
 
     private mutating func bytes() -> [UInt8] {
         let count = chance(3) ? number(4000...20_000) : number(0...40)
-        return (0..<count).map { _ in UInt8.random(in: 0...255, using: &numbers) }
+        return [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
+            for place in stride(from: 0, to: count, by: 8) {
+                withUnsafeBytes(of: numbers.next()) { eight in
+                    for offset in 0..<min(8, count - place) {
+                        bytes.initializeElement(at: place + offset, to: eight[offset])
+                    }
+                }
+            }
+            initialized = count
+        }
     }
 
     mutating func change() -> StoreChange {

@@ -65,7 +65,7 @@ func eventually<Result>(
     let deadline = ContinuousClock.now.advanced(by: limit)
     while .now < deadline {
         if let result = try await condition() { return result }
-        try await Task.sleep(for: .milliseconds(3))
+        try await Task.sleep(for: .milliseconds(10))
     }
     throw TestFailure("never happened: \(what)")
 }
