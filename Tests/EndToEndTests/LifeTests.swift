@@ -217,9 +217,7 @@ import Testing
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
             #expect(threads < 60, "no thread per account")
             try await world.sim.post(as: human.id, in: room.id, content: "to all")
-            _ = try await world.gateway.wait(for: "a thousand deliveries", timeout: .seconds(60)) {
-                $0.deliveries.count >= 1000 ? true : nil
-            }
+            try await world.gateway.deliveries(1000, "a thousand deliveries") { _ in true }
             #expect(Set(world.gateway.deliveries.map(\.account)).count == 1000)
             // Each is asked in a channel of its own, and answers.
             for (_, own) in rooms { try await world.sim.post(as: human.id, in: own, content: "hi") }
@@ -230,14 +228,26 @@ import Testing
             let logins = await world.sim.counters.logins
             #expect(logins.values.allSatisfy { $0 == 1 })
 
+            // A setting of the channel, and one that is of no use to anybody: each is taken up as it is.
+            let connects = await world.sim.counters.connects
+            let edits: [[String: JSONValue]] = [["coalesce": false], ["coalesce": true, "commandsSyncKey": "unused"]]
+            for (number, settings) in edits.enumerated() {
+                let report = try await world.configure(settings, accounts: keys)
+                for list in ["added", "changed", "removed"] { #expect(report[list]?.array == [], "\(settings)") }
+                try await world.sim.post(as: human.id, in: room.id, content: "under other settings \(number)")
+                try await world.gateway.deliveries(1000, "a thousand to hear it") {
+                    $0.text == "under other settings \(number)"
+                }
+            }
+            #expect(await world.sim.counters.connects == connects, "no socket was opened for it")
+            #expect(await world.sim.counters.logins == logins, "nobody logged in for it")
+
             // The guild restarts: all are back within 10 s, and nobody logs in again.
             try await world.sim.stopGuild(World.guild)
             try await world.sim.post(as: human.id, in: room.id, content: "while away")
             try await world.sim.startGuild(World.guild)
             let back = ContinuousClock.now
-            _ = try await world.gateway.wait(for: "a thousand to catch up", timeout: .seconds(60)) {
-                $0.deliveries.count { $0.text == "while away" } >= 1000 ? true : nil
-            }
+            try await world.gateway.deliveries(1000, "a thousand to catch up") { $0.text == "while away" }
             print("a thousand agents heard what they missed \(ContinuousClock.now - back) after the guild was back")
             let after = await world.sim.counters.logins
             #expect(after == logins)
