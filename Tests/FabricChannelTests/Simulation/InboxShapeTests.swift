@@ -9,7 +9,7 @@ import Testing
     #if DEBUG
         private static let seeds: UInt64 = 300
     #else
-        private static let seeds: UInt64 = 5000
+        private static let seeds: UInt64 = 1000
     #endif
 
     @Test func noShapeHurts() {

@@ -6,11 +6,7 @@ import Testing
 /// Plays courses of gateways that share their accounts, each seed a world of its own.
 enum ClusterSimulation {
     /// As many as take a few seconds; `./setup simulate --gateways` plays more.
-    #if DEBUG
-        static let seeds: UInt64 = 200
-    #else
-        static let seeds: UInt64 = 3000
-    #endif
+    static let seeds: UInt64 = 300
 
     struct Report: Sendable {
         var failures: [UInt64: [String]] = [:]
