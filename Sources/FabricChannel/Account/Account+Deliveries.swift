@@ -12,17 +12,17 @@ extension Account {
         guard let view = FabricMessageView(argument, members: members) else {
             return handle(.unreadable(link.number))
         }
-        if historyWish != nil { remember(view, link) }
+        if recent.isWanted { remember(view, link) }
         if !guestWatch.isEmpty { heard(view, link) }
         // A message for the record goes on from where it arrived, with its bytes where they are.
-        if let record = inbox.live(view, argument, link.number, now: environment.moment, &inboxActions) {
+        if let record = inbox.live(view, argument, link.number, now: environment.moment, &actions.inbox) {
             if record.passesTurn {
                 deliverPassing(view, argument, record.slot, link, isFromAgent: record.isFromAgent)
             } else {
                 deliver(view, argument, record.slot, link, isFromAgent: record.isFromAgent)
             }
         }
-        if !inboxActions.isEmpty { perform() }
+        if !actions.inbox.isEmpty { perform() }
     }
 
     /// A command that does not wait for the turn it is to end. It is no turn itself.
@@ -104,7 +104,7 @@ extension Account {
                 return .finished
             }
             // It came before the conversation was read.
-            if historyWish != nil, let link = links.values.first(where: { $0.nodeId == text.guild }) {
+            if recent.isWanted, let link = links.values.first(where: { $0.nodeId == text.guild }) {
                 remember(view, link)
             }
             DeliveryWriter.write(

@@ -15,6 +15,8 @@ struct AccountTasks {
 struct AccountEnding {
     var isLoaded = false
     var hasBegun = false
+    /// It is no news: the account moves to another gateway.
+    var isMute = false
     /// Commits that the store has not confirmed.
     var commits = 0
     /// Requests to send whose messages are in those commits: they are told what becomes of them.
@@ -63,17 +65,17 @@ extension Account {
         inbox = Inbox(
             account: id, settings: settings.inbox, stored: stored, isHandover: handover != nil,
             mediaRoot: environment.mediaDirectory, agents: environment.agents, seed: environment.seed(),
-            now: environment.moment, &inboxActions)
+            now: environment.moment, &actions.inbox)
         inbox.traces = traces
         outgoing = Outgoing(
             settings: settings.outgoing, stored: stored,
-            takenOver: inbox.turns.keys.sorted(),
+            takenOver: inbox.openTurns,
             seed: environment.seed())
         OutboxFiles.sweep(environment.outboxDirectory, account: id, keeping: stored.outbox)
         // It may have changed while what is kept was being read.
         handle(.storeHealth(isGood: environment.store.health == .good))
-        subscription = environment.sessions.subscribe(id)
-        if let session = handover?.session { environment.sessions.importSnapshot(id, session) }
+        session.isUsed(by: environment.sessions.subscribe(id))
+        if let snapshot = handover?.session { environment.sessions.importSnapshot(id, snapshot) }
         statusChanged()
         restoreSubDiscussions(stored)
         inbox.knowsStop = environment.commands.names.contains(SlashCommand.stop)
@@ -87,10 +89,11 @@ extension Account {
     /// Keeps the set of guild connections in step with the session, until the account stops. By a closure, not a task that
     /// would wait all the time: that costs 5 KB of memory.
     private func followSession() {
-        sessionNews = environment.sessions.listen(to: id) { [weak self] update in
+        let news = environment.sessions.listen(to: id) { [weak self] update in
             guard let self else { return }
             loop.execute { self.assumeIsolated { $0.heard(update) } }
         }
+        session.isHeard(by: news)
         run { account in await account.obtainSession() }
     }
 
@@ -240,7 +243,7 @@ extension Account {
             ending.hasBegun = true
             return Handover(session: nil)
         }
-        isMute = isMute || isMoving
+        ending.isMute = ending.isMute || isMoving
         for link in links.values { silence(link) }
         async let farewell: Void = isHandover || isMoving ? () : sayFarewell()
         if drain > .zero { await self.drain(drain) }
@@ -252,13 +255,13 @@ extension Account {
         answerHeld()
         answers.end(account: id)
         statusChanged()
-        return Handover(session: session, mediaDirectories: Set(inbox.turns.values.compactMap(\.mediaDirectory)))
+        return Handover(session: session, mediaDirectories: inbox.mediaDirectories)
     }
 
     /// Ends the account at once, because it is no longer ours: nothing is waited for, and nothing more is done in its name.
     /// ``abandoned()`` follows.
     func abandon() {
-        isMute = true
+        ending.isMute = true
         guard !ending.hasBegun, ending.isLoaded else {
             ending.hasBegun = true
             ending.letDrainWaitersGo()
@@ -292,15 +295,12 @@ extension Account {
         for task in running { task.cancel() }
         for task in running { await task.value }
         tasks = AccountTasks()
-        for directory in downloads.endAll() { removeMedia(directory) }
+        for directory in tools.downloads.endAll() { removeMedia(directory) }
         // With the subscription the session goes. Not before the tasks are over: one that is on its way to ask for a token
         // would log in again, for nobody.
-        let session = environment.sessions.export(id)
-        subscription?.cancel()
-        subscription = nil
-        sessionNews?.cancel()
-        sessionNews = nil
-        return session
+        let snapshot = environment.sessions.export(id)
+        session.end()
+        return snapshot
     }
 
     /// Lets running turns and queued messages finish, for at most `limit`.
@@ -314,7 +314,7 @@ extension Account {
         timer.cancel()
     }
 
-    var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet && toolCalls.isEmpty }
+    var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet && tools.calls.isEmpty }
 
     func checkDrained() {
         if !ending.drainWaiters.isEmpty, isDrained { ending.letDrainWaitersGo() }

@@ -109,7 +109,7 @@ extension Account {
     }
 
     func upload(_ id: String, index: Int) async {
-        guard let entry = outgoing.outbox.entry(id), entry.media.indices.contains(index) else { return }
+        guard let entry = outgoing.entry(id), entry.media.indices.contains(index) else { return }
         let media = entry.media[index]
         do {
             let guild = try await guild(of: entry)
@@ -124,7 +124,7 @@ extension Account {
     }
 
     func post(_ id: String) async {
-        guard let entry = outgoing.outbox.entry(id) else { return }
+        guard let entry = outgoing.entry(id) else { return }
         do {
             let guild = try await guild(of: entry)
             let message = FabricOutgoingMessage(
@@ -144,7 +144,7 @@ extension Account {
     }
 
     private func sent(_ entry: OutboxEntry, messageId: String, sequence: Int64?) {
-        lastOutboundAt = environment.wallClock()
+        signs.lastOutboundAt = environment.wallClock()
         logger.info(
             "posted",
             metadata: [
@@ -158,7 +158,7 @@ extension Account {
     /// Looks for a message whose post had no answer. Where nothing tells it from an earlier one with the same text, it is
     /// sent again with the same key, which the guild recognises.
     func readBack(_ id: String) async {
-        guard let entry = outgoing.outbox.entry(id), var floor = entry.floor else { return handle(.notFound(id)) }
+        guard let entry = outgoing.entry(id), var floor = entry.floor else { return handle(.notFound(id)) }
         do {
             let guild = try await guild(of: entry)
             // A thousand messages since then are more than a minute of doubt brings; the key does the rest.

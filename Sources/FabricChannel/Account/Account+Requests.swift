@@ -115,17 +115,17 @@ extension Account {
         do {
             return try await body(first)
         } catch let error as FabricError where error.isRefusedToken {
-            guard tokenDoubts[guild]?.mayRenew(now: .now) ?? true else { throw error }
+            guard session.mayRenew(guild, now: .now) else { throw error }
             environment.sessions.invalidate(id, ifTokenIs: first)
             let second = try await guildToken(guild)
             guard second != first else { throw error }
             try checkLease()
             do {
                 let result = try await body(second)
-                tokenDoubts[guild]?.renewalHelped()
+                session.renewalHelped(guild)
                 return result
             } catch let error as FabricError where error.isRefusedToken {
-                tokenDoubts[guild, default: TokenDoubt()].refusedAgain(now: .now)
+                session.refusedAgain(guild, now: .now)
                 throw error
             }
         }

@@ -10,44 +10,42 @@ extension Account {
             "credential": .string(facts.credential), "running": .bool(life.running && life.blocked == nil),
             "connected": .bool(life.connected), "lifecycle": .string(life.lifecycle.rawValue),
             "reason": .string(life.reason), "lanes": .int(Int64(inbox.laneCount)),
-            "waiting": .int(Int64(inbox.waitingCount)), "outbox": .int(Int64(outgoing.outbox.count)),
+            "waiting": .int(Int64(inbox.waitingCount)), "outbox": .int(Int64(outgoing.count)),
             "deadLetters": .int(Int64(deadCount)), "agentsHeld": .int(Int64(inbox.agentsHeld(now: .now))),
         ]
-        object["guilds"] = .array(
-            inbox.guilds.indices.filter { inbox.guilds[$0].isOpen }
-                .sorted { inbox.nodeID($0) < inbox.nodeID($1) }.map(guildStatus))
-        if let stuck = outgoing.outbox.longestProblem(now: .now) {
+        object["guilds"] = .array(inbox.openGuilds.map(guildStatus))
+        if let stuck = outgoing.longestProblem(now: .now) {
             object["outboxProblem"] = [
                 "reason": .string(stuck.reason),
                 "seconds": .int(Int64(max(0, min(stuck.since.duration(to: .now).inSeconds, 1e9)))),
             ]
         }
-        object["lastInboundAt"] = time(lastInboundAt)
-        object["lastOutboundAt"] = time(lastOutboundAt)
+        object["lastInboundAt"] = time(signs.lastInboundAt)
+        object["lastOutboundAt"] = time(signs.lastOutboundAt)
         object["tokenExpiresAt"] = time(tokenExpiry)
-        object["startedAt"] = time(startedAt)
+        object["startedAt"] = time(signs.startedAt)
         return .object(object)
     }
 
-    private var deadCount: Int { outgoing.outbox.deadLetters.count + inbox.setAside.count }
+    private var deadCount: Int { outgoing.deadLetters.count + inbox.setAside.count }
 
     private func guildStatus(_ number: Int) -> JSONValue {
         let link = links[number]
-        let guild = inbox.guilds[number]
+        let guild = inbox.signs(of: number)
         let activity = link?.client.flatMap { client in client.assumeIsolated { $0.lastTransportActivity } }
         let sinceActivity = activity.map { $0.duration(to: .now) }
         let socket = link?.client.flatMap { client in client.assumeIsolated { $0.socketID } }
         return [
-            "nodeId": .string(guild.nodeID), "connected": .bool(guild.feed.isReady),
-            "state": .string(guild.feed.phase.rawValue), "socketId": socket.map { .string($0) } ?? .null,
-            "channels": .int(Int64(guild.feed.channelCount)),
+            "nodeId": .string(inbox.nodeID(number)), "connected": .bool(guild.isReady),
+            "state": .string(guild.phase.rawValue), "socketId": socket.map { .string($0) } ?? .null,
+            "channels": .int(Int64(guild.channels)),
             "reconnectAttempts": .int(Int64(link?.reconnectAttempts ?? 0)),
             "lastTransportActivityAt": time(sinceActivity.map { environment.wallClock() - $0.inSeconds }),
             "lastConnectedAt": time(link?.lastConnectedAt),
             "lastDisconnect": link?.lastDisconnect.map { .string($0) } ?? .null,
-            "duplicates": .int(Int64(guild.duplicates)), "deafEvents": .int(Int64(guild.feed.deafEvents)),
-            "skipped": .int(guild.skipped), "protocolErrors": .int(Int64(guild.feed.protocolErrors)),
-            "openGaps": .int(Int64(guild.feed.slots.count { $0.isPresent && $0.position.isOpen })),
+            "duplicates": .int(Int64(guild.duplicates)), "deafEvents": .int(Int64(guild.deafEvents)),
+            "skipped": .int(guild.skipped), "protocolErrors": .int(Int64(guild.protocolErrors)),
+            "openGaps": .int(Int64(guild.openGaps)),
         ]
     }
 
@@ -77,10 +75,9 @@ extension Account {
             life.storeProblem = nil
         }
         life.settle()
-        if isMute { return }
+        if ending.isMute { return }
         let mark = "\(life.running) \(life.lifecycle) \(life.connected) \(life.reason) \(deadCount)"
-        guard mark != lastStatus else { return }
-        lastStatus = mark
+        guard signs.isNews(mark) else { return }
         environment.gateway.accountChanged(status.serialized)
     }
 }
@@ -103,9 +100,9 @@ extension Duration {
 extension Account {
     /// Tries a dead letter, or a delivery that was set aside, again; false when there is none with this id.
     func resubmit(_ id: String) -> Bool {
-        if outgoing.outbox.deadLetters.contains(where: { $0.id == id }) {
+        if outgoing.isDead(id) {
             handle(Outgoing.Event.resubmit(id))
-        } else if inbox.setAside.contains(where: { $0.id == id }) {
+        } else if inbox.isSetAside(id) {
             handle(Inbox.Event.resubmit(id))
         } else {
             return false
@@ -115,9 +112,9 @@ extension Account {
 
     /// Forgets one; false when there is none with this id.
     func dropDeadLetter(_ id: String) -> Bool {
-        if outgoing.outbox.deadLetters.contains(where: { $0.id == id }) {
+        if outgoing.isDead(id) {
             handle(Outgoing.Event.drop(id))
-        } else if inbox.setAside.contains(where: { $0.id == id }) {
+        } else if inbox.isSetAside(id) {
             handle(Inbox.Event.drop(id))
         } else {
             return false

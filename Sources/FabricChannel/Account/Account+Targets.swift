@@ -6,15 +6,15 @@ extension Account {
     /// What `channels.list` shows: the channels of the guilds at hand, as the last lists had them.
     var channelRows: [JSONValue] {
         var rows: [JSONValue] = []
-        for guild in inbox.guilds.filter(\.isOpen).sorted(by: { $0.nodeID < $1.nodeID }) {
-            let name = life.guildInfos[guild.nodeID]?.name ?? ""
-            let channels = guild.feed.slots.filter(\.isPresent)
-            for channel in channels.sorted(by: { ($0.name ?? "", $0.id) < ($1.name ?? "", $1.id) }) {
+        for number in inbox.openGuilds {
+            let guild = inbox.nodeID(number)
+            let name = life.guildInfos[guild]?.name ?? ""
+            for channel in inbox.channels(of: number).sorted(by: { ($0.name ?? "", $0.id) < ($1.name ?? "", $1.id) }) {
                 rows.append([
-                    "accountId": .string(id), "guild": .string(guild.nodeID), "guildName": .string(name),
+                    "accountId": .string(id), "guild": .string(guild), "guildName": .string(name),
                     "channel": .string(channel.id), "name": .string(channel.name ?? ""),
                     "xType": .string(channel.type.rawValue), "closed": .bool(channel.closed),
-                    "to": .string("fabric:\(guild.nodeID)/\(channel.id)"),
+                    "to": .string("fabric:\(guild)/\(channel.id)"),
                 ])
             }
         }
@@ -50,15 +50,15 @@ extension Account {
 
     /// A channel by its name; capitals count only where they tell two apart.
     private func channel(named name: String, in guild: String?) throws(RequestProblem) -> ChannelKey {
-        let guilds = inbox.guilds.filter { $0.isOpen && (guild == nil || $0.nodeID == guild) }
-        let all = guilds.flatMap { guild in
-            guild.feed.slots.filter(\.isPresent).map { (guild.nodeID, $0) }
-        }
+        let guilds = inbox.openGuilds.filter { guild == nil || inbox.nodeID($0) == guild }
+        let all = guilds.flatMap { guild in inbox.channels(of: guild).map { (inbox.nodeID(guild), $0) } }
         var found = all.filter { $0.1.name?.lowercased() == name.lowercased() }
         if found.count > 1, found.contains(where: { $0.1.name == name }) { found.removeAll { $0.1.name != name } }
         if let only = found.first, found.count == 1 { return ChannelKey(guild: only.0, channel: only.1.id) }
         let place = "account \(id), send request"
-        if found.isEmpty, !life.hasSession || life.blocked != nil || guilds.contains(where: { !$0.feed.isReady }) {
+        if found.isEmpty,
+            !life.hasSession || life.blocked != nil || guilds.contains(where: { !inbox.signs(of: $0).isReady })
+        {
             throw RequestProblem(
                 .unavailable, "no channel is called #\(name), as far as is known: not all guilds are connected",
                 at: place, remedy: "see `gateway status`, or give the channel's id", retryable: true)

@@ -33,7 +33,7 @@ extension Account {
 
     /// What gathers while the loop handles a batch of frames is committed together.
     func flushSoon() {
-        lastInboundAt = environment.wallClock()
+        signs.lastInboundAt = environment.wallClock()
         loop.onTurnEnd { [weak self] in self?.assumeIsolated { $0.handle(Inbox.Event.flush) } }
     }
 

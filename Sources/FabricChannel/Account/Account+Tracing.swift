@@ -6,7 +6,7 @@ extension Account {
     /// Begins, or ends, accounting for every message.
     func trace(_ isOn: Bool) {
         inbox.traces = isOn
-        if !isOn { turnsBegun = [:] }
+        if !isOn { signs.forgetTurns() }
     }
 
     func trace(_ what: String, _ guild: String, _ channel: String, _ sequence: Int64?) {
@@ -15,7 +15,7 @@ extension Account {
 
     func turnBegins(_ turn: Inbox.Turn) {
         guard inbox.traces else { return }
-        turnsBegun[turn.message.id] = .now
+        signs.turnBegan(turn.message.id, at: .now)
         logger.debug(
             "turn begun",
             metadata: place(inbox.nodeID(turn.guild), turn.channel, turn.message.sequence).merging(
@@ -24,7 +24,7 @@ extension Account {
 
     func turnEnded(_ turn: Inbox.EndedTurn) {
         guard inbox.traces else { return }
-        let took = turnsBegun.removeValue(forKey: turn.id).map { $0.duration(to: .now).inSeconds }
+        let took = signs.turnEnded(turn.id, at: .now)
         logger.debug(
             "turn ended",
             metadata: [

@@ -13,9 +13,8 @@ actor Account {
     let id: String
     let environment: AccountEnvironment
     let logger: Logger
-    let startedAt: Double
 
-    nonisolated let loop: RealtimeLoop
+    nonisolated var loop: RealtimeLoop { environment.loop }
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     var facts: AccountFacts
@@ -23,50 +22,34 @@ actor Account {
     var life = AccountLife()
     @exclusivity(unchecked) var inbox: Inbox
     var outgoing: Outgoing
-    @exclusivity(unchecked) var inboxActions: [Inbox.Action] = []
-    var outgoingActions: [Outgoing.Action] = []
-    var isPerforming = false
+    @exclusivity(unchecked) var actions = AccountActions()
 
     /// The guilds of the session, by the number the inbox gave them.
     var links: [Int: GuildLink] = [:]
-    var subscription: SessionSubscription?
-    var sessionNews: SessionSubscription?
+    var session = AccountSession()
     var answers = SendAnswers()
     var media = FetchedMedia()
-    /// By guild: whether refusals are the token's fault.
-    var tokenDoubts: [String: TokenDoubt] = [:]
     var buffer: DeliveryBuffer { environment.buffer }
-    /// When the turns began that are with the gateway; only while messages are traced.
-    var turnsBegun: [String: ContinuousClock.Instant] = [:]
     var timer = AccountTimer()
     var tasks = AccountTasks()
     var ending = AccountEnding()
     var presence = PresencePlan()
-    /// How much of what was said goes into deliveries; nil unless the gateway asks for it.
     // Asked for every message, like the inbox.
-    @exclusivity(unchecked) var historyWish: HistoryWish?
-    var recent: [ChannelKey: RecentMessages] = [:]
+    @exclusivity(unchecked) var recent = RecentHistory()
     var heldChanges = HeldChanges()
     @exclusivity(unchecked) var guestWatch = GuestWatch()
-    var toolCalls = ToolCalls()
-    var toolPosts = ToolPosts()
-    var downloads = ToolDownloads()
-    var lastInboundAt: Double?
-    var lastOutboundAt: Double?
-    var lastStatus = ""
-    /// Its end is no news: it moves to another gateway.
-    var isMute = false
+    var tools = AccountTools()
+    var signs: AccountSigns
 
     init(id: String, settings: AccountSettings, facts: AccountFacts, environment: AccountEnvironment) {
         self.id = id
         self.facts = facts
         self.settings = settings
         self.environment = environment
-        self.loop = environment.loop
         var logger = environment.logger
         logger[metadataKey: "account"] = "\(id)"
         self.logger = logger
-        self.startedAt = environment.wallClock()
+        signs = AccountSigns(startedAt: environment.wallClock())
         var nothing: [Inbox.Action] = []
         inbox = Inbox(
             account: id, settings: settings.inbox, stored: StoredAccount(), isHandover: false, mediaRoot: "",
@@ -78,31 +61,31 @@ actor Account {
 
     /// Lets the inbox decide about an event, and carries out what it says.
     func handle(_ event: Inbox.Event) {
-        inbox.handle(event, now: environment.moment, &inboxActions)
+        inbox.handle(event, now: environment.moment, &actions.inbox)
         perform()
     }
 
     func handle(_ event: Outgoing.Event) {
-        outgoing.handle(event, now: .now, &outgoingActions)
+        outgoing.handle(event, now: .now, &actions.outgoing)
         perform()
     }
 
     /// Carries out what was decided, in order. What it leads to is appended and carried out by the same loop.
     func perform() {
-        guard !isPerforming else { return }
-        isPerforming = true
+        guard !actions.isPerforming else { return }
+        actions.isPerforming = true
         var at = 0
-        while at < inboxActions.count || !outgoingActions.isEmpty {
-            if at < inboxActions.count {
-                let action = inboxActions[at]
+        while at < actions.inbox.count || !actions.outgoing.isEmpty {
+            if at < actions.inbox.count {
+                let action = actions.inbox[at]
                 at += 1
                 perform(action)
             }
             performOutgoing()
         }
         // Kept for the next; but an agent that did a lot once does not hold room for that for ever.
-        inboxActions.removeAll(keepingCapacity: inboxActions.count <= 2)
-        isPerforming = false
+        actions.inbox.removeAll(keepingCapacity: actions.inbox.count <= 2)
+        actions.isPerforming = false
         deliverHeldChanges()
         armTimer()
         checkDrained()
@@ -110,12 +93,12 @@ actor Account {
 
     private func performOutgoing() {
         var at = 0
-        while at < outgoingActions.count {
-            let action = outgoingActions[at]
+        while at < actions.outgoing.count {
+            let action = actions.outgoing[at]
             at += 1
             perform(action)
         }
-        outgoingActions.removeAll(keepingCapacity: true)
+        actions.outgoing.removeAll(keepingCapacity: true)
     }
 
     private func perform(_ action: Inbox.Action) {
@@ -163,7 +146,7 @@ actor Account {
             handle(.posted(guild: key.guild, channel: key.channel, sequence: sequence))
         case .answer(let requests, let answer): self.answer(requests, answer)
         case .failed(let entry, let reason):
-            toolPosts.take(entry)?(.failure(ToolPosts.Delayed(reason: reason)))
+            tools.posts.take(entry)?(.failure(ToolPosts.Delayed(reason: reason)))
             logger.warning(
                 "a message could not be sent yet; trying again",
                 metadata: ["entry": "\(entry)", "reason": "\(reason)"])
@@ -175,7 +158,7 @@ actor Account {
     private func endTurn(_ turn: Inbox.EndedTurn) {
         let floor = inbox.highest(ChannelKey(guild: turn.guild, channel: turn.channel))
         media.forget(turn.id)
-        for directory in downloads.end(turn.id) { removeMedia(directory) }
+        for directory in tools.downloads.end(turn.id) { removeMedia(directory) }
         turnEnded(turn)
         handle(.turnEnded(turn, floor: floor))
     }
@@ -192,4 +175,12 @@ actor Account {
         sayPresence()
         syncCommands()
     }
+}
+
+/// What an account has decided and not carried out yet.
+struct AccountActions {
+    var inbox: [Inbox.Action] = []
+    var outgoing: [Outgoing.Action] = []
+    /// Whoever carries them out takes in what is added meanwhile.
+    var isPerforming = false
 }

@@ -6,7 +6,7 @@ extension Account {
     private var tellsChanges: Bool { settings.hostCapabilities.contains("changes") }
 
     func changed(_ event: GuildEvent, _ argument: JSONView, _ link: GuildLink) {
-        guard let kind = event.change, tellsChanges || historyWish != nil, let change = FabricChangeEvent(argument)
+        guard let kind = event.change, tellsChanges || recent.isWanted, let change = FabricChangeEvent(argument)
         else {
             return
         }
@@ -38,7 +38,7 @@ extension Account {
     }
 
     private func tell(_ kind: String, _ members: [String: JSONValue], channel: String?, _ link: GuildLink) {
-        guard tellsChanges, let channel, let slot = inbox.guilds[link.number].feed.slot(of: channel) else { return }
+        guard tellsChanges, let channel, let slot = inbox.slot(of: channel, in: link.number) else { return }
         var all = members
         all["kind"] = .string(kind)
         let held = HeldChange(guild: link.number, slot: slot, channel: channel, members: .object(all))
@@ -73,7 +73,7 @@ extension Account {
         object["user"] = change.userId.map { .string($0) }
         if event == .typing {
             object["kind"] = "typing"
-            guard let channel = change.channelId, inbox.guilds[link.number].feed.slot(of: channel) != nil else {
+            guard let channel = change.channelId, inbox.slot(of: channel, in: link.number) != nil else {
                 return
             }
             object["conversation"] = [

@@ -57,7 +57,7 @@ extension PluginInstance {
     }
 
     private func runningLetters(_ id: String, _ account: Account) -> [Letter] {
-        let (deliveries, messages) = account.assumeIsolated { ($0.inbox.setAside, $0.outgoing.outbox.deadLetters) }
+        let (deliveries, messages) = account.assumeIsolated { ($0.inbox.setAside, $0.outgoing.deadLetters) }
         return deliveries.map { Letter($0, of: id) } + messages.map { Letter($0, of: id) }
     }
 

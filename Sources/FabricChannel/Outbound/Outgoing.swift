@@ -105,6 +105,17 @@ struct Outgoing {
     var kept: [OutboxEntry] { outbox.kept }
     var due: ContinuousClock.Instant? { outbox.due }
     var isQuiet: Bool { outbox.count == 0 }
+    /// Messages that are not posted yet.
+    var count: Int { outbox.count }
+    var deadLetters: [OutboxEntry] { outbox.deadLetters }
+    func isDead(_ entry: String) -> Bool { outbox.deadLetters.contains { $0.id == entry } }
+    func entry(_ id: String) -> OutboxEntry? { outbox.entry(id) }
+    /// What keeps the messages of a conversation from being posted.
+    func problem(of key: ChannelKey) -> String? { outbox.problem(of: key) }
+    /// What has kept messages from being posted for longest.
+    func longestProblem(now: ContinuousClock.Instant) -> (reason: String, since: ContinuousClock.Instant)? {
+        outbox.longestProblem(now: now)
+    }
 
     // MARK: The entrance
 

@@ -1,3 +1,4 @@
+import ChannelStore
 import FabricAPI
 import JSONBytes
 
@@ -93,5 +94,55 @@ extension RecentMessages.Row {
         object["createdAt"] = createdAt.map { .string($0) }
         json = .object(object)
         bytes = json.serialized.count
+    }
+}
+
+/// What was said last in the conversations of an account: kept where a delivery asked for it once. Nothing is kept unless the
+/// gateway wishes it.
+struct RecentHistory: Sendable {
+    private(set) var wish: HistoryWish?
+    private var rooms: [ChannelKey: RecentMessages] = [:]
+
+    var isWanted: Bool { wish != nil }
+
+    /// Another wish begins anew.
+    mutating func take(_ wish: HistoryWish?) {
+        guard wish != self.wish else { return }
+        (self.wish, rooms) = (wish, [:])
+    }
+
+    /// Whether what passes by there is kept.
+    func keeps(_ key: ChannelKey) -> Bool { rooms[key] != nil }
+    func isComplete(_ key: ChannelKey) -> Bool { rooms[key]?.isComplete == true }
+
+    /// From now on it is.
+    mutating func begin(_ key: ChannelKey) { rooms[key] = RecentMessages() }
+    mutating func complete(_ key: ChannelKey) { rooms[key]?.isComplete = true }
+
+    mutating func add(_ row: RecentMessages.Row, _ key: ChannelKey) {
+        guard let wish else { return }
+        rooms[key]?.add(row, limit: wish.messages + 1)
+    }
+
+    /// A message was deleted.
+    mutating func delete(_ message: String, guild: String, channel: String?) {
+        for key in keys(guild, channel) { rooms[key]?.change(message, to: nil) }
+    }
+
+    /// A message was changed. Where nobody says how it reads now, that has to be asked for.
+    mutating func update(_ message: String, to text: String?, guild: String, channel: String?) {
+        for key in keys(guild, channel) {
+            if text == nil { rooms[key] = nil } else { rooms[key]?.change(message, to: text) }
+        }
+    }
+
+    private func keys(_ guild: String, _ channel: String?) -> [ChannelKey] {
+        rooms.keys.filter { $0.guild == guild && (channel ?? $0.channel) == $0.channel }
+    }
+
+    /// What a delivery says of what came before it; nil if it asks for nothing.
+    func before(_ sequence: Int64, _ key: ChannelKey) -> [JSONValue]? {
+        guard let wish else { return nil }
+        return rooms[key]?.before(sequence, wish)
     }
 }

@@ -233,7 +233,7 @@ extension PluginInstance {
         sharing?.lostTurns.insert(openTurns(of: account), of: account.id)
     }
 
-    func openTurns(of account: Account) -> [String] { account.assumeIsolated { Array($0.inbox.turns.keys) } }
+    func openTurns(of account: Account) -> [String] { account.assumeIsolated { $0.inbox.openTurns } }
 
     /// What another instance of this gateway must know of turns that agents may still be at: it, or another gateway, may be
     /// the next to run the account.

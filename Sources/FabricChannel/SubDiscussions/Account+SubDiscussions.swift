@@ -143,10 +143,7 @@ extension Account {
     func moveOn() {
         guard !guestWatch.isEmpty, !ending.hasBegun else { return }
         for key in guestWatch.due(now: .now, patience: settings.guestPatience) {
-            let isOurs = inbox.turns.values.contains {
-                $0.channel == key.channel && inbox.nodeID($0.guild) == key.guild
-            }
-            guard !isOurs else { continue }
+            guard !inbox.hasTurn(in: key) else { continue }
             logger.notice(
                 "nobody speaks in a sub-discussion; it is moved on", metadata: ["channel": "\(key.channel)"])
             send(

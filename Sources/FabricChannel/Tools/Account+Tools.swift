@@ -21,7 +21,7 @@ extension Account {
             let deadline = loop.schedule(after: request.timeout) { [weak self] in
                 self?.assumeIsolated { _ = $0.cancelTool(callId, .timeout) }
             }
-            toolCalls.begin(
+            tools.calls.begin(
                 callId, .init(tool: call.tool, task: task, deadline: deadline, completion: completion))
         } catch {
             completion(RequestResult(tool: .failure(error)))
@@ -49,10 +49,10 @@ extension Account {
             turn = ToolCall.Conversation(
                 delivery: delivery, guild: inbox.nodeID(running.guild), channel: running.channel)
         }
-        guard !toolCalls.contains(request.callId) else {
+        guard !tools.calls.contains(request.callId) else {
             throw ToolFailure(.busy, "a call \"\(request.callId.prefix(80))\" is already under way")
         }
-        guard !toolCalls.isFull else {
+        guard !tools.calls.isFull else {
             throw ToolFailure(
                 .busy, "\(ToolCalls.most) calls of account \(id) are under way; wait for one of them",
                 isRetryable: true)
@@ -63,7 +63,7 @@ extension Account {
     }
 
     private func endTool(_ callId: String, _ outcome: Result<JSONValue, ToolFailure>) {
-        guard let call = toolCalls.take(callId) else { return }
+        guard let call = tools.calls.take(callId) else { return }
         if case .failure(let failure) = outcome {
             logger.info(
                 "a tool failed",
@@ -77,7 +77,7 @@ extension Account {
 
     /// Ends a call before its time; false when there is none under way with this id.
     func cancelTool(_ callId: String, _ code: ToolFailure.Code) -> Bool {
-        guard let call = toolCalls.take(callId) else { return false }
+        guard let call = tools.calls.take(callId) else { return false }
         cancelTask(call.task)
         let what = code == .timeout ? "\(call.tool.name) took too long" : "\(call.tool.name) was cancelled"
         let failure = ToolFailure(

@@ -19,7 +19,7 @@ extension Account {
             guard let directories = call.filesBelow else { continue }
             var roots = directories
             if let turn = call.turn?.delivery {
-                roots += downloads.of(turn)
+                roots += tools.downloads.of(turn)
                 if let own = inbox.turn(turn)?.mediaDirectory { roots.append(own) }
             }
             guard
@@ -42,7 +42,7 @@ extension Account {
         let url = wanted.contains("/") ? wanted : FabricAttachment.place(ofFile: wanted)
         let last = wanted.prefix { $0 != "?" && $0 != "#" }.split(separator: "/").last.map(String.init)
         let name = AttachmentName.safe(call.arguments.text("name") ?? last)
-        let directory = downloads.directory(below: environment.mediaDirectory, turn: call.turn?.delivery)
+        let directory = tools.downloads.directory(below: environment.mediaDirectory, turn: call.turn?.delivery)
         for old in directory.outdated { removeMedia(old) }
         try MediaDirectory.make(directory.path)
         let path = directory.path + "/" + name

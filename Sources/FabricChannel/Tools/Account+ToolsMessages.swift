@@ -33,18 +33,18 @@ extension Account {
         let entry = "\(id)/tool/\(UUID().uuidString.lowercased())"
         let alarm = loop.schedule(after: ToolPosts.patience) { [weak self] in
             self?.assumeIsolated {
-                $0.toolPosts.take(entry)?(.failure(.init(reason: "the guild has not answered for 10 s")))
+                $0.tools.posts.take(entry)?(.failure(.init(reason: "the guild has not answered for 10 s")))
             }
         }
         let outcome = await withCheckedContinuation {
             (done: CheckedContinuation<Result<RequestResult, ToolPosts.Delayed>, Never>) in
-            toolPosts.add(entry) { done.resume(returning: $0) }
+            tools.posts.add(entry) { done.resume(returning: $0) }
             send(request, entry: entry) { [weak self] result in
                 // Called on the loop, as everything that ends a send is.
-                self?.assumeIsolated { $0.toolPosts.take(entry)?(.success(result)) }
+                self?.assumeIsolated { $0.tools.posts.take(entry)?(.success(result)) }
             }
-            if let reason = outgoing.outbox.problem(of: ChannelKey(guild: key.guild, channel: key.channel)) {
-                toolPosts.take(entry)?(.failure(.init(reason: "the one before it waits: \(reason)")))
+            if let reason = outgoing.problem(of: ChannelKey(guild: key.guild, channel: key.channel)) {
+                tools.posts.take(entry)?(.failure(.init(reason: "the one before it waits: \(reason)")))
             }
         }
         alarm.cancel()

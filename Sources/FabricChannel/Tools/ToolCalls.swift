@@ -30,6 +30,13 @@ struct ToolCalls {
     }
 }
 
+/// The tools of an account: what is under way, what they post, and what they fetched.
+struct AccountTools {
+    var calls = ToolCalls()
+    var posts = ToolPosts()
+    var downloads = ToolDownloads()
+}
+
 extension RequestResult {
     /// What a call is answered: a failure of the tool is a result, for the agent to read.
     init(tool outcome: Result<JSONValue, ToolFailure>) {
