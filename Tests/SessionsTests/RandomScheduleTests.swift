@@ -60,7 +60,6 @@ final class SharedDice: Sendable {
                 }
                 world.absorb()
             default:
-                if Int.random(in: 0..<4, using: &dice) == 0 { world.cache.forget(agent, now: world.now) }
                 world.absorb()
             }
         }
