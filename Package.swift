@@ -53,7 +53,9 @@ let package = Package(
         .target(
             name: "CLibWebSocketsShims", dependencies: ["CLibWebSockets"],
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "SocketIO", dependencies: ["CLibWebSocketsShims", "JSONBytes", "Locking", "Threads", "Timing"]),
+        .target(
+            name: "SocketIO",
+            dependencies: ["CByteScan", "CLibWebSocketsShims", "JSONBytes", "Locking", "Threads", "Timing"]),
         .target(name: "CLibCurl", linkerSettings: [.linkedLibrary("curl")]),
         .target(name: "HTTPTransfer", dependencies: ["CLibCurl", "Locking", "Threads", deque]),
         .target(name: "FabricAPI", dependencies: ["HTTPTransfer", "JSONBytes", "Timing"]),

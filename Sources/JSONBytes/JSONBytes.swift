@@ -30,6 +30,10 @@ public enum JSONBytes {
     ///
     /// A call does not mean that the whole text is valid; only the return does.
     /// - Parameters:
+    ///   - bytes: the text; nothing outside is read.
+    ///   - offset: where to begin, in bytes from the beginning of `bytes`.
+    ///   - maximumDepth: how many brackets may be open at once, at most ``deepestNesting``.
+    ///   - isUTF8: whether the bytes are known to be UTF-8.
     ///   - notes: where the members of the second element are noted, if it is an object.
     ///   - element: called with the offsets of the first byte of an element and of the byte past it, and whether it is a
     ///     string that is known to have no escape in it.

@@ -104,4 +104,27 @@ import Testing
             #expect(try equals(json, name) == same, "\(json)")
         }
     }
+
+    /// Long text is passed in large blocks: what ends them is found wherever it stands.
+    @Test(arguments: [true, false]) func whatEndsLongTextIsFoundAnywhere(_ isUTF8: Bool) {
+        let start = 2
+        for length in [1100, 1151, 1279] {
+            let plain = Array("[\"".utf8) + [UInt8](repeating: 0x61, count: length) + Array("\"]".utf8)
+            #expect(outcome(plain, isUTF8: isUTF8).end == plain.count)
+            for place in start..<start + length {
+                var text = plain
+                text[place] = 0x1F
+                #expect(outcome(text, isUTF8: isUTF8).offset == place)
+                text[place] = 0x22
+                #expect(outcome(text, isUTF8: isUTF8).elements == [1, place + 1])
+                text[place] = 0x5C
+                text[place + 1] = place + 1 < start + length ? 0x6E : 0x22
+                #expect(outcome(text, isUTF8: isUTF8).end == (place + 1 < start + length ? plain.count : nil))
+                guard !isUTF8 else { continue }
+                text = plain
+                text[place] = 0xFF
+                #expect(outcome(text, isUTF8: false).offset == place)
+            }
+        }
+    }
 }

@@ -1,3 +1,5 @@
+import CByteScan
+
 /// What a server's bytes mean (RFC 6455, section 5): bytes in, in pieces of any size; messages, control frames and
 /// violations out.
 ///
@@ -32,6 +34,10 @@ struct WebSocketFraming: ~Copyable {
     /// What was last handed out lies in `room` or `partialControl`.
     private var isHandedOut = false
     private var isOver = false
+    /// The last message was a long one, in pieces. The next one may be as long.
+    private(set) var wasLong = false
+    /// What makes a message long. Bytes.
+    private static let long = 32 * 1024
 
     init(maximumMessageBytes: Int, shelf: RoomShelf) {
         self.maximumMessageBytes = max(0, maximumMessageBytes)
@@ -161,6 +167,7 @@ struct WebSocketFraming: ~Copyable {
         left = 0
         messageOpcode = 0
         isHandedOut = isJoining
+        wasLong = isJoining && bytes.count >= Self.long
         guard isBinary || bytes.isUTF8 else { return end(with: .violation(.invalidUTF8)) }
         return .message(bytes, isBinary: isBinary)
     }
@@ -240,7 +247,7 @@ extension UnsafeRawBufferPointer {
     /// Whether these bytes are UTF-8.
     @inline(__always)
     var isUTF8: Bool {
-        guard count > 0 else { return true }
+        guard let baseAddress, byte_scan_is_ascii(baseAddress, count) == 0 else { return true }
         return withMemoryRebound(to: UInt8.self) { (try? UTF8Span(validating: $0.span)) != nil }
     }
 }

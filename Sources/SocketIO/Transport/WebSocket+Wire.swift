@@ -22,7 +22,7 @@ extension WebSocket {
         for _ in 0..<Self.readsPerTurn {
             guard let link, stage != .ended else { return }
             let direct = stage == .open ? framing.directSpace(least: Self.leastDirectBytes) : nil
-            let space = direct ?? state.receiveBuffer
+            let space = direct ?? room(in: state)
             let count = clws_link_read(link, space.baseAddress, space.count)
             guard count > 0 else { return readEnded(count) }
             if direct == nil {
@@ -37,6 +37,13 @@ extension WebSocket {
         }
         // Bytes that TLS holds decrypted are not announced again.
         if let link, clws_link_pending(link) != 0 { state.unread.append(number) }
+    }
+
+    /// Where to read to. After a long message another one is to be expected: of it only the beginning is read here, and the
+    /// rest, in `directSpace`, to where it is to lie.
+    private func room(in state: LoopState) -> UnsafeMutableRawBufferPointer {
+        guard framing.wasLong else { return state.receiveBuffer }
+        return UnsafeMutableRawBufferPointer(rebasing: state.receiveBuffer[..<Self.leastDirectBytes])
     }
 
     private func readEnded(_ outcome: Int) {

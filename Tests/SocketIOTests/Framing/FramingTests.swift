@@ -143,6 +143,40 @@ struct FramingTests {
         #expect(frames(pieces, limit: 3) == [.tooLarge])
     }
 
+    /// Text is looked at in blocks of several sizes: what is not UTF-8 is found wherever it stands, and nothing else is.
+    @Test(arguments: [1, 7, 8, 15, 16, 17, 100, 1024, 1200])
+    func whatIsNotUTF8IsFoundAnywhere(_ length: Int) {
+        let plain = [UInt8](repeating: 0x61, count: length)
+        #expect(frames(frame(1, plain)) == [.message(plain, isBinary: false)])
+        for place in 0..<length {
+            var text = plain
+            text[place] = 0x80
+            #expect(frames(frame(1, text)) == [.violation(.invalidUTF8)])
+            guard place + 1 < length else { continue }
+            text[place...place + 1] = [0xC3, 0xA9]
+            #expect(frames(frame(1, text)) == [.message(text, isBinary: false)])
+        }
+    }
+
+    @Test func aLongMessageInPiecesAnnouncesAnother() {
+        var framing = WebSocketFraming(maximumMessageBytes: 1 << 20, shelf: RoomShelf())
+        /// How many events there were, and whether the last message was long.
+        func feed(_ bytes: [UInt8]) -> [Int] {
+            var told = 0
+            bytes.withUnsafeBytes { bytes in
+                var at = 0
+                while framing.next(bytes, &at) != nil { told += 1 }
+            }
+            return [told, framing.wasLong ? 1 : 0]
+        }
+        let long = frame(2, [UInt8](repeating: 1, count: 40_000))
+        #expect(feed(Array(long[..<30_000])) == [0, 0])
+        #expect(feed(Array(long[30_000...])) == [1, 1])
+        #expect(feed(frame(2, [1, 2, 3])) == [1, 0])
+        // Nothing had to be joined.
+        #expect(feed(long) == [1, 0])
+    }
+
     @Test func announcedBytesTakeNoMemory() {
         let shelf = RoomShelf()
         var framing = WebSocketFraming(maximumMessageBytes: .max, shelf: shelf)

@@ -107,6 +107,18 @@ struct ConformanceTests {
         }
     }
 
+    /// Long messages are read another way than short ones, and each way may follow the other.
+    @Test func longAndShortMessagesFollowEachOther() async throws {
+        let server = try await Server("conformance.py")
+        try await withClient(of: server) { client, heard in
+            _ = try await heard.connected()
+            let sizes = [200_000, 200_000, 5, 90_000, 33_000, 70_000, 4000, 4100, 300_000, 1, 2, 3, 250_000]
+            let texts = sizes.enumerated().map { String(repeating: "x", count: $1 / 2) + "\($0)" }
+            for text in texts { try await client.emit("echo", [.string(text)]) }
+            for text in texts { #expect(try await heard.event("echoed") == "[\"echoed\",\"\(text)\"]") }
+        }
+    }
+
     @Test func authIsAskedForEveryConnect() async throws {
         let server = try await Server("conformance.py")
         let count = Locked(0)
