@@ -106,7 +106,7 @@ private struct Verdict: Equatable {
     }
 }
 
-private struct Nobody: GatewayPort {
+private final class Nobody: GatewayPort {
     func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer { .finished }
     func accountChanged(_ status: [UInt8]) {}
 }

@@ -42,9 +42,8 @@ extension Account {
     private func deliver(
         _ view: FabricMessageView, _ argument: JSONView, _ slot: Int, _ link: GuildLink, isFromAgent: Bool
     ) {
-        link.borrowedText(of: slot, in: inbox)._withUnsafeGuaranteedRef { text in
-            DeliveryWriter.write(record: view, text: text, isFromAgent: isFromAgent, to: buffer)
-        }
+        DeliveryWriter.write(
+            record: view, borrowed: link.borrowedText(of: slot, in: inbox), isFromAgent: isFromAgent, to: buffer)
         if environment.gateway.deliver(buffer.bytes) == .taken {
             handle(.recordTaken(link.number, slot: slot, argument))
         }

@@ -33,6 +33,16 @@ enum DeliveryWriter {
         sequence.map(String.init) ?? "id:\(messageID)"
     }
 
+    /// As below. Here, as a closure in the account would be the account's: of such a one the runtime asks, each time it is
+    /// called by code that is not known to be there, on which executor it runs (a twelfth of the cost of a short message).
+    @inline(__always)
+    static func write(
+        record view: FabricMessageView, borrowed: Unmanaged<ConversationText>, isFromAgent: Bool,
+        to buffer: DeliveryBuffer
+    ) {
+        borrowed._withUnsafeGuaranteedRef { write(record: view, text: $0, isFromAgent: isFromAgent, to: buffer) }
+    }
+
     /// A delivery for the record of a message that came just now: the way of nearly every message. What it has of the usual
     /// members is written in one go; the rare ones take the other way, which writes the same.
     @inline(__always)

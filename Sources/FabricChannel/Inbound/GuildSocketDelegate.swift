@@ -58,13 +58,15 @@ enum GuildEvent: Sendable {
 
 /// Hands what a guild's socket brings to the account. Called on the realtime loop, which is the account's executor.
 final class GuildSocketDelegate: SocketIODelegate {
-    private typealias Receive = @Sendable (Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void
-    private typealias IsolatedReceive =
-        @Sendable (isolated Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void
+    // In structures: a function that is cast by itself is wrapped, twice, in one that passes everything through memory.
+    private struct Receive { let call: @Sendable (Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void }
+    private struct IsolatedReceive {
+        let call: @Sendable (isolated Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void
+    }
 
     private let account: Account
     private let link: GuildLink
-    private let receive: Receive
+    private let receive: @Sendable (Account, GuildEvent, JSONView, JSONMembers?, GuildLink) -> Void
 
     init(account: Account, link: GuildLink) {
         self.account = account
@@ -72,10 +74,10 @@ final class GuildSocketDelegate: SocketIODelegate {
         // What `assumeIsolated` does, without what it does besides: it asks the runtime which executor it runs on, and
         // allocates for its closure, together a tenth of the cost of a message. That the loop, which calls, is the
         // account's executor is so by construction.
-        let isolated: IsolatedReceive = { account, kind, argument, members, link in
+        let isolated = IsolatedReceive { account, kind, argument, members, link in
             account.received(kind, argument, members, from: link)
         }
-        receive = unsafeBitCast(isolated, to: Receive.self)
+        receive = unsafeBitCast(isolated, to: Receive.self).call
     }
 
     func socketIO(_ client: SocketIOClient, received event: borrowing SocketIOEvent) {

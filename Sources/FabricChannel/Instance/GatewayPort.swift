@@ -15,8 +15,9 @@ public enum DeliveryOutcome: Sendable, Equatable {
     case failed
 }
 
-/// The gateway, as the plugin sees it. Every call must return promptly.
-public protocol GatewayPort: Sendable {
+/// The gateway, as the plugin sees it. Every call must return promptly. A class: a box for a value of unknown size would be
+/// opened for every message.
+public protocol GatewayPort: AnyObject, Sendable {
     /// A message for an agent: the delivery object of `gateway_channel.h`. The bytes are good for the call only. Called
     /// on the realtime loop, in order per account and conversation.
     func deliver(_ delivery: UnsafeRawBufferPointer) -> DeliveryAnswer

@@ -28,10 +28,10 @@ public struct SocketPacketView {
     /// Of the first argument, if it is an object and they were noted.
     @usableFromInline let members: JSONMembers?
     @usableFromInline let text: UnsafeRawBufferPointer
-    /// nil, as nearly always, costs no counting of references.
-    let attached: [[UInt8]]?
+    /// A pointer, so that no references are counted where a view is passed on.
+    let attached: UnsafePointer<[[UInt8]]>?
     /// The binary attachments, in the order of their numbers.
-    public var attachments: [[UInt8]] { attached ?? [] }
+    public var attachments: [[UInt8]] { attached?.pointee ?? [] }
 
     /// Whether the packet belongs to a namespace, given as it stands here.
     @inline(__always)
@@ -51,7 +51,9 @@ public struct OwnedPacket: Sendable {
 
     /// The packet as a view, valid inside `body`.
     public func withView<Result>(_ body: (SocketPacketView) throws -> Result) rethrows -> Result {
-        try text.withUnsafeBytes { try body(header.view(of: $0, attachments: attachments)) }
+        try withUnsafePointer(to: attachments) { attachments in
+            try text.withUnsafeBytes { try body(header.view(of: $0, attachments: attachments)) }
+        }
     }
 }
 

@@ -60,7 +60,7 @@ struct SocketHeader: Sendable {
     /// - Parameter notes: what was noted when it was read; nil where that is gone.
     @inline(__always)
     func view(
-        of bytes: UnsafeRawBufferPointer, attachments: [[UInt8]]?, notes: JSONNotes? = nil
+        of bytes: UnsafeRawBufferPointer, attachments: UnsafePointer<[[UInt8]]>?, notes: JSONNotes? = nil
     ) -> SocketPacketView {
         SocketPacketView(
             kind: kind,
