@@ -33,6 +33,50 @@ public enum TimeText {
         return value - Double(zone)
     }
 
+    /// A time as RFC 3339 writes it, in UTC with milliseconds: `2026-06-02T10:30:51.123Z`. What lies outside the years 1 to
+    /// 9999 becomes the nearest that does not.
+    /// - Parameter seconds: since 1970.
+    public static func text(_ seconds: Double) -> String {
+        let first = -62_135_596_800_000.0
+        let last = 253_402_300_799_999.0
+        let exact = (seconds * 1000).rounded()
+        let milliseconds = Int(exact.isNaN ? 0 : min(max(exact, first), last))
+        let (day, rest) = milliseconds.quotientAndRemainder(dividingBy: 86_400_000)
+        let timeOfDay = rest < 0 ? rest + 86_400_000 : rest
+        let date = date(rest < 0 ? day - 1 : day)
+        var text: [UInt8] = []
+        text.reserveCapacity(24)
+        func put(_ value: Int, _ digits: Int, _ after: Unicode.Scalar) {
+            var scale = 1
+            for _ in 1..<digits { scale *= 10 }
+            while scale > 0 {
+                text.append(UInt8(48 + value / scale % 10))
+                scale /= 10
+            }
+            text.append(UInt8(ascii: after))
+        }
+        put(date.year, 4, "-")
+        put(date.month, 2, "-")
+        put(date.day, 2, "T")
+        put(timeOfDay / 3_600_000, 2, ":")
+        put(timeOfDay / 60_000 % 60, 2, ":")
+        put(timeOfDay / 1000 % 60, 2, ".")
+        put(timeOfDay % 1000, 3, "Z")
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The reverse of ``days(_:_:_:)``.
+    private static func date(_ days: Int) -> (year: Int, month: Int, day: Int) {
+        let shifted = days + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let fromMarch = (5 * dayOfYear + 2) / 153
+        let month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * fromMarch + 2) / 5 + 1)
+    }
+
     /// Days since 1970-01-01 in the Gregorian calendar, counting years from March.
     private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
         let shifted = month <= 2 ? year - 1 : year

@@ -143,6 +143,24 @@ import Timing
         #expect(TimeText.seconds(text) == expected)
     }
 
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (951_825_600.5, "2000-02-29T12:00:00.500Z"),
+            (1_780_396_251.9994, "2026-06-02T10:30:51.999Z"), (1_780_396_251.9996, "2026-06-02T10:30:52.000Z"),
+            (-0.25, "1969-12-31T23:59:59.750Z"), (-86_400, "1969-12-31T00:00:00.000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000Z"), (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+            (1e300, "9999-12-31T23:59:59.999Z"), (-.infinity, "0001-01-01T00:00:00.000Z"),
+            (.nan, "1970-01-01T00:00:00.000Z"),
+        ] as [(Double, String)])
+    func writtenTimes(_ seconds: Double, _ text: String) { #expect(TimeText.text(seconds) == text) }
+
+    @Test func aWrittenTimeIsReadAsItWas() {
+        for day in stride(from: -719_162, through: 2_932_896, by: 97) {
+            let time = Double(day) * 86_400 + Double(abs(day) % 86_400) + 0.125
+            #expect(TimeText.seconds(TimeText.text(time)) == time)
+        }
+    }
+
     /// Views promise never to read outside, whatever the text; the guard pages of the sanitizers see to the rest.
     @Test func garbageIsHarmless() {
         let text =

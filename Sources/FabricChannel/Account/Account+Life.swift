@@ -202,10 +202,10 @@ extension Account {
         guard !ending.hasBegun else { return 0 }
         tasks.next += 1
         let number = tasks.next
-        tasks.running[number] = Task { [weak self] in
-            guard let self else { return }
-            await self.carryOut(body)
-            await self.taskEnded(number)
+        // On the loop from the first step: a task that began elsewhere would go to a thread of the pool and come back, twice.
+        tasks.running[number] = Task {
+            await carryOut(body)
+            tasks.running[number] = nil
         }
         return number
     }
@@ -216,10 +216,6 @@ extension Account {
     /// token would log in for nobody.
     private func carryOut(_ body: @Sendable (isolated Account) async -> Void) async {
         if !ending.hasBegun { await body(self) }
-    }
-
-    private func taskEnded(_ number: UInt64) {
-        tasks.running[number] = nil
     }
 
     /// Waits; false when the account stops meanwhile.

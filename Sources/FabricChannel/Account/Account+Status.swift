@@ -1,5 +1,5 @@
-import Foundation
 import JSONBytes
+import Timing
 
 /// The status of an account: the object that the C header defines.
 extension Account {
@@ -56,9 +56,7 @@ extension Account {
 
     private func time(_ seconds: Double?) -> JSONValue {
         guard let seconds else { return .null }
-        // The date too: `.iso8601.time(…)` would leave it out, and the gateway's health check could not read it.
-        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-        return .string(Date(timeIntervalSince1970: seconds).formatted(style))
+        return .string(TimeText.text(seconds))
     }
 
     /// Tells the gateway when something an operator would care about changed.
@@ -76,10 +74,21 @@ extension Account {
         }
         life.settle()
         if ending.isMute { return }
-        let mark = "\(life.running) \(life.lifecycle) \(life.connected) \(life.reason) \(deadCount)"
+        let mark = StatusMark(
+            running: life.running, lifecycle: life.lifecycle, connected: life.connected, reason: life.reason,
+            dead: deadCount)
         guard signs.isNews(mark) else { return }
         environment.gateway.accountChanged(status.serialized)
     }
+}
+
+/// What of a status is news when it changes.
+struct StatusMark: Equatable {
+    var running: Bool
+    var lifecycle: AccountLife.Lifecycle
+    var connected: Bool
+    var reason: String
+    var dead: Int
 }
 
 /// What the inspection of the configuration says of an account.

@@ -11,10 +11,10 @@ struct AccountTimer {
 extension Account {
     /// One timer for everything that waits for a time.
     func armTimer() {
-        let due = [
-            inbox.due, outgoing.due, settings.saysPresence ? presence.due : nil,
-            guestWatch.next(patience: settings.guestPatience),
-        ].compactMap(\.self).min()
+        let due = earlier(
+            earlier(inbox.due, outgoing.due),
+            earlier(
+                settings.saysPresence ? presence.due : nil, guestWatch.next(patience: settings.guestPatience)))
         guard due != timer.due else { return }
         timer.timer?.cancel()
         timer = AccountTimer()
@@ -56,4 +56,12 @@ extension Account {
             if loop.isOnLoop { done() } else { loop.execute(done) }
         }
     }
+}
+
+/// The earlier of two times that there may be. Every decision of an account ends here: an array would be an allocation.
+private func earlier(
+    _ one: ContinuousClock.Instant?, _ other: ContinuousClock.Instant?
+) -> ContinuousClock.Instant? {
+    guard let one, let other else { return one ?? other }
+    return min(one, other)
 }

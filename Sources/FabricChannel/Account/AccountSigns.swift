@@ -4,14 +4,14 @@ struct AccountSigns {
     let startedAt: Double
     var lastInboundAt: Double?
     var lastOutboundAt: Double?
-    private var lastMark = ""
+    private var lastMark: StatusMark?
     /// When the turns began that are with the gateway; only while messages are traced.
     private var turns: [String: ContinuousClock.Instant] = [:]
 
     init(startedAt: Double) { self.startedAt = startedAt }
 
     /// Whether this differs from what was told last; it counts as told then.
-    mutating func isNews(_ mark: String) -> Bool {
+    mutating func isNews(_ mark: StatusMark) -> Bool {
         guard mark != lastMark else { return false }
         lastMark = mark
         return true

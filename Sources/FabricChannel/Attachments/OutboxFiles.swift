@@ -100,7 +100,10 @@ enum OutboxFiles {
     /// Removes what no message needs: a crash can leave it behind.
     static func sweep(_ root: String, account: String, keeping entries: [OutboxEntry]) {
         let base = directory(root, account: account)
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: base) else { return }
+        // Most accounts have none, and every start comes by here: an error of FileManager costs more than the look.
+        guard access(base, F_OK) == 0, let names = try? FileManager.default.contentsOfDirectory(atPath: base) else {
+            return
+        }
         let wanted = Set(entries.filter { !$0.media.isEmpty }.map { digest($0.id) })
         for name in names where !wanted.contains(name) {
             try? FileManager.default.removeItem(atPath: "\(base)/\(name)")

@@ -45,6 +45,8 @@ struct InstanceSetup: Sendable {
     /// Each account's key and Center as they are now, to notice a key that changed behind the same variable or file. An
     /// account whose key is not at hand has none.
     let fingerprints: [String: CredentialFingerprint]
+    /// The accounts whose keys stand in the configuration. A table, as every account that starts asks.
+    private let keyedInConfiguration: Set<String>
     private let identityFileExists: Bool
     /// What is wrong with the identity file at a start that goes on all the same: its accounts are those of the last run.
     let identityFault: SettingsError?
@@ -114,6 +116,7 @@ struct InstanceSetup: Sendable {
         }
         try Self.check(findings)
         self.configuration = configuration
+        keyedInConfiguration = Set(configuration.accounts.filter { $0.apiKey != nil }.map(\.accountId))
         identityFileExists = identities.exists
         identityFault = startsWithout
         self.identities = RememberedIdentities(
@@ -325,7 +328,7 @@ struct InstanceSetup: Sendable {
             keyPlace: configuration.centerApiBase.map { center in
                 KeyPlace(
                     center: center, identityFile: configuration.identityFile, source: account.source,
-                    isInIdentityFile: configuration.accounts.allSatisfy { $0.accountId != id || $0.apiKey == nil })
+                    isInIdentityFile: !keyedInConfiguration.contains(id))
             })
         return (settings, facts)
     }

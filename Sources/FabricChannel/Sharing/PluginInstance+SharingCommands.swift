@@ -1,6 +1,5 @@
 import ChannelStore
 import FabricAccounts
-import Foundation
 import JSONBytes
 import Timing
 
@@ -74,8 +73,7 @@ extension PluginInstance {
     }
 
     private static func time(_ seconds: Double) -> JSONValue {
-        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-        return .string(Date(timeIntervalSince1970: seconds).formatted(style))
+        .string(TimeText.text(seconds))
     }
 
     /// Gives back everything, and answers when others run it.
