@@ -3,6 +3,7 @@ import GatewayControl
 import JSONBytes
 import Locking
 import Testing
+import Threads
 
 @testable import GatewayHost
 
@@ -139,7 +140,7 @@ import Testing
             }
         }
         let over = Once<Void>()
-        try DetachedThread.start("test") {
+        try NamedThread.start("test") {
             process.run()
             over.decide(())
         }
