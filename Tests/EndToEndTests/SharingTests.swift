@@ -307,7 +307,7 @@ import Testing
             let old = try cluster.node("old", as: "gw-1")
             let turn = Locked<TestGateway.Delivery?>(nil)
             // Its agent takes its time.
-            old.gateway.onWake.withLock { hook in hook = { delivery in turn.withLock { $0 = delivery } } }
+            old.gateway.onWake.withLock { hook in hook.call = { delivery in turn.withLock { $0 = delivery } } }
             try await old.begin(cluster.keys)
             try await eventually("gw-1 has it") { await old.connected() == ["a0"] }
             try await cluster.post("hello", to: "a0")
