@@ -144,6 +144,8 @@ extension Inbox {
             if case .handedOver = turn.phase { continue }
             turns[id] = nil
             if let directory = turn.mediaDirectory { actions.append(.removeMedia(directory)) }
+            // The gateway has it from the instance before, and has made it its own since.
+            guard !turn.isAdopted else { continue }
             var message = turn.message
             message.attempts -= 1
             pending.append(.delivery(message.stored(key(turn.guild, turn.slot), handedOver: false)))
