@@ -73,6 +73,7 @@ final class SimSharedStore {
 
     private var world: ClusterWorld { process.world }
     var isIdle: Bool { queue.isEmpty }
+    func tearDown() { queue = [] }
 
     func beat(_ member: Member, _ done: @escaping (Result<ClusterReport, SimStoreTrouble>) -> Void) {
         if self.member != member.id { (self.member, hasJoined, leases) = (member.id, false, [:]) }

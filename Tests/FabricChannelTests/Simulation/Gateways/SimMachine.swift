@@ -19,6 +19,8 @@ final class SimMachine {
     private(set) var instances = 0
     private(set) var isPaused = false
     private var late: [() -> Void] = []
+    /// Instances whose process is gone, until the end of the course.
+    private var past: [SimProcess] = []
     private var isBusy = false
     /// Accounts on their way from one instance to the next: what is asked of them waits.
     private var moving: Set<String> = []
@@ -77,6 +79,7 @@ final class SimMachine {
     }
 
     private func gone() {
+        past += [current, former].compactMap { $0 }
         moving = []
         current = nil
         former = nil
@@ -139,6 +142,7 @@ final class SimMachine {
     private func move(_ accounts: ArraySlice<String>, _ old: SimProcess, _ new: SimProcess) {
         guard let account = accounts.first else {
             old.leave()
+            if let former { past.append(former) }
             former = nil
             isBusy = false
             return
@@ -187,6 +191,11 @@ final class SimMachine {
         current?.crash()
         former?.crash()
         gone()
+        // What they hold holds them.
+        for process in past { process.tearDown() }
+        past = []
+        late = []
+        host = nil
     }
 }
 

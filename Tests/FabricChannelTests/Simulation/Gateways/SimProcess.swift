@@ -261,4 +261,11 @@ final class SimProcess {
         for run in ending.values { run.vanish() }
         accounts = [:]
     }
+
+    /// Nothing is played any more.
+    func tearDown() {
+        accounts = [:]
+        ending = [:]
+        store.tearDown()
+    }
 }
