@@ -101,10 +101,15 @@ final class PostgreSQLConnection {
                 }
             }
         }
-        guard let sync = try next(by: end), PQresultStatus(sync) == PGRES_PIPELINE_SYNC else {
-            throw broken("the server's answers are out of step")
+        guard let last = try next(by: end) else { throw broken("the server gave no answer") }
+        let isSync = PQresultStatus(last) == PGRES_PIPELINE_SYNC
+        PQclear(last)
+        guard isSync else {
+            // Instead of the end of the answers it may be the end of the connection.
+            throw broken(
+                PQstatus(handle) == CONNECTION_BAD
+                    ? said(PQerrorMessage(handle)) : "the server's answers are out of step")
         }
-        PQclear(sync)
         if let failure { throw failure }
         return results
     }
