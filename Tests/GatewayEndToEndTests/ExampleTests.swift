@@ -8,7 +8,7 @@ import Testing
 
 extension GatewayEndToEnd {
     /// The contract without any Swift on the host's side: the examples, as they are, against the built module.
-    @Suite(.enabled(if: !Sanitizer.isThread)) struct Examples {
+    @Suite(.enabled(if: !Sanitizer.isThere)) struct Examples {
         /// A room and the section a host of another make reads.
         private func room(_ stage: Stage) async throws -> (room: Room, section: String) {
             let room = try await Room("agent", on: stage)

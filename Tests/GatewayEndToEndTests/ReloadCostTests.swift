@@ -7,7 +7,7 @@ import Testing
 
 extension GatewayEndToEnd {
     /// What module reloads leave behind in the process.
-    @Suite(.enabled(if: !Sanitizer.isThread)) struct ReloadCost {
+    @Suite(.enabled(if: !Sanitizer.isThere)) struct ReloadCost {
         struct Footprint: Sendable {
             /// Descriptors that are no sockets.
             var descriptors: Int

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Whether the products under test are built with the thread sanitizer.
+/// Whether the products under test are built with a sanitizer.
 enum Sanitizer {
-    /// Then a host in plain C cannot load the module, and memory says something about the sanitizer's shadow only.
-    static var isThread: Bool { dlsym(nil, "__tsan_init") != nil }
+    /// Then a host in plain C or Python cannot load the module, and memory says something about the sanitizer's own only.
+    static var isThere: Bool { dlsym(nil, "__tsan_init") != nil || dlsym(nil, "__asan_init") != nil }
 }

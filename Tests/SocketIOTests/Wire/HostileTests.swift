@@ -35,7 +35,7 @@ struct HostileTests {
             return
         }
         let grown = try Self.resident() - before
-        #expect(grown < 48 << 20)
+        #expect(grown < 48 << 20 || Self.keepsWhatIsFreed)
     }
 
     @Test func absurdLength() async throws {
@@ -43,15 +43,18 @@ struct HostileTests {
         let why = try await ending("length")
         #expect(why == .messageTooLarge(limit: 16 << 20))
         let grown = try Self.resident() - before
-        #expect(grown < 48 << 20)
+        #expect(grown < 48 << 20 || Self.keepsWhatIsFreed)
     }
+
+    /// The address sanitizer does, for a while.
+    private static var keepsWhatIsFreed: Bool { dlsym(nil, "__asan_init") != nil }
 
     @Test func endlessFragments() async throws {
         let before = try Self.resident()
         let why = try await ending("fragments") { $0.limits.maximumFrameBytes = 1 << 20 }
         #expect(why == .messageTooLarge(limit: 1 << 20))
         let grown = try Self.resident() - before
-        #expect(grown < 48 << 20)
+        #expect(grown < 48 << 20 || Self.keepsWhatIsFreed)
     }
 
     @Test func deadlines() async throws {
