@@ -27,7 +27,7 @@ extension Account {
         return .object(object)
     }
 
-    private var deadCount: Int { outgoing.deadLetters.count + inbox.setAside.count }
+    private var deadCount: Int { outgoing.deadCount + inbox.setAside.count }
 
     private func guildStatus(_ number: Int) -> JSONValue {
         let link = links[number]

@@ -31,13 +31,7 @@ struct RememberedIdentities: Equatable {
         let json: JSONValue = [
             "file": .string(file), "process": .string(process), "accounts": .array(accounts.map { .string($0) }),
         ]
-        let path = Self.path(stateDirectory)
-        let fresh = path + ".new"
-        // A link in its place is not written through.
-        unlink(fresh)
-        let isMade = FileManager.default.createFile(
-            atPath: fresh, contents: Data(json.serialized), attributes: [.posixPermissions: 0o600])
-        if isMade, rename(fresh, path) != 0 { unlink(fresh) }
+        StateFile.replace(Self.path(stateDirectory), with: json)
     }
 
     /// This process, and no other of its number: with the time it was started, as the kernel counts it.

@@ -29,9 +29,6 @@ struct RememberedStore: Equatable {
             return
         }
         let json: JSONValue = ["store": .string(store.store), "process": .string(store.process)]
-        let fresh = path + ".new"
-        let isMade = FileManager.default.createFile(
-            atPath: fresh, contents: Data(json.serialized), attributes: [.posixPermissions: 0o600])
-        if isMade, rename(fresh, path) != 0 { unlink(fresh) }
+        StateFile.replace(path, with: json)
     }
 }

@@ -92,6 +92,9 @@ struct Outbox: Sendable {
     /// What the store was given, and is not known to have.
     var unconfirmed: [String] { items.values.filter { $0.isKept && !$0.isStored }.map(\.entry.id) }
     var deadLetters: [OutboxEntry] { dead.values.sorted { $0.order < $1.order } }
+    // Asked after every change of an account's state: nothing is put in order for it.
+    var deadCount: Int { dead.count }
+    func isDead(_ entry: String) -> Bool { dead[entry] != nil }
 
     /// What is kept besides, by name.
     var notes: [String: [UInt8]] { lastPosts.notes }

@@ -108,7 +108,8 @@ struct Outgoing {
     /// Messages that are not posted yet.
     var count: Int { outbox.count }
     var deadLetters: [OutboxEntry] { outbox.deadLetters }
-    func isDead(_ entry: String) -> Bool { outbox.deadLetters.contains { $0.id == entry } }
+    var deadCount: Int { outbox.deadCount }
+    func isDead(_ entry: String) -> Bool { outbox.isDead(entry) }
     func entry(_ id: String) -> OutboxEntry? { outbox.entry(id) }
     /// What keeps the messages of a conversation from being posted.
     func problem(of key: ChannelKey) -> String? { outbox.problem(of: key) }
