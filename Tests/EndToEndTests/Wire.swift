@@ -70,9 +70,14 @@ extension World {
     /// Waits until `texts` were delivered, and tells all texts that were, in order.
     func heard(_ texts: [String], timeout: Duration = .seconds(60)) async throws -> [String] {
         let wanted = Set(texts)
-        return try await gateway.wait(for: "\(texts)", timeout: timeout) { gateway in
-            let heard = gateway.deliveries.map(\.text)
-            return wanted.isSubset(of: heard) ? heard : nil
+        do {
+            return try await gateway.wait(for: "\(texts)", timeout: timeout) { gateway in
+                let heard = gateway.deliveries.map(\.text)
+                return wanted.isSubset(of: heard) ? heard : nil
+            }
+        } catch {
+            let missing = wanted.subtracting(gateway.deliveries.map(\.text)).sorted()
+            throw TestFailure("\(error); not heard: \(missing); the log's end:\n\(log.text.suffix(4000))")
         }
     }
 }

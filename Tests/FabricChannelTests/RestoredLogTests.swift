@@ -1,4 +1,5 @@
 import ChannelStore
+import JSONBytes
 import Testing
 
 @testable import FabricChannel
@@ -26,6 +27,27 @@ import Testing
         let actions = list(4, .sync)
         #expect(actions.contains(.report(.rewound(channel: "c", from: 7, to: 4))))
         #expect(Self.reads(actions) == [4...4])
+    }
+
+    /// A guild tells its time in whole seconds: that a channel began at its head in this one says nothing of a message that
+    /// was taken in since, and nothing of what follows that one.
+    @Test func whatComesWithinTheSecondOfAFirstStartIsOfTheNewLog() throws {
+        var feed = GuildFeed(settings: .init(), restored: [:], listedAt: nil, seed: 1)
+        func list(_ head: Int64, _ purpose: GuildFeed.ListPurpose) -> [GuildFeed.Action] {
+            feed.listed(
+                [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
+                epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
+        }
+        _ = feed.connected()
+        _ = list(3, .proof)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        _ = list(3, .heads)
+        let began = try #require(feed.slots[0].newestKnown)
+        #expect(began > 1.774e9, "nothing was taken in: all of that second may be from before")
+        Array("1774000000250".utf8).withUnsafeBytes { time in
+            feed.slots[0].newest.advance(to: JSONView(validated: time, start: 0, end: time.count))
+        }
+        #expect(feed.slots[0].newestKnown == 1.774e9 + 0.25)
     }
 
     /// Of a channel whose beginning is looked for nobody can say how much of what is skipped is a loss, until the first row

@@ -93,8 +93,10 @@ struct ChannelSlot: Sendable {
     var era: Int
     /// The creation time of the newest message taken in by this run, by the guild's clock.
     var newest = TimeMark()
-    /// The same of the runs before, or, of a channel that began at its head, when that was.
+    /// The same of the runs before.
     var newestBefore: Double?
+    /// Of a channel that began at its head: a time by which all was written that the head passes.
+    var beganBy: Double?
     /// Of what the position skipped, how much was said.
     var saidSkipped: Int64 = 0
     /// What was skipped while the channel's beginning is looked for: not said, because most of it is no loss.
@@ -150,10 +152,10 @@ struct ChannelSlot: Sendable {
     }
 
     /// When the newest message was created that is known to have been taken in, by the guild's clock; nil: not known.
+    /// A message that was taken in is newer than all that the head passed, and tells it to the millisecond.
     var newestKnown: Double? {
         let seen = newest.seconds.flatMap { $0.isFinite ? $0 : nil }
-        guard let before = newestBefore else { return seen }
-        return max(seen ?? before, before)
+        return [seen, newestBefore].compactMap { $0 }.max() ?? beganBy
     }
 
     /// What is kept of it: nothing where newer messages were passed over, which it would not tell from those of another log.

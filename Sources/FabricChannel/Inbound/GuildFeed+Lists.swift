@@ -94,7 +94,7 @@ extension GuildFeed {
                 if let head = channel.lastSeq {
                     slots[slot].position.begin(at: head)
                     // The guild's time, in whole seconds: all that the head passes is from before it.
-                    if knowsClock { slots[slot].newestBefore = guildTime(wall) + 1 }
+                    if knowsClock { slots[slot].beganBy = guildTime(wall) + 1 }
                 }
             } else {
                 let isNew = newestBefore > -.infinity && channel.createdAt.map { $0 > newestBefore } ?? false
