@@ -77,8 +77,10 @@ extension GatewayEndToEnd {
                 let gateway = try await stage.startGateway()
                 try await room.connected()
                 try await room.post("one")
-                try await gateway.says("/nowhere/at-all")
-                try await gateway.says("agents.worker.command")
+                // The start has named the command already; this is about the turn.
+                try await gateway.says("an agent's turns fail: ")
+                let failure = gateway.errors.value.split(separator: "\n").first { $0.contains("turns fail: ") } ?? ""
+                #expect(failure.contains("/nowhere/at-all") && failure.contains("agents.worker.command"), "\(failure)")
                 try stage.configure(accounts: ["worker": room.key], agents: ["worker": ["builtin": "echo"]])
                 _ = try await stage.reload()
                 try await room.ask("two")
