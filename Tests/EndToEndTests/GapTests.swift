@@ -58,6 +58,22 @@ struct GapTests {
         }
     }
 
+    /// The list has a head that history never shows: nobody can tell deleted messages from lost ones, so it is said.
+    @Test func whatHistoryNeverShowsIsToldInTheStatus() async throws {
+        try await withWorld { world in
+            let scene = try await world.scene(type: .report)
+            await world.sim.faults.add(
+                RouteFault(
+                    method: "GET", path: "/api/channels/\(scene.channel.id)/messages", status: 200,
+                    body: #"{"messages":[]}"#))
+            try await miss(world, scene, 1...5)
+            try await world.status("five that are missing") { World.guild($0)?["missing"]?.int == 5 }
+            #expect(world.log.text.contains("history does not show what the guild says it has"))
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "6")
+            #expect(try await world.heard(["6"]).last == "6")
+        }
+    }
+
     /// History fails, or does not answer, for good: what is said live goes on, marked as what it is, and the gap stays open
     /// until it can be read.
     @Test(arguments: [false, true]) func liveMessagesGoOnAheadOfAGapThatCannotBeRead(_ hangs: Bool) async throws {

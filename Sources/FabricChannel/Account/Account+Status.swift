@@ -44,7 +44,8 @@ extension Account {
             "lastConnectedAt": time(link?.lastConnectedAt),
             "lastDisconnect": link?.lastDisconnect.map { .string($0) } ?? .null,
             "duplicates": .int(Int64(guild.duplicates)), "deafEvents": .int(Int64(guild.deafEvents)),
-            "skipped": .int(guild.skipped), "protocolErrors": .int(Int64(guild.protocolErrors)),
+            "skipped": .int(guild.skipped), "missing": .int(guild.missing),
+            "protocolErrors": .int(Int64(guild.protocolErrors)),
             "openGaps": .int(Int64(guild.openGaps)),
         ]
     }

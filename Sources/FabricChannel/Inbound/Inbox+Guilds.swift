@@ -104,7 +104,14 @@ extension Inbox {
                 }
             case .phaseChanged: actions.append(.phaseChanged(guild))
             case .report(let report):
-                if case .skipped(_, let count) = report { guilds[guild].skipped += count }
+                switch report {
+                case .skipped(_, let count): guilds[guild].skipped += count
+                case .historyShort(let channel, let missing):
+                    // An open gap is tried again, and told as that.
+                    guard let slot = guilds[guild].feed.slot(of: channel) else { break }
+                    if !guilds[guild].feed.slots[slot].position.isOpen { guilds[guild].missing += missing }
+                default: break
+                }
                 actions.append(.report(guild, report))
             }
         }

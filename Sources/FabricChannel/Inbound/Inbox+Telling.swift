@@ -10,6 +10,7 @@ extension Inbox {
         var openGaps: Int
         var duplicates: Int
         var skipped: Int64
+        var missing: Int64
         var deafEvents: Int
         var protocolErrors: Int
     }
@@ -22,7 +23,8 @@ extension Inbox {
         return GuildSigns(
             isReady: inbox.feed.isReady, phase: inbox.feed.phase, channels: inbox.feed.channelCount,
             openGaps: inbox.feed.slots.count { $0.isPresent && $0.position.isOpen }, duplicates: inbox.duplicates,
-            skipped: inbox.skipped, deafEvents: inbox.feed.deafEvents, protocolErrors: inbox.feed.protocolErrors)
+            skipped: inbox.skipped, missing: inbox.missing, deafEvents: inbox.feed.deafEvents,
+            protocolErrors: inbox.feed.protocolErrors)
     }
 
     /// The channels of a guild, as the last list had them.

@@ -273,6 +273,8 @@ struct GuildInbox {
     var hasUnsequenced = false
     var duplicates = 0
     var skipped: Int64 = 0
+    /// Messages that the guild says it has, and that its history did not show.
+    var missing: Int64 = 0
     /// Counts changes of names and types, so that what was written with them is written anew.
     var namesVersion = 0
     private var lastChannel: [UInt8] = []

@@ -329,7 +329,8 @@ typedef struct gateway_channel {
      *    "reason": "" if all is well,
      *    "guilds": [{"nodeId", "connected", "channels": number, "reconnectAttempts": in a row,
      *                "lastTransportActivityAt": when bytes last moved, "lastConnectedAt", "lastDisconnect": why,
-     *                "skipped": messages that a limit of catching up left out, "openGaps": conversations whose history
+     *                "skipped": messages that a limit of catching up left out, "missing": messages that the
+     *                guild says it has, and that its history did not show, "openGaps": conversations whose history
      *                is still to be read, "protocolErrors": what the guild said that makes no sense}],
      *    "lastInboundAt", "lastOutboundAt", "tokenExpiresAt": ISO 8601 or null,
      *    "lanes": conversations with something in them, "waiting": deliveries behind turns,

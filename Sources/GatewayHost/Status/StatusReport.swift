@@ -203,7 +203,8 @@ public struct StatusReport: Sendable {
         }
         let guilds = account["guilds"]?.array ?? []
         for (key, name) in [
-            ("skipped", "messages skipped"), ("openGaps", "gaps being read"), ("protocolErrors", "protocol errors"),
+            ("skipped", "messages skipped"), ("missing", "messages missing in history"),
+            ("openGaps", "gaps being read"), ("protocolErrors", "protocol errors"),
         ] {
             let count = guilds.reduce(Int64(0)) { $0.addingReportingOverflow($1[key]?.int ?? 0).partialValue }
             if count > 0 { parts.append("\(count) \(name)") }
