@@ -144,8 +144,13 @@ import Testing
         #expect(!stuck.isWell && stuck.text.contains("has waited 95 s to be sent: HTTP 500"), "\(stuck.text)")
         let waiting = report(["turns": ["running": 0, "waitingSeconds": 61]])
         #expect(!waiting.isWell && waiting.text.contains("raise maximumCommands"))
-        let skipped = report(["guilds": [["connected": true, "channels": 2, "skipped": 12, "missing": 3, "openGaps": 1]]])
-        #expect(skipped.isWell && skipped.text.contains("12 messages skipped, 3 messages missing in history, 1 gaps being read"), "\(skipped.text)")
+        let skipped = report([
+            "guilds": [["connected": true, "channels": 2, "skipped": 12, "missing": 3, "openGaps": 1]]
+        ])
+        #expect(
+            skipped.isWell
+                && skipped.text.contains("12 messages skipped, 3 messages missing in history, 1 gaps being read"),
+            "\(skipped.text)")
     }
 
     /// The status of another build, or of who knows what that listens there, ends no command.
@@ -153,7 +158,8 @@ import Testing
     func noNumberOfAStatusIsATrap(_ value: JSONValue) {
         for phase in ["running", "waiting", "blocked", "exhausted", "?"] {
             let guild: JSONValue = [
-                "nodeId": "g", "connected": true, "channels": value, "skipped": value, "missing": value, "openGaps": value,
+                "nodeId": "g", "connected": true, "channels": value, "skipped": value, "missing": value,
+                "openGaps": value,
                 "protocolErrors": value,
             ]
             let account: JSONValue = [
