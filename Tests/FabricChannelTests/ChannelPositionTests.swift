@@ -136,6 +136,17 @@ import Testing
         #expect(position.intake == 8)
     }
 
+    /// Two messages at one position above a gap are both delivered, and each of them once.
+    @Test func neitherOfTwoAtOnePositionComesTwice() throws {
+        var position = ChannelPosition(intake: 3)
+        #expect(position.live(6, mark: 1) == .hold(read: 4...6))
+        guard case .complete = position.openGap() else { throw Unexpected() }
+        #expect(position.live(6, mark: 1) == .accept)
+        #expect(position.live(6, mark: 2) == .accept)
+        #expect(position.live(6, mark: 1) == .duplicate)
+        #expect(position.live(6, mark: 2) == .duplicate)
+    }
+
     /// A list that comes later than the first live message does not begin behind it.
     @Test func aChannelBeginsBeforeWhatTheSocketBrought() {
         var position = ChannelPosition(intake: nil)

@@ -1,4 +1,5 @@
 import ChannelStore
+import FabricAPI
 import JSONBytes
 import Testing
 
@@ -68,5 +69,63 @@ import Testing
         #expect(
             feed.sawBeginning(0, isNews: isNews) == (isNews ? [.report(.skipped(channel: "c", count: 20))] : []))
         #expect(feed.sawBeginning(0, isNews: true) == [])
+    }
+
+    private static func list(
+        _ head: Int64, _ purpose: GuildFeed.ListPurpose, in feed: inout GuildFeed
+    ) -> [GuildFeed.Action] {
+        feed.listed(
+            [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
+            epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
+    }
+
+    /// A list that is made before the newest messages were posted shows their log behind them: read again, they are marked.
+    @Test func whatAnOldListTookBackMayHaveBeenDelivered() {
+        var feed = GuildFeed(
+            settings: .init(), restored: ["c": RestoredChannel(cursor: 7, newest: 1.7735e9)], listedAt: 1.773e9, seed: 1
+        )
+        _ = feed.connected()
+        _ = Self.list(3, .proof, in: &feed)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        #expect(!feed.slots[0].isOfOldLog(7, 1.7735e9))
+        _ = Self.list(3, .sync, in: &feed)
+        #expect(Self.list(3, .sync, in: &feed).contains(.report(.rewound(channel: "c", from: 7, to: 3))))
+        #expect(feed.slots[0].isOfOldLog(7, 1.7735e9))
+        #expect(!feed.slots[0].isOfOldLog(7, 1.7736e9))
+        #expect(!feed.slots[0].isOfOldLog(8, 1.7735e9))
+    }
+
+    /// After a run that ended badly nothing is certain while the log is shorter than our position: it may be another one.
+    @Test func aShorterLogLeavesDoubt() {
+        var feed = GuildFeed(
+            settings: .init(), restored: ["c": RestoredChannel(cursor: 7)], listedAt: 1.773e9, isUncertain: true,
+            seed: 1)
+        _ = feed.connected()
+        _ = Self.list(4, .proof, in: &feed)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        _ = Self.list(4, .heads, in: &feed)
+        #expect(feed.isStillUncertain)
+        _ = Self.list(7, .sync, in: &feed)
+        #expect(!feed.isStillUncertain)
+    }
+
+    /// Deliveries of a channel are kept, but no position: the agent left it, and came back while nobody listened. The first live
+    /// message need not be the first since.
+    @Test func aChannelThatOneCameBackToIsReadFromWhereOneLeft() {
+        var feed = GuildFeed(settings: .init(), restored: [:], listedAt: 1.773e9, seed: 1)
+        let slot = feed.restore("c")
+        let message = Array(#"{"messageId":"m","seq":10,"channelId":"c","createdAt":1773000500000}"#.utf8)
+        message.withUnsafeBytes { text in
+            guard let view = FabricMessageView(JSONView(validated: text, start: 0, end: text.count)) else {
+                Issue.record("no message")
+                return
+            }
+            guard case .not(.hold(let range)) = feed.slots[slot].takeLive(10, view, isStoreGood: true) else {
+                Issue.record("taken in")
+                return
+            }
+            #expect(range == 0...10)
+        }
+        #expect(feed.slots[slot].notBefore == 1.773e9 - 5)
     }
 }

@@ -64,6 +64,8 @@ struct ChannelPosition: Sendable {
     private var ahead: [Int64: UInt64] = [:]
     /// Held since before the log went back: if another message stands there now, only history shows it.
     private var doubtful: Set<Int64> = []
+    /// Marks of messages taken in at positions for which another came since: they may come twice.
+    private var replaced: Set<UInt64> = []
     /// Those of `ahead` that the intake has reached: another message may yet come for a position that was claimed.
     private var reached: [Int64: UInt64] = [:]
     /// The lowest position that the socket brought and that was left in the guild: from there on nothing is skipped.
@@ -137,8 +139,10 @@ struct ChannelPosition: Sendable {
         guard let intake else { return .duplicate }
         if sequence <= intake { return isMissing(sequence, mark: mark) ? .accept : .duplicate }
         if let known = ahead[sequence] {
-            guard known != mark, known != 0, mark != 0 else { return .duplicate }
+            guard known != mark, known != 0, mark != 0, !replaced.contains(mark) else { return .duplicate }
             // Another message at a position that was claimed before: one of them lied, and none is dropped for it.
+            if replaced.count >= limits.holes { replaced = [] }
+            replaced.insert(known)
             ahead[sequence] = mark
             doubtful.remove(sequence)
             if sequence == intake + 1, reading == nil { advance(to: sequence) }

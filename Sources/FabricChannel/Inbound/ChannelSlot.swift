@@ -63,6 +63,8 @@ struct ChannelSlot: Sendable {
     var notBefore: Double?
     /// It is to begin at its head, and no list has said yet where that is.
     var awaitsHead = false
+    /// It has no position although deliveries of it are kept: what came before this time is from before the agent came in.
+    var cameInAfter: Double?
     /// The channel's beginning is being looked for: what lies before is not a loss.
     var startsInside = false
     /// A head that the socket had not brought when the channels were last compared.
@@ -89,6 +91,9 @@ struct ChannelSlot: Sendable {
     var reuse: ReusedPosition?
     /// The creation time of the newest message taken in when the log last went back: what is not newer is not of it.
     var oldLogEnd: Double?
+    /// The highest position taken in by then. Where the list that showed it was made before the newest messages were posted,
+    /// some of the log as it is now were taken in too.
+    var oldLogTop: Int64?
     /// Counts how often the log went back: positions, and so delivery ids, are used again after that.
     var era: Int
     /// The creation time of the newest message taken in by this run, by the guild's clock.
@@ -183,6 +188,12 @@ struct ChannelSlot: Sendable {
         isUncertain || uncertainThrough.map { sequence <= $0 } ?? false
     }
 
+    /// Whether a row of the log as it is now may have been taken in before the log was known to have gone back.
+    func isOfOldLog(_ sequence: Int64, _ created: Double?) -> Bool {
+        guard let end = oldLogEnd, let top = oldLogTop, let created else { return false }
+        return sequence <= top && created <= end
+    }
+
     /// What the ids of its deliveries begin with.
     func deliveryPrefix(account: String, guild: String) -> String {
         "\(account)/\(guild)/\(id)/" + (era == 0 ? "" : "~\(era)/")
@@ -213,6 +224,11 @@ struct ChannelSlot: Sendable {
             return .not(.duplicate)
         }
         guard !overflown, lane.waitingCount < Self.laneLimit, isStoreGood else { return .full }
+        if position.intake == nil, let cameInAfter {
+            // The agent came back while nobody listened: this need not be the first message since.
+            notBefore = cameInAfter
+            beginWhereWeCameIn()
+        }
         let verdict = position.live(sequence, mark: byteHash(view.id.rawBytes))
         guard verdict == .accept else { return .not(verdict) }
         let wasDirty = cursorDirty

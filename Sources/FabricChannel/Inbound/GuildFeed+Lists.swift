@@ -98,10 +98,7 @@ extension GuildFeed {
                 }
             } else {
                 let isNew = newestBefore > -.infinity && channel.createdAt.map { $0 > newestBefore } ?? false
-                // Both are the guild's times; the margin covers the whole seconds that HTTP has and a list on its way, or,
-                // where the guild tells no time, a clock that is a little ahead of the guild's.
-                let margin: Double = knowsClock ? 2 : 5
-                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - margin }
+                slots[slot].notBefore = isNew ? nil : previousList.map { $0 - listMargin }
                 slots[slot].beginWhereWeCameIn()
             }
         }
@@ -114,6 +111,11 @@ extension GuildFeed {
         if !firstList, added + removed > 0 { actions.append(.report(.resynced(added: added, removed: removed))) }
         return actions
     }
+
+    /// How long before a list that lacked a channel the agent may have come into it. Both are the guild's times; it covers the
+    /// whole seconds that HTTP has and a list on its way, or, where the guild tells no time, a clock that is a little ahead of
+    /// the guild's.
+    private var listMargin: Double { knowsClock ? 2 : 5 }
 
     /// The newest creation time of the channels that were known before this list, in an earlier run too: what is newer
     /// appeared since.
@@ -187,6 +189,7 @@ extension GuildFeed {
         let slot = insert(
             ListedChannel(id: channel, name: nil, type: .unknown, lastSeq: nil, closed: false, createdAt: nil))
         slots[slot].awaitsListing = true
+        slots[slot].cameInAfter = listedAt.map { $0 - listMargin }
         return slot
     }
 
@@ -305,6 +308,7 @@ extension GuildFeed {
         markDirty(slot)
         // The times of the same guild: no clock of ours is in it.
         slots[slot].oldLogEnd = slots[slot].newestKnown
+        slots[slot].oldLogTop = max(intake, slots[slot].position.takenAhead.max() ?? intake)
         guard let newest = slots[slot].newestKnown.map(\.nextUp) ?? slots[slot].notBefore else {
             // Nothing tells what of it is new, but that what lies above the lowest head that was seen is.
             slots[slot].position.rewind(to: lowest)

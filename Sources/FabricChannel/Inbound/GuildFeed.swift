@@ -149,7 +149,10 @@ struct GuildFeed: Sendable {
         guard isUncertain else { return false }
         return !hasListed
             || slots.contains { slot in
-                slot.isPresent && (slot.isUncertain || slot.uncertainThrough ?? .min > slot.position.intake ?? .min)
+                // A log that is shorter than our position may be another one, of which something was delivered too.
+                slot.isPresent
+                    && (slot.isUncertain || slot.lowestHead != nil
+                        || slot.uncertainThrough ?? .min > slot.position.intake ?? .min)
             }
     }
     var isReady: Bool { phase == .ready }

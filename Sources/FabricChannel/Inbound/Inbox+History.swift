@@ -133,7 +133,7 @@ extension Inbox {
         enqueue(
             view, json, guild, slot, wake: disposition == .wake, caughtUp: held?.message == nil,
             isFromAgent: agents.contains(view.author?.stringBytes), redelivered: uncertain && held?.message == nil,
-            now: now, &actions)
+            isOfOldLog: guilds[guild].feed.slots[slot].isOfOldLog(sequence, created), now: now, &actions)
     }
 
     private func evidence(_ view: FabricMessageView) -> WakeRule.Evidence {

@@ -249,7 +249,8 @@ extension Inbox {
     /// Puts a message into its lane, and sends what may go out unless `pumps` is false.
     mutating func enqueue(
         _ view: FabricMessageView, _ json: JSONView, _ guild: Int, _ slot: Int, wake: Bool, caughtUp: Bool,
-        isFromAgent: Bool, redelivered: Bool = false, pumps: Bool = true, now: Moment, _ actions: inout [Action]
+        isFromAgent: Bool, redelivered: Bool = false, isOfOldLog: Bool = false, pumps: Bool = true, now: Moment,
+        _ actions: inout [Action]
     ) {
         let wakes = wake && (!isFromAgent || mayWake(view, guild, slot, now: now, &actions))
         let why: Why = wakes ? .wakes : wake ? .agentBudget : caughtUp ? .recordCaughtUp : .record
@@ -263,7 +264,7 @@ extension Inbox {
         }
         let message = PendingMessage(
             id: id,
-            sequence: view.seq, wake: wakes, caughtUp: caughtUp, redelivered: redelivered && !wakes,
+            sequence: view.seq, wake: wakes, caughtUp: caughtUp, redelivered: isOfOldLog || (redelivered && !wakes),
             isFromAgent: isFromAgent, message: Array(json.rawBytes))
         guilds[guild].feed.slots[slot].lane.enqueue(message)
         markDirty(guild, slot, &actions)
