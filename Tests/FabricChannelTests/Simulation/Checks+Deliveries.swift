@@ -49,6 +49,7 @@ extension Checks {
     private func checkRepeat(_ delivery: SimDelivery, _ message: SimMessage) {
         guard message.deliveries > 1, !delivery.redelivered,
             !isExcused(.forgotten, message.isForgotten),
+            !isExcused(.claimed, isClaimed(message) && wentBack[delivery.place] != nil),
             !isExcused(.restoredFlag, delivery.wake && !message.wake && hasLostFlag(message)),
             !isExcused(.left, message.wasLeft)
         else { return }
@@ -68,9 +69,9 @@ extension Checks {
         world.fail("\(delivery.id) (\(message.id)) was delivered after m\(last)")
     }
 
-    /// It stands where another was, or was heard before the restore was noticed.
+    /// It stands where another was, or another does now, or it was heard before the restore was noticed.
     private func hasLostFlag(_ message: SimMessage) -> Bool {
-        message.usedSince != nil || wentBack[key(message)] ?? .min > message.postedAt
+        message.usedSince != nil || message.isGone || wentBack[key(message)] ?? .min > message.postedAt
     }
 
     private func checkWake(_ delivery: SimDelivery, _ message: SimMessage) {

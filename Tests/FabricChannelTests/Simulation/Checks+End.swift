@@ -33,11 +33,43 @@ extension Checks {
     }
 
     private func mayBeMissed(_ message: SimMessage) -> Bool {
-        message.wasLeft || isClaimed(message) || isHidden(message) || hasNoTime(message)
+        message.wasLeft || isMisled(message) || isHidden(message) || hasNoTime(message) || message.isShadowed
+            || isOfSlowList(message)
+    }
+
+    /// An event claimed its position; or it was posted after a restore that was noticed later, and an event that no log holds
+    /// had passed for the newest message by then.
+    private func isMisled(_ message: SimMessage) -> Bool {
+        if isClaimed(message) { return true }
+        guard message.usedSince != nil, let back = wentBack[key(message)], back > message.postedAt else { return false }
+        return claims[key(message)]?.contains { $0 >= message.postedAt && $0 < back } ?? false
+    }
+
+    /// It was posted while a list that lacks its channel was on its way, which the account takes for as old as its arrival.
+    private func isOfSlowList(_ message: SimMessage) -> Bool {
+        slowLists[key(message)]?.contains { $0.contains(message.postedAt) } ?? false
     }
 
     /// It stands at a position that was used before, and the account did not notice in time.
-    private func isHidden(_ message: SimMessage) -> Bool { message.isHidden || isUnnoticed(message) }
+    private func isHidden(_ message: SimMessage) -> Bool {
+        message.isHidden || isUnnoticed(message) || isTakenForAnother(message) || isPassedOver(message)
+    }
+
+    /// What stood there before was taken in ahead of a gap, and an instance that began since knows only that something was.
+    private func isTakenForAnother(_ message: SimMessage) -> Bool {
+        guard message.usedSince != nil, takenBefore[message.place]?.contains(message.sequence) ?? false else {
+            return false
+        }
+        return order.contains {
+            $0.sequence == message.sequence && $0.isGone && $0.place == message.place
+                && ($0.deliveries > 0 || $0.author == SimGuild.agent)
+        }
+    }
+
+    /// A list that was made before the restore, and came after it, named a head at or beyond it.
+    private func isPassedOver(_ message: SimMessage) -> Bool {
+        message.usedSince != nil && message.sequence <= oldHeads[key(message)] ?? .min
+    }
 
     /// It stands at a position that was used before, and the account noticed only after it was posted: that takes two lists.
     private func isNoticedLate(_ message: SimMessage) -> Bool {
@@ -46,7 +78,9 @@ extension Checks {
 
     /// It stands at a position that was used before, and no time tells it from those that were there.
     private func hasNoTime(_ message: SimMessage) -> Bool {
-        !world.plan.tellsTime && message.usedSince != nil && wentBack[key(message)] ?? .min > message.postedAt
+        guard message.usedSince != nil, wentBack[key(message)] ?? .min > message.postedAt else { return false }
+        // The guild's time has whole seconds.
+        return !world.plan.tellsTime || message.postedAt < (dueFrom[key(message)] ?? .min) &+ 2_000_000
     }
 
     var isSettled: Bool {
@@ -78,7 +112,8 @@ extension Checks {
     private func checkMissing() {
         var lost: [ChannelKey: [String]] = [:]
         for message in undelivered
-        where !isExcused(.left, message.wasLeft) && !isExcused(.claimed, isClaimed(message))
+        where !isExcused(.left, message.wasLeft) && !isExcused(.claimed, isMisled(message))
+            && !isExcused(.sharedID, message.isShadowed) && !isExcused(.clocks, isOfSlowList(message))
             && !isExcused(.usedPosition, isHidden(message)) && !isExcused(.noTime, hasNoTime(message))
         {
             lost[key(message), default: []].append("\(message.id) #\(message.sequence)")
@@ -88,6 +123,7 @@ extension Checks {
                 if Int64(ids.count) <= skipped[key] ?? 0 { continue }
                 let isUnsaid =
                     world.powerWasCut || claimed[key] != nil || wasJoined.contains(key) || wentBack[key] != nil
+                    || sought.contains(key)
                 if isExcused(.bounded, isUnsaid) { continue }
             }
             world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)")
@@ -103,6 +139,13 @@ extension Checks {
         for (entry, canBeLookedFor) in accepted.sorted(by: { $0.key < $1.key }) {
             let posts = found[entry] ?? []
             if posts.count == 1 || (dead.contains(entry) && posts.isEmpty) { continue }
+            if posts.isEmpty, let entry = entries[entry] {
+                let same = order.filter { $0.place == entry.key && $0.entry != nil && $0.content == entry.text }
+                if isExcused(.sharedID, !same.isEmpty && acceptedAgain.contains(entry.key)) { continue }
+                let isTwice = same.contains { channel($0).cutBelow != nil && found[$0.entry ?? ""]?.count ?? 0 > 1 }
+                if isExcused(.cutOff, isTwice) { continue }
+            }
+            if isExcused(.forgottenRefusal, mayBeTakenForAnother(entry, isThere: !posts.isEmpty)) { continue }
             if let post = posts.first,
                 isRepeatExcused(
                     entry, post, posts, canBeLookedFor: canBeLookedFor && !repeated.contains(key(post)))
@@ -110,6 +153,15 @@ extension Checks {
                 continue
             }
             world.fail("\(entry) is in the log \(posts.count) times")
+        }
+    }
+
+    /// Another message of its channel was given up, and a run that died may have forgotten it.
+    private func mayBeTakenForAnother(_ id: String, isThere: Bool) -> Bool {
+        guard hasStartedAgain, let entry = entries[id], !isThere || !world.plan.honoursKeys else { return false }
+        return dead.contains { other in
+            guard other != id, let refused = entries[other], refused.key == entry.key else { return false }
+            return isThere || refused.text == entry.text
         }
     }
 

@@ -34,9 +34,23 @@ final class Checks {
     /// The same, as far as it has not been forgotten since, and how often it had by then.
     var noticed: [ChannelKey: (at: Int64, era: Int)] = [:]
     var claimed: [ChannelKey: Set<Int64>] = [:]
+    /// When such an event was made.
+    var claims: [ChannelKey: [Int64]] = [:]
+    /// The highest head that a list named which was made before a restore from a backup, and came after it.
+    var oldHeads: [ChannelKey: Int64] = [:]
+    /// From when until when a list that lacked the channel was on its way, where nothing tells when it was made.
+    var slowLists: [ChannelKey: [ClosedRange<Int64>]] = [:]
+    /// What was taken in ahead of a gap by the time an instance of the account began: it knows only that something was.
+    var takenBefore: [ChannelKey: Set<Int64>] = [:]
+    /// Channels whose beginning was looked for.
+    var sought: Set<ChannelKey> = []
     var wasJoined: Set<ChannelKey> = []
     /// Outbox entries that the store has had, and whether they could be looked for.
     var accepted: [String: Bool] = [:]
+    /// The same entries.
+    private(set) var entries: [String: OutboxEntry] = [:]
+    /// Channels in which an entry had the id, and so the key, of an earlier one.
+    private(set) var acceptedAgain: Set<ChannelKey> = []
     /// The deliveries whose answers are among them.
     private var accepts: Set<String> = []
     var dead: Set<String> = []
@@ -44,6 +58,8 @@ final class Checks {
     /// Deliveries whose turn last ended with an answer that the account took.
     var answered: Set<String> = []
     var adopted: Set<String> = []
+    private var starts = 0
+    var hasStartedAgain: Bool { starts > 1 || world.hasBegunAgain }
     private var steps = 0
     private(set) var comparisons = 0
     var deliveries = 0
@@ -80,7 +96,17 @@ final class Checks {
     /// has a position.
     func joined(_ key: ChannelKey) {
         wasJoined.insert(key)
-        dueFrom[key] = !clocksDiffer && world.store.durable.listedAt[key.guild] != nil ? world.schedule.now : nil
+        let hasBeginning = !clocksDiffer && world.store.durable.listedAt[key.guild] != nil && !awaitsHead(key)
+        dueFrom[key] = hasBeginning ? world.schedule.now : nil
+    }
+
+    /// The account has a list that does not say how far the log goes: the channel begins where the next one says it does, and
+    /// that the agent left it meanwhile and came back is not known.
+    private func awaitsHead(_ key: ChannelKey) -> Bool {
+        guard let inbox = world.account?.inbox, let guild = inbox.number(of: key.guild),
+            let slot = inbox.guilds[guild].feed.slot(of: key.channel)
+        else { return false }
+        return inbox.guilds[guild].feed.slots[slot].awaitsHead
     }
 
     /// Delivery ids may mean two messages.
@@ -89,7 +115,10 @@ final class Checks {
     }
 
     /// An event claims a position that may be another message's.
-    func lied(_ key: ChannelKey, _ sequence: Int64) { claimed[key, default: []].insert(sequence) }
+    func lied(_ key: ChannelKey, _ sequence: Int64) {
+        claimed[key, default: []].insert(sequence)
+        claims[key, default: []].append(world.schedule.now)
+    }
 
     func isClaimed(_ message: SimMessage) -> Bool { claimed[key(message)]?.contains(message.sequence) ?? false }
 
@@ -105,6 +134,9 @@ final class Checks {
     /// An event reaches the account.
     func heard(_ message: SimMessage, _ guild: Int, in account: SimAccount) {
         guard let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id) else { return }
+        let prefix = account.inbox.guilds[guild].feed.slots[slot].deliveryPrefix(
+            account: "me", guild: message.place.guild)
+        if account.inbox.turn(prefix + "\(message.sequence)") != nil { message.isShadowed = true }
         let position = account.inbox.guilds[guild].feed.slots[slot].position
         guard message.sequence > position.intake ?? .min, !position.takenAhead.contains(message.sequence) else {
             return
@@ -113,8 +145,34 @@ final class Checks {
         if message.sequence - 1 == position.intake { hideOlder(message) }
     }
 
+    /// History showed it, and it was taken in or passed over.
+    func read(_ id: String) { if let message = messages[id] { hideOlder(message) } }
+
+    /// An instance of the account begins.
+    func began(with stored: StoredAccount) {
+        for (key, taken) in stored.taken { takenBefore[key, default: []].formUnion(taken) }
+    }
+
+    /// A list arrives.
+    func listed(_ channels: [ListedChannel], of guild: SimGuild, madeAt: Int64) {
+        for channel in guild.channels {
+            let key = ChannelKey(guild: guild.id, channel: channel.id)
+            guard let listed = channels.first(where: { $0.id == channel.id }) else {
+                if !world.plan.tellsTime, channel.isMember, world.schedule.now > madeAt + 5_000_000 {
+                    slowLists[key, default: []].append(madeAt...world.schedule.now)
+                }
+                continue
+            }
+            guard let cutAt = channel.cutAt, madeAt <= cutAt, let head = listed.lastSeq,
+                ChannelPosition.valid.contains(head)
+            else { continue }
+            oldHeads[key] = max(oldHeads[key] ?? .min, head)
+        }
+    }
+
     func applied(_ change: StoreChange) {
         switch change {
+        case .log(let key, let log): if log.notBefore != nil { sought.insert(key) }
         case .cursor(let key, let sequence, _):
             if dueFrom[key] == nil, isPosition(sequence, key) { dueFrom[key] = world.schedule.now }
         case .outbox: accepted(change)
@@ -133,8 +191,14 @@ final class Checks {
     func accepted(_ change: StoreChange) {
         guard case .outbox(let entry) = change else { return }
         if entry.deadReason != nil { dead.insert(entry.id) }
+        if let known = entries[entry.id],
+            known.order != entry.order || known.text != entry.text || known.floor != entry.floor
+        {
+            acceptedAgain.insert(entry.key)
+        }
         guard accepted[entry.id] == nil else { return }
         accepted[entry.id] = entry.floor != nil
+        entries[entry.id] = entry
         guard let mark = entry.id.lastIndex(of: "#"), !entry.id.contains("#s") else { return }
         accepts.insert(String(entry.id[..<mark]))
     }
@@ -158,7 +222,11 @@ final class Checks {
     /// The process died; `stored` is what the next one finds.
     func died(losesPower: Bool, _ stored: StoredAccount) {
         // What was noticed and not kept has to be noticed again.
-        noticed = noticed.filter { stored.logs[$0.key]?.era ?? 0 >= $0.value.era }
+        let known = noticed.filter { stored.logs[$0.key]?.era ?? 0 >= $0.value.era }
+        for message in order where message.deliveries > 0 && message.usedSince != nil {
+            if noticed[key(message)] != nil, known[key(message)] == nil { message.isForgotten = true }
+        }
+        noticed = known
         // What the gateway had adopted is its own to run again, and a loss of power may take the flag that wakes.
         answered = answered.filter { id in hasAnswer(id) || !(losesPower || adopted.contains(id)) }
     }
@@ -187,10 +255,14 @@ final class Checks {
 
     /// Before the first message of a channel whose beginning is looked for is none, where no clock tells that beginning.
     private func isPosition(_ sequence: Int64, _ key: ChannelKey) -> Bool {
-        !clocksDiffer || !wasJoined.contains(key) || sequence >= world.plan.firstSequence
+        guard clocksDiffer, sequence < world.plan.firstSequence else { return true }
+        return !wasJoined.contains(key) && world.store.durable.logs[key]?.notBefore == nil
     }
 
-    func processStarted() { lastDelivered = [:] }
+    func processStarted() {
+        lastDelivered = [:]
+        starts += 1
+    }
 
     func reported(_ report: GuildFeed.Report, of guild: Int) {
         guard let name = world.account?.inbox.nodeID(guild) else { return }

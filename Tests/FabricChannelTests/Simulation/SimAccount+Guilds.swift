@@ -133,9 +133,11 @@ extension SimAccount {
             handle(.listFailed(number, failure, purpose, epoch: epoch))
         }
         var date: Double?
+        var madeAt = world.schedule.now
         let proof = purpose == .proof ? link.token : nil
         let serve = { [self] in
             if world.plan.tellsTime { date = link.guild.clock.rounded(.down) }
+            madeAt = world.schedule.now
             return world.liar.list(link.guild)
         }
         let done = { [self] (answer: Result<(isTrue: Bool, channels: [ListedChannel])?, SimTrouble>) in
@@ -144,6 +146,7 @@ extension SimAccount {
                 guard links[number] === link else { return }
                 if isTrue, inbox.guilds[number].feed.epoch == epoch { world.liar.wasHeard(link.guild) }
                 world.trace("list \(purpose) \(channels.map { "\($0.id):\($0.lastSeq ?? -9)" })")
+                world.checks.listed(channels, of: link.guild, madeAt: madeAt)
                 handle(.listed(number, channels, purpose, epoch: epoch, date: date))
             case .success(.none): failed(.passing("500"))
             case .failure(.refusedToken):
@@ -195,7 +198,12 @@ extension SimAccount {
                 world.trace("page \(channel) \(range): \(rows.map { $0.seq ?? -9 })")
                 if world.mutant == .overflowLost, rows.count == Inbox.page { rows.removeSubrange(50..<100) }
                 if world.mutant == .rowLost, rows.count > 2 { rows.remove(at: 1) }
+                let before = inbox.guilds[number].feed.slots[slot].position.intake ?? .max
                 handle(.page(number, slot: slot, number: read, rows))
+                let after = inbox.guilds[number].feed.slots[slot].position.intake ?? .min
+                for row in rows where (row.seq ?? .min) > before && (row.seq ?? .max) <= after {
+                    world.checks.read(row.id)
+                }
             case .failure(.final):
                 handle(.pageFailed(number, slot: slot, number: read, isFinal: true, reason: "404"))
             case .failure(let trouble):

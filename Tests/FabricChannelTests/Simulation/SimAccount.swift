@@ -55,6 +55,7 @@ final class SimAccount {
             settings: .init(coalesces: world.plan.coalesces), stored: stored,
             takenOver: inbox.turns.keys.sorted(),
             seed: world.schedule.random.next())
+        world.checks.began(with: stored)
         handle(Inbox.Event.storeHealth(isGood: world.store.isGood))
         handle(Outgoing.Event.tick)
         sessions.subscribe(adopting: session) { [weak self] in self?.heard($0) }
