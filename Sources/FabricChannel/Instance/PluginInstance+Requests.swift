@@ -113,8 +113,11 @@ extension PluginInstance {
                 for waiting in sharing?.starting.removeValue(forKey: id) ?? [] { waiting(notHere(id).result) }
                 hurry(id, .seconds(drain))
                 guard let stop = stopping[id] else { return completion(noRun(id, wantsHandover)) }
+                let account = draining[id]
                 Task {
                     _ = await stop.value
+                    // Whoever began the stop waits for it too, and may hear of its end after us.
+                    if let account { lostTurns(of: account) }
                     completion(noRun(id, wantsHandover))
                 }
                 return

@@ -229,7 +229,7 @@ extension PluginInstance {
         }
     }
 
-    private func lostTurns(of account: Account) {
+    func lostTurns(of account: Account) {
         sharing?.lostTurns.insert(openTurns(of: account), of: account.id)
     }
 

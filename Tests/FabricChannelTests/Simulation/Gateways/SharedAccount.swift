@@ -18,6 +18,7 @@ final class SharedAccount {
     private var outgoingActions: [Outgoing.Action] = []
     private var isPerforming = false
     private(set) var isRunning = true
+    private var isHurried = false
     private var isReady = false
     private(set) var commits = 0
     private var answers: [UInt64: (Bool) -> Void] = [:]
@@ -305,8 +306,11 @@ final class SharedAccount {
             if isRunning { abandon() }
             wait(2, { [self] in commits == 0 }, then: done)
         }
-        wait(drain, { [self] in !isRunning || isQuiet }, then: end)
+        wait(drain, { [self] in !isRunning || isQuiet || isHurried }, then: end)
     }
+
+    /// The host grants no more time to come to an end.
+    func hurry() { isHurried = true }
 
     private func wait(_ limit: Double, _ isTrue: @escaping () -> Bool, then body: @escaping () -> Void) {
         if isTrue() || limit <= 0 { return body() }

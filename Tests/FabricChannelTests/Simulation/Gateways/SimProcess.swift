@@ -238,10 +238,19 @@ final class SimProcess {
         _ account: String, isHandover: Bool, drain: Double, _ done: @escaping (AccountLease?) -> Void = { _ in }
     ) {
         event(.unwanted(account, isHandover: isHandover))
-        guard let run = accounts[account] else { return done(nil) }
+        guard let run = accounts[account] else {
+            later(drain) { [self] in ending[account]?.hurry() }
+            return ended(account) { done(nil) }
+        }
         stop(account, drain: drain) { [self] in
             done(isHandover && run.commits == 0 ? keeper.lease(of: account) : nil)
         }
+    }
+
+    /// As `stopAccount` of an account that is being given back: the answer comes when that is over.
+    private func ended(_ account: String, _ done: @escaping () -> Void) {
+        guard ending[account] != nil else { return done() }
+        later(0.1) { [self] in ended(account, done) }
     }
 
     /// The end, in order: what it has is free at once.
