@@ -28,6 +28,8 @@ final class SharedResources: Sendable {
     /// By the path of the authorities, empty for the system's.
     private let transfers: Locked<[String: HTTPTransfer]>
     private let kept: Locked<[String: Kept]>
+    /// When it is looked for those that were kept too long. Not whenever one is kept: many accounts stop in one moment.
+    private let nextSweep = Locked(ContinuousClock.now)
     private let mediaRoot: Locked<String?>
     /// Directories of attachments that belong to another instance now.
     private let handedOverMedia: Locked<Swift.Set<String>>
@@ -114,8 +116,13 @@ final class SharedResources: Sendable {
     /// An account stopped; if it starts again soon with the same credentials, it need not log in.
     func keep(_ session: SessionSnapshot?, of account: String) {
         let now = ContinuousClock.now
+        let isSweeping = nextSweep.withLock { next in
+            guard now >= next else { return false }
+            next = now.advanced(by: Self.keeping / 8)
+            return true
+        }
         kept.withLock { kept in
-            kept = kept.filter { now < $0.value.since.advanced(by: Self.keeping) }
+            if isSweeping { kept = kept.filter { now < $0.value.since.advanced(by: Self.keeping) } }
             kept[account] = session.map { Kept(session: $0, since: now) }
         }
     }
