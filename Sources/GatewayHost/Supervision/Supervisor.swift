@@ -56,7 +56,7 @@ public struct Supervisor: Sendable {
     }
 
     let configuration: Configuration
-    var records: [String: Record] = [:]
+    var records = Records()
     private var lastRun: UInt64 = 0
     private var nextHealthCheck: Instant?
     private var stopped = false
@@ -68,11 +68,8 @@ public struct Supervisor: Sendable {
     /// When `tick` is due next; `nil` if nothing waits.
     var nextDeadline: Instant? {
         guard !stopped else { return nil }
-        var deadline = records.isEmpty ? nil : nextHealthCheck
-        for case .waiting(let until, _) in records.values.lazy.map(\.state) where deadline.map({ until < $0 }) ?? true {
-            deadline = until
-        }
-        return deadline
+        let check = records.isEmpty ? nil : nextHealthCheck
+        return [records.waiting.values.min(), check].compactMap(\.self).min()
     }
 
     /// Takes one event.
@@ -85,7 +82,7 @@ public struct Supervisor: Sendable {
         case .configured(let account, let eligibility, let changed):
             return configured(account, eligibility, changed: changed, at: now)
         case .removed(let account):
-            guard let record = records.removeValue(forKey: account), record.state.mayRun else { return [] }
+            guard let record = records.remove(account), record.state.mayRun else { return [] }
             return [.stop(account: account)]
         case .started(let account, let run):
             update(account, run) { record in
@@ -129,21 +126,21 @@ public struct Supervisor: Sendable {
     }
 
     /// The accounts that run or are being started.
-    var runningAccounts: [String] { records.filter(\.value.state.mayRun).keys.sorted() }
+    var runningAccounts: [String] { records.names(where: \.state.mayRun) }
 
     /// The accounts that were given up after too many restarts, or that the module would not start.
     var abandonedAccounts: [String] {
-        records.filter { entry in
-            switch entry.value.state {
+        records.names { record in
+            switch record.state {
             case .halted(.exhausted, _), .halted(.refused, _): true
             default: false
             }
-        }.keys.sorted()
+        }
     }
 
     /// The accounts that nothing restarts by itself: blocked, refused, or given up.
     var haltedAccounts: [String] {
-        records.filter { if case .halted = $0.value.state { true } else { false } }.keys.sorted()
+        records.names { if case .halted = $0.state { true } else { false } }
     }
 
     private mutating func configured(
@@ -205,10 +202,8 @@ public struct Supervisor: Sendable {
 
     private mutating func tick(at now: Instant) -> [Action] {
         var actions: [Action] = []
-        for account in records.keys.sorted() {
-            guard var record = records[account], case .waiting(let until, _) = record.state, until <= now else {
-                continue
-            }
+        for account in records.waiting.filter({ $0.value <= now }).keys.sorted() {
+            guard var record = records[account] else { continue }
             actions.append(start(account, &record, at: now))
             records[account] = record
         }
