@@ -136,6 +136,16 @@ import Testing
         #expect(position.intake == 8)
     }
 
+    /// A guild whose log goes back and claims to be longer than any, again and again: what is counted of it ends somewhere.
+    @Test func whatIsSkippedNeverOverflows() throws {
+        var position = ChannelPosition(intake: -1, limits: .init(catchUp: 0))
+        for _ in 0..<1100 {
+            #expect(position.live(ChannelPosition.valid.upperBound) == .accept)
+            position.rewind(to: -1)
+        }
+        #expect(position.skipped == .max)
+    }
+
     /// Two messages at one position above a gap are both delivered, and each of them once.
     @Test func neitherOfTwoAtOnePositionComesTwice() throws {
         var position = ChannelPosition(intake: 3)

@@ -165,7 +165,7 @@ struct ChannelPosition: Sendable {
         }
         guard limits.catchUp > 0 || postponedFrom != nil else {
             // Catching up is switched off: what lies between is skipped.
-            skipped += sequence - intake - 1
+            skipped = skipped.adding(saturating: sequence - intake - 1)
             advance(to: sequence)
             return .accept
         }
@@ -245,7 +245,7 @@ struct ChannelPosition: Sendable {
         if start > promised, bound > start {
             let first = min(bound, postponedFrom.map { max($0, start) } ?? bound)
             if first > end {
-                skipped += end - intake
+                skipped = skipped.adding(saturating: end - intake)
                 unseen = end
                 advance(to: end)
                 return nil
@@ -289,7 +289,7 @@ struct ChannelPosition: Sendable {
     private mutating func skip() {
         guard let end = skipsTo, let intake, end > intake else { return }
         skipsTo = nil
-        skipped += end - intake
+        skipped = skipped.adding(saturating: end - intake)
         advance(to: end)
     }
 

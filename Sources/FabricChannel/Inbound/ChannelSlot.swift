@@ -160,7 +160,8 @@ struct ChannelSlot: Sendable {
     /// A message that was taken in is newer than all that the head passed, and tells it to the millisecond.
     var newestKnown: Double? {
         let seen = newest.seconds.flatMap { $0.isFinite ? $0 : nil }
-        return [seen, newestBefore].compactMap { $0 }.max() ?? beganBy
+        guard let before = newestBefore else { return seen ?? beganBy }
+        return max(seen ?? before, before)
     }
 
     /// What is kept of it: nothing where newer messages were passed over, which it would not tell from those of another log.

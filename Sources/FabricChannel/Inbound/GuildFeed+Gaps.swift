@@ -40,7 +40,7 @@ extension GuildFeed {
         markDirty(slot)
         guard slots[slot].notBefore == nil, !slots[slot].startsInside else {
             // From before the agent came in, for all that is known: the first row behind it tells.
-            slots[slot].unsaidSkipped += skipped
+            slots[slot].unsaidSkipped = slots[slot].unsaidSkipped.adding(saturating: skipped)
             return []
         }
         return [.report(.skipped(channel: slots[slot].id, count: skipped))]

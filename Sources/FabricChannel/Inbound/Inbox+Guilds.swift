@@ -105,11 +105,12 @@ extension Inbox {
             case .phaseChanged: actions.append(.phaseChanged(guild))
             case .report(let report):
                 switch report {
-                case .skipped(_, let count): guilds[guild].skipped += count
+                case .skipped(_, let count): guilds[guild].skipped = guilds[guild].skipped.adding(saturating: count)
                 case .historyShort(let channel, let missing):
                     // An open gap is tried again, and told as that.
                     guard let slot = guilds[guild].feed.slot(of: channel) else { break }
-                    if !guilds[guild].feed.slots[slot].position.isOpen { guilds[guild].missing += missing }
+                    guard !guilds[guild].feed.slots[slot].position.isOpen else { break }
+                    guilds[guild].missing = guilds[guild].missing.adding(saturating: missing)
                 default: break
                 }
                 actions.append(.report(guild, report))

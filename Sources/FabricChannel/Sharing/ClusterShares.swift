@@ -24,19 +24,19 @@ struct ClusterShares: Sendable, Equatable {
         var owned = 0
         for row in report.members {
             var gateway = gateways[row.member.gateway] ?? Gateway()
-            gateway.owned = Self.sum(gateway.owned, row.owned)
-            owned = Self.sum(owned, row.owned)
+            gateway.owned = gateway.owned.adding(saturating: max(0, row.owned))
+            owned = owned.adding(saturating: max(0, row.owned))
             if !row.member.isDraining {
                 gateway.takes = true
                 gateway.weight = max(gateway.weight, Self.weight(row.member.weight))
                 let count = row.member.id == wanted?.member ? wanted?.count : nil
-                gateway.wanted = Self.sum(gateway.wanted, count ?? row.member.wanted)
+                gateway.wanted = gateway.wanted.adding(saturating: max(0, count ?? row.member.wanted))
             }
             gateways[row.member.gateway] = gateway
         }
         // What was just given back may be counted as both: there are no more than the store knows, or somebody wants.
         let most = gateways.values.reduce(report.accounts) { max($0, $1.wanted) }
-        divide(min(Self.sum(owned, unrun), max(owned, most)))
+        divide(min(owned.adding(saturating: max(0, unrun)), max(owned, most)))
     }
 
     /// Whoever wants less than its part gets what it wants; the others divide the rest by weight.
@@ -67,10 +67,5 @@ struct ClusterShares: Sendable, Equatable {
     /// What others write into the store is checked, not believed.
     private static func weight(_ value: Double) -> Double {
         value.isFinite ? min(max(value, 1e-3), 1e6) : 1
-    }
-
-    private static func sum(_ one: Int, _ other: Int) -> Int {
-        let (sum, overflows) = one.addingReportingOverflow(max(0, other))
-        return overflows ? .max : sum
     }
 }
