@@ -10,22 +10,25 @@ import Testing
         actions.compactMap { if case .read(_, _, let range) = $0 { range } else { nil } }
     }
 
+    private static func list(
+        _ head: Int64, _ purpose: GuildFeed.ListPurpose, in feed: inout GuildFeed
+    ) -> [GuildFeed.Action] {
+        feed.listed(
+            [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
+            epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
+    }
+
     /// A log that went back, in a channel of which no time is known: what lies above the lowest head that a list had is new,
     /// also when it was posted before the second list.
     @Test func whatCameWhileALogSeemedBehindIsRead() {
         var feed = GuildFeed(
             settings: .init(), restored: ["c": RestoredChannel(cursor: 7)], listedAt: 1.773e9, seed: 1)
-        func list(_ head: Int64, _ purpose: GuildFeed.ListPurpose) -> [GuildFeed.Action] {
-            feed.listed(
-                [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
-                epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
-        }
         _ = feed.connected()
-        _ = list(3, .proof)
+        _ = Self.list(3, .proof, in: &feed)
         _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
-        #expect(!list(3, .heads).contains(.report(.rewound(channel: "c", from: 7, to: 3))))
-        _ = list(4, .sync)
-        let actions = list(4, .sync)
+        #expect(!Self.list(3, .heads, in: &feed).contains(.report(.rewound(channel: "c", from: 7, to: 3))))
+        _ = Self.list(4, .sync, in: &feed)
+        let actions = Self.list(4, .sync, in: &feed)
         #expect(actions.contains(.report(.rewound(channel: "c", from: 7, to: 4))))
         #expect(Self.reads(actions) == [4...4])
     }
@@ -34,15 +37,10 @@ import Testing
     /// was taken in since, and nothing of what follows that one.
     @Test func whatComesWithinTheSecondOfAFirstStartIsOfTheNewLog() throws {
         var feed = GuildFeed(settings: .init(), restored: [:], listedAt: nil, seed: 1)
-        func list(_ head: Int64, _ purpose: GuildFeed.ListPurpose) -> [GuildFeed.Action] {
-            feed.listed(
-                [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
-                epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
-        }
         _ = feed.connected()
-        _ = list(3, .proof)
+        _ = Self.list(3, .proof, in: &feed)
         _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
-        _ = list(3, .heads)
+        _ = Self.list(3, .heads, in: &feed)
         let began = try #require(feed.slots[0].newestKnown)
         #expect(began > 1.774e9, "nothing was taken in: all of that second may be from before")
         Array("1774000000250".utf8).withUnsafeBytes { time in
@@ -69,14 +67,6 @@ import Testing
         #expect(
             feed.sawBeginning(0, isNews: isNews) == (isNews ? [.report(.skipped(channel: "c", count: 20))] : []))
         #expect(feed.sawBeginning(0, isNews: true) == [])
-    }
-
-    private static func list(
-        _ head: Int64, _ purpose: GuildFeed.ListPurpose, in feed: inout GuildFeed
-    ) -> [GuildFeed.Action] {
-        feed.listed(
-            [ListedChannel(id: "c", name: "c", type: .report, lastSeq: head, closed: false)], purpose: purpose,
-            epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
     }
 
     /// A list that is made before the newest messages were posted shows their log behind them: read again, they are marked.

@@ -14,7 +14,7 @@ import Testing
         "`a message has waited": ("GatewayHostTests/OperatorViewTests", "whatTheModuleSaysOfItsQueuesIsShown"),
         "`… could never be sent": ("OperatorTests/LettersTests", "could never be sent"),
         "`given up after repeated crashes`": ("GatewayHostTests/GatewayTests", "exhausted"),
-        "`… messages missing in history`": ("EndToEndTests/GapTests", "aLiveGapWithNothingToReadEndsNothing"),
+        "`… messages missing in history`": ("EndToEndTests/GapTests", "whatHistoryNeverShowsIsToldInTheStatus"),
         "`the guild's log went back`": ("EndToEndTests/RestoredGuildTests", "went back"),
         "`nothing can be recorded": ("GatewayEndToEndTests/FullDiskTests", "recorded"),
         "`redelivered` in a delivery": (
