@@ -15,7 +15,8 @@ extension World {
     mutating func addChannel(_ new: NewChannel, now: Double) throws(Refusal) -> (SimulatedChannel, [Emission]) {
         guard guilds[new.guild] != nil else { throw Refusal(404, "guild \(new.guild) not found") }
         var members: [String] = []
-        for user in [new.creator].compactMap({ $0 }) + new.members + new.onDuty where !members.contains(user) {
+        var seen: Set<String> = []
+        for user in [new.creator].compactMap({ $0 }) + new.members + new.onDuty where seen.insert(user).inserted {
             guard users[user] != nil else { throw Refusal(400, "unknown user \(user)") }
             members.append(user)
         }
@@ -24,9 +25,12 @@ extension World {
             isPublic: new.type == .dm ? false : new.isPublic, closed: false, purpose: new.purpose, members: members,
             lastSeq: switches.firstSeq - 1, createdAt: JSONText.time(now))
         channels[info.id] = Channel(
-            info: info, firstSeq: switches.firstSeq, wakeMapping: Set(new.type == .triage ? new.onDuty : new.listeners),
+            info: info, number: channels.count, firstSeq: switches.firstSeq,
+            wakeMapping: Set(new.type == .triage ? new.onDuty : new.listeners),
             turns: TurnEngine(members: members, bypass: new.bypass))
         guilds[new.guild]?.channels.append(info.id)
+        if info.isPublic { guilds[new.guild]?.publicChannels.append(info.id) }
+        for user in members { memberships[user, default: []].insert(info.id) }
         return (info, members.map { .joined(user: $0, channel: info) })
     }
 
@@ -37,26 +41,36 @@ extension World {
     }
 
     func visibleChannels(guild: String, user: String) -> [SimulatedChannel] {
-        (guilds[guild]?.channels ?? []).compactMap { channels[$0]?.info }
-            .filter { $0.isPublic || $0.members.contains(user) }
+        // Not by asking every channel: with a thousand members, each of whom lists them, that is most of what a guild does.
+        var rows: [(number: Int, info: SimulatedChannel)] = []
+        for id in (memberships[user] ?? []).union(guilds[guild]?.publicChannels ?? []) {
+            if let channel = channels[id], channel.info.guild == guild { rows.append((channel.number, channel.info)) }
+        }
+        return rows.sorted { $0.number < $1.number }.map(\.info)
+    }
+
+    func isMember(_ channel: SimulatedChannel, user: String) -> Bool {
+        memberships[user]?.contains(channel.id) == true
     }
 
     /// Whether the user may hear and read the channel.
     func mayRead(_ channel: SimulatedChannel, user: String) -> Bool {
-        channel.isPublic || channel.members.contains(user)
+        channel.isPublic || isMember(channel, user: user)
     }
 
     mutating func join(_ id: String, user: String) -> [Emission] {
-        guard var channel = channels[id], !channel.info.members.contains(user) else { return [] }
+        guard var channel = channels[id], !isMember(channel.info, user: user) else { return [] }
         channel.info.members.append(user)
+        memberships[user, default: []].insert(id)
         channel.turns.add(user)
         channels[id] = channel
         return [.joined(user: user, channel: channel.info)]
     }
 
     mutating func leave(_ id: String, user: String) -> [Emission] {
-        guard var channel = channels[id], channel.info.members.contains(user) else { return [] }
+        guard var channel = channels[id], isMember(channel.info, user: user) else { return [] }
         channel.info.members.removeAll { $0 == user }
+        memberships[user]?.remove(id)
         channel.wakeMapping.remove(user)
         channel.turns.remove(user)
         channels[id] = channel

@@ -13,6 +13,7 @@ struct World: Sendable {
         var purpose: String?
         var status = "online"
         var channels: [String] = []
+        var publicChannels: [String] = []
         var presence: [String: String] = [:]
         /// The command catalogue as it was stored.
         var commands: [UInt8]?
@@ -21,6 +22,8 @@ struct World: Sendable {
 
     struct Channel: Sendable {
         var info: SimulatedChannel
+        /// In the order of their making.
+        var number: Int
         var firstSeq: Int64
         var messages: [SimulatedMessage] = []
         /// `wake_mapping`: who wakes in custom (listeners) and triage (on duty) channels.
@@ -92,6 +95,8 @@ struct World: Sendable {
     var guilds: [String: Guild] = [:]
     var guildOrder: [String] = []
     var channels: [String: Channel] = [:]
+    /// The channels that each user is a member of: `info.members` from the other side.
+    var memberships: [String: Set<String>] = [:]
     var tokens: [String: Token] = [:]
     var refreshTokens: [String: String] = [:]
     var idempotency: [String: StoredReply] = [:]
