@@ -210,10 +210,11 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-// `./setup simulate` builds the simulation alone, in release with testability: everything else would take minutes. Names of
-// test targets instead of 1 build these.
+// `./setup simulate` builds the simulation alone, and the other tests of random schedules that `./setup test` runs in this
+// build: in release with testability; everything else would take minutes. Names of test targets instead of 1 build these.
 if let tests = Context.environment["FABRIC_SIMULATE"] {
-    var needed = tests == "1" ? ["FabricChannelTests"] : Set(tests.split(separator: ",").map(String.init))
+    let names = tests == "1" ? "FabricChannelTests,SessionsTests,ChannelStoreTests" : tests
+    var needed = Set(names.split(separator: ",").map(String.init))
     while true {
         let before = needed
         for target in package.targets where before.contains(target.name) {
