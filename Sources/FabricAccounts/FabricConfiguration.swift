@@ -18,6 +18,9 @@ public struct FabricConfiguration: Sendable, Equatable {
         public var maximumMessages = 500
         /// Nothing older than so many hours.
         public var maximumHours: Double = 24
+        /// How long others may write in a channel that takes turns before the agent is woken by a caught-up message that may
+        /// have made it its turn: up to twice that, in seconds; 0: never.
+        public var turnPatienceSeconds: Double = 15
     }
 
     /// An account as it stands under `accounts`.
@@ -107,6 +110,8 @@ public struct FabricConfiguration: Sendable, Equatable {
             catchUp.wake = inner.choice("wake", Wake.self) ?? catchUp.wake
             catchUp.maximumMessages = inner.int("maximumMessages", in: 0...100_000) ?? catchUp.maximumMessages
             catchUp.maximumHours = inner.number("maximumHours", in: 0...87_600) ?? catchUp.maximumHours
+            catchUp.turnPatienceSeconds =
+                inner.number("turnPatienceSeconds", in: 0...3600) ?? catchUp.turnPatienceSeconds
             inner.finish()
         }
         if let inner = section.section("attachments") {

@@ -170,12 +170,13 @@ let center = "\"centerApiBase\": \"http://localhost:7001/api\""
             """
             {"enabled": true, "centerApiBase": "https://c/api", "commandsSyncKey": {"env": "K"}, "identityFile": "./i.json",
              "coalesce": false, "channelSyncSeconds": 5, "sessionSeconds": 0, "catchUp": {"wake": "never",
-             "maximumMessages": 7, "maximumHours": 1.5}, "attachments": {"maximumMegabytes": 3}, "turnTimeoutSeconds": 9,
+             "maximumMessages": 7, "maximumHours": 1.5, "turnPatienceSeconds": 2}, "attachments": {"maximumMegabytes": 3}, "turnTimeoutSeconds": 9,
              "certificateAuthorityFile": "ca.pem", "accounts": {"b": {"fabricApiKey": "k"}, "a": {"fabricApiKey": "k"}}}
             """)
         #expect(found.identityFile == "/etc/i.json" && found.certificateAuthorityFile == "/etc/ca.pem")
         #expect(!found.coalesce && found.channelSyncSeconds == 5 && found.sessionSeconds == 480)
         #expect(found.catchUp.wake == .never && found.catchUp.maximumMessages == 7 && found.catchUp.maximumHours == 1.5)
+        #expect(found.catchUp.turnPatienceSeconds == 2)
         #expect(found.attachmentMegabytes == 3 && found.turnTimeoutSeconds == 9)
         #expect(found.commandsSyncKey == .environment("K") && found.accounts.map(\.accountId) == ["b", "a"])
     }

@@ -75,7 +75,8 @@ import Testing
 
     private static let adoptable: [(String, JSONValue)] = [
         ("coalesce", false), ("turnTimeoutSeconds", 5), ("channelSyncSeconds", 9), ("catchUp", ["wake": "never"]),
-        ("catchUp", ["maximumMessages": 3]), ("catchUp", ["maximumHours": 1]), ("attachments", ["maximumMegabytes": 1]),
+        ("catchUp", ["maximumMessages": 3]), ("catchUp", ["maximumHours": 1]),
+        ("catchUp", ["turnPatienceSeconds": 1]), ("attachments", ["maximumMegabytes": 1]),
         ("attachments", ["allowPrivateAddresses": true]),
         ("commandsSyncKey", "x"), ("presence", false), ("guestPatienceSeconds", 1),
     ]

@@ -95,9 +95,12 @@ extension GatewayEndToEnd {
         }
     }
 
+    /// Three agents take turns: one has nothing to say, one dies, one says three things.
     @Suite struct Rotation {
-        /// Three agents take turns: one has nothing to say, one dies, one is reloaded while it thinks.
-        @Test func neverStandsStill() async throws {
+        private static func play(
+            _ body: (Stage, _ human: SimulatedUser, _ channel: SimulatedChannel, _ agents: [String: SimulatedUser])
+                async throws -> Void
+        ) async throws {
             try await Stage.play { stage in
                 let human = try await stage.sim.createUser(name: "human")
                 var agents: [String: SimulatedUser] = [:]
@@ -120,6 +123,7 @@ extension GatewayEndToEnd {
                     """, to: "talker.sh", mode: 0o700)
                 try stage.configure(
                     accounts: agents.mapValues { ["fabricApiKey": .string($0.apiKey)] },
+                    settings: ["catchUp": ["turnPatienceSeconds": 1]],
                     agents: [
                         "silent": ["command": ["/bin/sh", "-c", "cat > /dev/null"]],
                         "dying": ["command": ["/bin/sh", "-c", "kill -KILL $$"]],
@@ -130,20 +134,7 @@ extension GatewayEndToEnd {
                 for agent in agents.values {
                     try await stage.sim.waitForSockets(user: agent.id, joined: channel.id, timeout: .seconds(60))
                 }
-                try await stage.sim.post(as: human.id, in: channel.id, content: "what do you think?")
-                _ = try await eventually("the talker thinks") {
-                    FileManager.default.fileExists(atPath: stage.directory + "/turns") ? true : nil
-                }
-                try Products.build(version: "0.9.9", to: stage.directory + "/next.so")
-                try stage.install(stage.directory + "/next.so")
-                let before = Set(await stage.sim.sockets().compactMap(\.sid))
-                _ = try await stage.reload(module: true)
-                // Whose turn a message makes it, only the socket tells: they must be there again before it goes on.
-                for agent in agents.values {
-                    try await stage.sim.waitForSockets(
-                        user: agent.id, joined: channel.id, excluding: before, timeout: .seconds(60))
-                }
-                try stage.write("", to: "go")
+                try await body(stage, human, channel, agents)
                 let talker = agents["talker"]?.id
                 for number in 1...3 {
                     try await stage.sim.waitForMessage(in: channel.id, timeout: .seconds(60)) {
@@ -158,6 +149,41 @@ extension GatewayEndToEnd {
                 let said = await stage.sim.history(channel.id).filter { $0.author == talker }.map(\.content)
                 #expect(said == ["talker 1", "talker 2", "talker 3"])
                 #expect(try await stage.stop(gateway).code == 0)
+            }
+        }
+
+        private static func installAnotherBuild(_ stage: Stage) throws {
+            try Products.build(version: "0.9.9", to: stage.directory + "/next.so")
+            try stage.install(stage.directory + "/next.so")
+        }
+
+        /// One is reloaded while it thinks, and says what it has to say while the sockets may still be away.
+        @Test func neverStandsStill() async throws {
+            try await Self.play { stage, human, channel, _ in
+                try await stage.sim.post(as: human.id, in: channel.id, content: "what do you think?")
+                _ = try await eventually("the talker thinks") {
+                    FileManager.default.fileExists(atPath: stage.directory + "/turns") ? true : nil
+                }
+                try Self.installAnotherBuild(stage)
+                _ = try await stage.reload(module: true)
+                try stage.write("", to: "go")
+            }
+        }
+
+        /// The message that begins it comes while nobody has a socket: history does not say whose turn it is.
+        @Test func goesOnAfterAMessageThatNobodysSocketBrought() async throws {
+            try await Self.play { stage, human, channel, agents in
+                try stage.write("", to: "go")
+                try Self.installAnotherBuild(stage)
+                await stage.sim.faults.update { $0.resets = [Stage.guild] }
+                let before = Set(await stage.sim.sockets().compactMap(\.sid))
+                _ = try await stage.reload(module: true)
+                _ = try await stage.sim.wait(for: "the sockets to be gone") { sim in
+                    sim.sockets().contains { $0.sid.map(before.contains) ?? false } ? nil : true
+                }
+                try await stage.sim.post(as: human.id, in: channel.id, content: "what do you think?")
+                #expect(await stage.sim.history(channel.id).last?.wakes.count == 1, "the guild waits for one of them")
+                await stage.sim.faults.clear()
             }
         }
     }

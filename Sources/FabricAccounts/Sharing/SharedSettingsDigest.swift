@@ -12,13 +12,14 @@ public struct SharedSettingsDigest: Sendable, Equatable, CustomStringConvertible
     /// a key is at hand) is not in it.
     public init(_ configuration: FabricConfiguration, accounts: FabricAccounts) {
         let ids = accounts.accounts.filter { $0.enabled && $0.configured }.map(\.accountId).sorted()
-        let catchUp = configuration.catchUp
+        let bounds = configuration.catchUp
+        let catchUp = "\(bounds.wake.rawValue) \(bounds.maximumMessages) \(bounds.maximumHours)"
         let attachments = "\(configuration.attachmentMegabytes) \(configuration.allowsPrivateAddresses)"
         let talk = "\(configuration.agentTalkMessages) \(configuration.agentTalkSeconds)"
         let lease = configuration.sharedStore.map { "\($0.beatSeconds) \($0.leaseSeconds)" } ?? ""
         let values: [(String, String)] = [
             ("accounts", ids.joined(separator: "\n")), ("centerApiBase", configuration.centerApiBase ?? ""),
-            ("catchUp", "\(catchUp.wake.rawValue) \(catchUp.maximumMessages) \(catchUp.maximumHours)"),
+            ("catchUp", "\(catchUp) \(bounds.turnPatienceSeconds)"),
             ("attachments", attachments), ("agentTalk", talk), ("coalesce", "\(configuration.coalesce)"),
             ("redeliveries", "\(configuration.redeliveries)"), ("presence", "\(configuration.presence)"),
             ("turnTimeoutSeconds", "\(configuration.turnTimeoutSeconds)"),

@@ -56,6 +56,10 @@ extension Account {
             logger.error(
                 "a delivery was set aside; see deadletters list",
                 metadata: ["delivery": "\(delivery)", "reason": "\(reason)"])
+        case .mayBeAwaited(let delivery):
+            logger.notice(
+                "nobody wrote behind a message that came while the socket was away; it may be the agent's turn: it is woken",
+                metadata: ["delivery": "\(delivery)"])
         case .agentsHeld(let guild, let channel, let author):
             logger.warning(
                 "agents answer each other: this one's messages do not wake the agent for now; a person's message ends that",

@@ -46,6 +46,8 @@ struct AccountSettings: Sendable, Equatable {
     var infersWake = true
     var catchUpMessages = 500
     var catchUpHours: Double = 24
+    /// How long others may write before the agent is woken by what may be its turn; zero: never.
+    var turnPatience: Duration = .seconds(15)
     var attachmentBytes: Int64 = 100 << 20
     /// Whether files on servers other than the guild's may come from private addresses.
     var allowsPrivateAddresses = false
@@ -72,8 +74,8 @@ struct AccountSettings: Sendable, Equatable {
             feed: .init(
                 syncPeriod: syncPeriod, limits: .init(catchUp: Int64(max(0, catchUpMessages))),
                 historyPatience: historyPatience),
-            infersWake: infersWake, catchUpHours: catchUpHours, turnTimeout: turnTimeout, redeliveries: redeliveries,
-            chatter: agentChatter)
+            infersWake: infersWake, catchUpHours: catchUpHours, turnPatience: turnPatience, turnTimeout: turnTimeout,
+            redeliveries: redeliveries, chatter: agentChatter)
     }
 
     var outgoing: Outgoing.Settings { Outgoing.Settings(coalesces: coalesce) }

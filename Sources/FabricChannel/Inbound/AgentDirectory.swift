@@ -4,6 +4,8 @@
 /// Confined to the realtime loop, which all accounts of an instance share.
 // Unchecked: only code on the loop touches it.
 final class AgentDirectory: @unchecked Sendable {
+    /// Where those of this instance work.
+    let turns = AgentTurns()
     /// A hash stands at its remainder or behind it; 0: nothing. Half of it is empty, so that looking ends soon. The standard
     /// library's set would hash the hash once more, for every message.
     @exclusivity(unchecked) private var table: [UInt64] = []

@@ -202,6 +202,8 @@ extension GuildFeed {
         slots[slot].isJoining = false
         slots[slot].retryAt = nil
         slots[slot].read = 0
+        slots[slot].lane.letGo()
+        possibleTurns[slot] = nil
         if slots[slot].lane.isEmpty { freeSlots.append(slot) }
     }
 

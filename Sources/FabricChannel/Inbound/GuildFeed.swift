@@ -113,6 +113,8 @@ struct GuildFeed: Sendable {
     var joinsGoUnanswered = false
     /// Slots whose cursor, or lane, is ahead of what the store has.
     var dirty: [Int] = []
+    /// The slots whose last message may be what a rotation waits for the agent to answer, and until when others may write.
+    var possibleTurns: [Int: ContinuousClock.Instant] = [:]
     /// False while the store takes nothing: then nothing is taken in, and what comes is left in the guild.
     var takesIn = true
     private var reads: UInt64 = 0
@@ -254,6 +256,7 @@ struct GuildFeed: Sendable {
             guard let retry = slots[slot].retryAt else { continue }
             due = due.map { min($0, retry) } ?? retry
         }
+        if let next = possibleTurns.values.min() { due = due.map { min($0, next) } ?? next }
         return due
     }
 

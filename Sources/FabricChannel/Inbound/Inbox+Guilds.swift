@@ -3,7 +3,9 @@ import FabricAPI
 
 /// The guilds of the session, and what their feeds want done.
 extension Inbox {
-    mutating func session(_ user: String, _ name: String?, _ names: [String], _ actions: inout [Action]) {
+    mutating func session(
+        _ user: String, _ name: String?, _ names: [String], now: Moment, _ actions: inout [Action]
+    ) {
         if self.user != user || userName != name {
             self.user = user
             userName = name
@@ -22,6 +24,7 @@ extension Inbox {
             guilds[number].isOpen = false
             feed(number, &actions) { $0.disconnected(stopped: true) }
             actions.append(.close(number))
+            for slot in guilds[number].feed.possibleTurns.keys.sorted() { letGo(number, slot, now: now, &actions) }
         }
         actions.append(.statusChanged)
     }
@@ -53,6 +56,7 @@ extension Inbox {
             flushSoon(&actions)
         }
         for slot in guilds[guild].feed.slots.indices where guilds[guild].feed.slots[slot].lane.waitingCount > 0 {
+            waitAgain(guild, slot, now: now)
             pump(guild, slot, now: now, &actions)
         }
     }
@@ -63,12 +67,14 @@ extension Inbox {
         // The guild sends these to the user concerned; a guild that sends them to all is not followed for others.
         if let other = change.userId, other != user { return }
         guilds[guild].namesChanged()
+        let left = joined ? nil : guilds[guild].feed.slot(of: change.channelId)
         feed(guild, &actions) {
             joined
                 ? $0.channelJoined(
                     change.channelId, type: change.xType ?? .unknown, occurredAt: change.occurredAt, wall: now.wall)
                 : $0.channelLeft(change.channelId)
         }
+        if let left { pump(guild, left, now: now, &actions) }
         actions.append(.statusChanged)
     }
 

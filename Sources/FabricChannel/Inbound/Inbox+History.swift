@@ -111,7 +111,10 @@ extension Inbox {
         let own = isOwn(view)
         let type = typeOf(view, guild, slot)
         guilds[guild].feed.sawRow(slot, pushable: !own && held == nil && type != .triage && type != .announce)
-        if own { return trace(.own, sequence, guild, slot, &actions) }
+        if own {
+            letGo(guild, slot, now: now, &actions)
+            return trace(.own, sequence, guild, slot, &actions)
+        }
         if !isFirstSight(view, guild) { return trace(.duplicate, sequence, guild, slot, &actions) }
         let created = held == nil ? view.createdAt.flatMap { FabricTime.seconds($0) } : nil
         let isBefore = created.map { $0 < guilds[guild].feed.slots[slot].notBefore ?? -.infinity } ?? false
@@ -130,10 +133,13 @@ extension Inbox {
             ?? WakeRule.history(type, evidence: evidence(view), infer: settings.infersWake)
         if disposition == .ignore { return trace(.ignored, sequence, guild, slot, &actions) }
         let uncertain = guilds[guild].feed.slots[slot].isUncertain(sequence)
+        // The socket said nothing of it: whose turn it makes it is not known.
+        let mayBeAwaited = disposition == .record && held == nil && waitsForTurns && WakeRule.takesTurns(type)
         enqueue(
             view, json, guild, slot, wake: disposition == .wake, caughtUp: held?.message == nil,
             isFromAgent: agents.contains(view.author?.stringBytes), redelivered: uncertain && held?.message == nil,
-            isOfOldLog: guilds[guild].feed.slots[slot].isOfOldLog(sequence, created), now: now, &actions)
+            isOfOldLog: guilds[guild].feed.slots[slot].isOfOldLog(sequence, created), mayBeAwaited: mayBeAwaited,
+            now: now, &actions)
     }
 
     private func evidence(_ view: FabricMessageView) -> WakeRule.Evidence {

@@ -140,6 +140,7 @@ extension Inbox {
     /// Ends in good order: turns that the gateway does not have yet go back to their lanes, and everything is committed.
     /// The commit is the last action.
     mutating func stop(_ actions: inout [Action]) {
+        agents.turns.forget(account)
         for (id, turn) in turns.sorted(by: { $0.key < $1.key }) {
             if case .handedOver = turn.phase { continue }
             turns[id] = nil

@@ -61,6 +61,7 @@ extension Inbox {
     mutating func restore(_ stored: StoredAccount, isHandover: Bool, now: Moment, _ actions: inout [Action]) {
         // An instance before that ended in good order says so, or that it did not know either.
         let isUncertain = stored.isRunning
+        agents.turns.forget(account)
         addRestoredGuilds(stored, isUncertain: isUncertain)
         pending.append(.running(true))
         for delivery in stored.deliveries {
@@ -69,7 +70,7 @@ extension Inbox {
             } else if delivery.handedOver, isHandover {
                 takeOver(delivery, now: now)
             } else {
-                restore(delivery, isUncertain: isUncertain, &actions)
+                restore(delivery, isUncertain: isUncertain, cursor: stored.cursors[delivery.key], &actions)
             }
         }
         flushSoon(&actions)
@@ -111,6 +112,7 @@ extension Inbox {
         guard let guild = numbers[delivery.key.guild] else { return }
         let slot = guilds[guild].feed.restore(delivery.key.channel)
         guilds[guild].feed.slots[slot].lane.begin(delivery.id)
+        agents.turns.begin(delivery.key, account)
         turns[delivery.id] = Turn(
             guild: guild, slot: slot, generation: guilds[guild].feed.slots[slot].generation,
             channel: delivery.key.channel, message: PendingMessage(delivery),
@@ -118,7 +120,9 @@ extension Inbox {
             mediaDirectory: delivery.mediaDirectory)
     }
 
-    private mutating func restore(_ delivery: StoredDelivery, isUncertain: Bool, _ actions: inout [Action]) {
+    private mutating func restore(
+        _ delivery: StoredDelivery, isUncertain: Bool, cursor: Int64?, _ actions: inout [Action]
+    ) {
         guard let guild = numbers[delivery.key.guild] else { return }
         if let directory = delivery.mediaDirectory { actions.append(.removeMedia(directory)) }
         var message = PendingMessage(delivery)
@@ -132,6 +136,10 @@ extension Inbox {
         }
         let slot = guilds[guild].feed.restore(delivery.key.channel)
         guilds[guild].feed.slots[slot].lane.restore(message)
+        // Nothing was taken in behind it. Whether its channel takes turns, the list will tell.
+        if message.caughtUp, !message.wake, let sequence = message.sequence, sequence == cursor, waitsForTurns {
+            guilds[guild].feed.slots[slot].lane.keepLast()
+        }
         // The gateway does not have it any more: another instance that takes over must not wait for its end.
         let now = message.stored(delivery.key, handedOver: false)
         if now != delivery { pending.append(.delivery(now)) }

@@ -249,11 +249,12 @@ extension Inbox {
     /// Puts a message into its lane, and sends what may go out unless `pumps` is false.
     mutating func enqueue(
         _ view: FabricMessageView, _ json: JSONView, _ guild: Int, _ slot: Int, wake: Bool, caughtUp: Bool,
-        isFromAgent: Bool, redelivered: Bool = false, isOfOldLog: Bool = false, pumps: Bool = true, now: Moment,
-        _ actions: inout [Action]
+        isFromAgent: Bool, redelivered: Bool = false, isOfOldLog: Bool = false, mayBeAwaited: Bool = false,
+        pumps: Bool = true, now: Moment, _ actions: inout [Action]
     ) {
         let wakes = wake && (!isFromAgent || mayWake(view, guild, slot, now: now, &actions))
-        let why: Why = wakes ? .wakes : wake ? .agentBudget : caughtUp ? .recordCaughtUp : .record
+        let why: Why =
+            wakes ? .wakes : wake ? .agentBudget : mayBeAwaited ? .mayBeAwaited : caughtUp ? .recordCaughtUp : .record
         trace(why, view.seq, guild, slot, &actions)
         let suffix = DeliveryWriter.idSuffix(sequence: view.seq, messageID: view.idText)
         let id = guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix
@@ -266,7 +267,8 @@ extension Inbox {
             id: id,
             sequence: view.seq, wake: wakes, caughtUp: caughtUp, redelivered: isOfOldLog || (redelivered && !wakes),
             isFromAgent: isFromAgent, message: Array(json.rawBytes))
-        guilds[guild].feed.slots[slot].lane.enqueue(message)
+        guilds[guild].feed.slots[slot].lane.enqueue(message, keeping: mayBeAwaited)
+        if mayBeAwaited { wait(guild, slot, now: now) }
         markDirty(guild, slot, &actions)
         if pumps { pump(guild, slot, now: now, &actions) }
     }

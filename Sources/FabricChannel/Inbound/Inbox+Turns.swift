@@ -9,6 +9,7 @@ extension Inbox {
         var message = message
         message.attempts += 1
         guilds[guild].feed.slots[slot].lane.begin(message.id)
+        agents.turns.begin(key(guild, slot), account)
         let directory = hasFiles(message) ? newDirectory() : nil
         // Before those that wait behind it, which it was ahead of in the lane.
         pending.append(.delivery(message.stored(key(guild, slot), handedOver: true, mediaDirectory: directory)))
@@ -22,11 +23,7 @@ extension Inbox {
     }
 
     private func hasFiles(_ message: PendingMessage) -> Bool {
-        message.message.withUnsafeBytes { text in
-            FabricMessageView(JSONView(validated: text, start: 0, end: text.count))?.attachments.map {
-                $0.rawBytes.count > 2
-            } ?? false
-        }
+        message.withView { $0.attachments.map { $0.rawBytes.count > 2 } ?? false } ?? false
     }
 
     private mutating func newDirectory() -> String {
@@ -80,6 +77,7 @@ extension Inbox {
 
     mutating func endTurn(_ id: String, _ outcome: DeliveryOutcome, now: Moment, _ actions: inout [Action]) {
         guard let turn = turns.removeValue(forKey: id) else { return }
+        agents.turns.end(ChannelKey(guild: guilds[turn.guild].nodeID, channel: turn.channel), account)
         let isHere = guilds[turn.guild].feed.slots[turn.slot].generation == turn.generation
         let type = isHere ? guilds[turn.guild].feed.slots[turn.slot].type : .unknown
         // Whoever carries this out commits the end together with the answer: see `EndedTurn`.
@@ -87,7 +85,7 @@ extension Inbox {
             .endTurn(
                 EndedTurn(
                     id: id, guild: guilds[turn.guild].nodeID, channel: turn.channel, outcome: outcome,
-                    mustAnswer: !turn.message.caughtUp && (type == .discuss || type == .work),
+                    mustAnswer: WakeRule.takesTurns(type),
                     mediaDirectory: turn.mediaDirectory)))
         if isHere, guilds[turn.guild].feed.slots[turn.slot].lane.end(id) {
             pump(turn.guild, turn.slot, now: now, &actions)
@@ -95,11 +93,14 @@ extension Inbox {
     }
 
     /// Our own message is in the log: it needs no delivery.
-    mutating func posted(_ guild: String, _ channel: String, _ sequence: Int64, _ actions: inout [Action]) {
+    mutating func posted(
+        _ guild: String, _ channel: String, _ sequence: Int64, now: Moment, _ actions: inout [Action]
+    ) {
         guard let number = numbers[guild], let slot = guilds[number].feed.slot(of: channel),
             ChannelPosition.valid.contains(sequence)
         else { return }
         guilds[number].feed.slots[slot].position.passOver(sequence)
         markDirty(number, slot, &actions)
+        letGo(number, slot, now: now, &actions)
     }
 }

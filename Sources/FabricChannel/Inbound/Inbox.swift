@@ -18,6 +18,8 @@ struct Inbox {
         /// Whether caught-up messages may wake the agent.
         var infersWake = true
         var catchUpHours: Double = 24
+        /// How long others may write before the agent is woken by what may be its turn: up to twice that; zero: never.
+        var turnPatience: Duration = .seconds(15)
         var turnTimeout: Duration = .seconds(1800)
         /// How often a delivery is delivered again after its turn died with the process; then it is set aside.
         var redeliveries = 3
@@ -119,7 +121,7 @@ struct Inbox {
         guard !isStopped else { return }
         switch event {
         case .message: break
-        case .session(let user, let name, let guilds): session(user, name, guilds, &actions)
+        case .session(let user, let name, let guilds): session(user, name, guilds, now: now, &actions)
         case .askedForToken(let guild): feed(guild, &actions) { $0.askedForToken() }
         case .connecting(let guild): feed(guild, &actions) { $0.connecting() }
         case .connected(let guild): feed(guild, &actions) { $0.connected() }
@@ -144,7 +146,7 @@ struct Inbox {
         case .fetched(let id): fetched(id, now: now, &actions)
         case .answered(let id, let answer): answered(id, answer, now: now, &actions)
         case .settled(let id, let outcome): settled(id, outcome, now: now, &actions)
-        case .posted(let guild, let channel, let sequence): posted(guild, channel, sequence, &actions)
+        case .posted(let guild, let channel, let sequence): posted(guild, channel, sequence, now: now, &actions)
         case .stored(let ticket): stored(ticket, &actions)
         case .storeHealth(let isGood): storeHealth(isGood, now: now, &actions)
         case .flush: flush(&actions)
@@ -254,6 +256,7 @@ struct Inbox {
     private mutating func tick(now: Moment, _ actions: inout [Action]) {
         for guild in guilds.indices where guilds[guild].isOpen {
             feed(guild, &actions) { $0.tick(now: now.instant) }
+            endWaits(guild, now: now, &actions)
         }
         for (id, turn) in turns.sorted(by: { $0.key < $1.key }) {
             guard case .handedOver(let deadline) = turn.phase, deadline <= now.instant else { continue }

@@ -97,6 +97,7 @@ extension Inbox {
         case turnExpired(delivery: String)
         case setAside(delivery: String, reason: String)
         case agentsHeld(guild: String, channel: String, author: String)
+        case mayBeAwaited(delivery: String)
     }
 
     /// What becomes of a message. The words are those of the log.
@@ -104,6 +105,7 @@ extension Inbox {
         case wakes = "wakes the agent"
         case record = "for the record: the guild does not wake the agent"
         case recordCaughtUp = "for the record: caught up, and nothing says that it wakes the agent"
+        case mayBeAwaited = "caught up; it may be the agent's turn: it wakes the agent unless somebody writes"
         case ignored = "not for the agent: triage"
         case own = "its own"
         case stop = "ends the turn that runs"

@@ -1,4 +1,6 @@
 import ChannelStore
+import FabricAPI
+import JSONBytes
 
 /// A message that was taken in and waits for its turn in a lane.
 struct PendingMessage: Sendable, Equatable {
@@ -18,6 +20,13 @@ struct PendingMessage: Sendable, Equatable {
     var isFromAgent = false
     /// The message object as the guild sent it, JSON text.
     var message: [UInt8]
+
+    /// Reads the message; nil if it cannot be read.
+    func withView<Result>(_ body: (FabricMessageView) -> Result) -> Result? {
+        message.withUnsafeBytes { text in
+            FabricMessageView(JSONView(validated: text, start: 0, end: text.count)).map(body)
+        }
+    }
 
     func stored(
         _ key: ChannelKey, handedOver: Bool, mediaDirectory: String? = nil, deadReason: String? = nil

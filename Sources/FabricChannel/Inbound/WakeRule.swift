@@ -19,6 +19,9 @@ enum WakeRule {
         return type == .triage ? .ignore : .record
     }
 
+    /// The guild waits for one member after the other, and tells only the one whose turn it is.
+    static func takesTurns(_ type: FabricChannelType) -> Bool { type == .discuss || type == .work }
+
     /// What is known of a message read from history, where the guild's decision is not stored.
     struct Evidence: Equatable, Sendable {
         var mentionsAgent: Bool

@@ -341,6 +341,7 @@ struct InstanceSetup: Sendable {
         settings.infersWake = configuration.catchUp.wake == .infer
         settings.catchUpMessages = configuration.catchUp.maximumMessages
         settings.catchUpHours = configuration.catchUp.maximumHours
+        settings.turnPatience = .seconds(configuration.catchUp.turnPatienceSeconds)
         settings.attachmentBytes = Int64(configuration.attachmentMegabytes * 1_000_000)
         settings.allowsPrivateAddresses = configuration.allowsPrivateAddresses
         settings.redeliveries = configuration.redeliveries

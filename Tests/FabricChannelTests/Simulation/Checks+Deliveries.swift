@@ -22,6 +22,7 @@ extension Checks {
         checkWake(delivery, message)
         message.isForgotten = false
         message.didWake = delivery.wake
+        if delivery.wake { message.hasWoken = true }
     }
 
     /// Once a newer one was taken in, its time tells nothing of those before.
@@ -74,9 +75,21 @@ extension Checks {
         message.usedSince != nil || message.isGone || wentBack[key(message)] ?? .min > message.postedAt
     }
 
+    /// Whose turn it is in a rotation history does not say: the last message of a log may wake, when nobody wrote behind it for
+    /// a while.
+    private func isPossibleTurn(_ delivery: SimDelivery, _ message: SimMessage) -> Bool {
+        guard delivery.caughtUp, WakeRule.takesTurns(channel(message).type) else { return false }
+        let patience = Int64(world.plan.inbox.turnPatience.inSeconds * 1e6)
+        guard !begunTurns.contains(delivery.id) else { return true }
+        guard world.schedule.now - message.postedAt >= patience else { return false }
+        begunTurns.insert(delivery.id)
+        return true
+    }
+
     private func checkWake(_ delivery: SimDelivery, _ message: SimMessage) {
         guard delivery.wake != message.wake else { return }
         if delivery.wake {
+            if isPossibleTurn(delivery, message) { return }
             guard !isExcused(.claimed, isClaimed(message)), !isExcused(.restoredFlag, hasLostFlag(message))
             else { return }
             return world.fail("\(delivery.id) wakes, and should not")

@@ -103,6 +103,7 @@ extension Checks {
         for (guild, inbox) in account.inbox.guilds.enumerated() where !inbox.feed.isReady && inbox.isOpen {
             world.fail("guild \(guild) is \(inbox.feed.phase)")
         }
+        checkRotations()
         checkMissing()
         checkOutbox()
         checkAnswers()
@@ -128,6 +129,18 @@ extension Checks {
             }
             world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)")
         }
+    /// The guild waits for the agent where its last message woke it: the agent is to know.
+    private func checkRotations() {
+        for channel in world.guilds.flatMap(\.channels) where channel.isMember && WakeRule.takesTurns(channel.type) {
+            guard let message = channel.log.last, message.wake, message.isDue, !message.hasWoken,
+                message.deliveries > 0, !isExcused(.agents, World.otherAgents.contains(message.author)),
+                !isExcused(.left, message.wasLeft), !isExcused(.claimed, claimed[key(message)] != nil),
+                !isExcused(.restoredFlag, message.usedSince != nil)
+            else { continue }
+            world.fail("\(message.id): it is the agent's turn in \(channel.id), and nobody tells it")
+        }
+    }
+
     }
 
     /// Every message that was accepted is in the log once.

@@ -11,6 +11,8 @@ import ChannelStore
 /// - Nothing is delivered twice but as `redelivered`.
 /// - A channel is delivered in order within a run of the process.
 /// - What the guild says wakes the agent, does; what history cannot tell only if the event was heard and no crash lost it.
+/// - The rotation of a channel that takes turns never waits for the agent: the last message of its log woke it if the guild
+///   says so, however it came.
 /// - Every message that the outbox holds is in the log once, or a dead letter. What a turn answered is in the log. Every
 ///   request is answered.
 /// - The store holds what the values hold, whenever nothing is under way, and no delivery id means two messages.
@@ -56,6 +58,8 @@ final class Checks {
     var dead: Set<String> = []
     var setAside: Set<String> = []
     /// Deliveries whose turn last ended with an answer that the account took.
+    /// Deliveries that woke the agent because it may have been its turn.
+    var begunTurns: Set<String> = []
     var answered: Set<String> = []
     var adopted: Set<String> = []
     private var starts = 0

@@ -232,7 +232,7 @@ struct InboxShape {
             channels.append(
                 ListedChannel(
                     id: choices.pick(Self.channels), name: nil,
-                    type: choices.pick([.dm, .general, .unknown, .triage]),
+                    type: choices.pick([.dm, .general, .unknown, .triage, .discuss]),
                     lastSeq: choices.chance(14) ? choices.number() : nil, closed: choices.chance(2),
                     createdAt: choices.pick([nil, 0, .infinity, -.infinity, .nan, 1.7e9, 1e300])))
         }

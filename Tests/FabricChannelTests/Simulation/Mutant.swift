@@ -6,6 +6,8 @@ enum Mutant: String, CaseIterable, Sendable {
     case doublesDelivered
     /// A gap is not read: history seems to be empty.
     case gapNotRead
+    /// What may have made it the agent's turn is not waited on.
+    case turnsMissed
     /// Of every page one message is lost.
     case rowLost
     /// Of a full page, as an overflow reads many, a part is lost.
@@ -47,7 +49,7 @@ enum Mutant: String, CaseIterable, Sendable {
     var needs: Set<Plan.Fault> {
         switch self {
         case .overflowLost: [.overflow]
-        case .staysDeaf: [.deafness]
+        case .staysDeaf, .turnsMissed: [.deafness]
         case .storeNotAwaited, .cursorEarly, .tearsBatches: [.crashes, .slowStore, .bursts]
         case .wakeupsNotKept: [.stops, .handovers, .failingHistory, .reorders, .bursts]
         case .takenNotKept: [.crashes, .failingHistory, .drops]
@@ -75,7 +77,7 @@ enum Mutant: String, CaseIterable, Sendable {
         case .logNotKept: 8
         case .wakeupsNotKept: 23
         case .staysDeaf: 76
-        case .overflowLost: 1
+        case .overflowLost, .turnsMissed: 1
         case .logsInOnce: 41
         case .lastPostNotKept: 67174
         }

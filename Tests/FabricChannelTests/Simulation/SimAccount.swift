@@ -49,7 +49,7 @@ final class SimAccount {
         for agent in World.otherAgents { agents.insert(agent) }
         agents.insert(SimGuild.agent)
         inbox = Inbox(
-            account: "me", settings: world.plan.inbox, stored: stored, isHandover: isHandover, mediaRoot: "/media",
+            account: "me", settings: world.inboxSettings, stored: stored, isHandover: isHandover, mediaRoot: "/media",
             agents: agents, seed: world.schedule.random.next(), now: world.moment, &inboxActions)
         outgoing = Outgoing(
             settings: .init(coalesces: world.plan.coalesces), stored: stored,

@@ -44,6 +44,8 @@ final class SimMessage {
     var isShadowed = false
     /// The account may not know that it was delivered.
     var isForgotten = false
+    /// It has woken the agent, whatever came of it later.
+    var hasWoken = false
     /// It was last delivered to wake the agent.
     var didWake = false
 

@@ -59,6 +59,12 @@ final class World {
 
     func seconds(until instant: ContinuousClock.Instant) -> Double { moment.instant.duration(to: instant).inSeconds }
 
+    var inboxSettings: Inbox.Settings {
+        var settings = plan.inbox
+        if mutant == .turnsMissed { settings.turnPatience = .zero }
+        return settings
+    }
+
     /// A turn may have been run again.
     var hasBegunAgain: Bool { changes > 0 || wasRestarted }
     private var wasRestarted = false
