@@ -118,4 +118,51 @@ import Testing
         }
         #expect(feed.slots[slot].notBefore == 1.773e9 - 5)
     }
+
+    /// Events that are reordered behind the agent's leaving bring its channel back. The guild refuses its history then, and
+    /// lists that lack it take it out, though the socket brought something of it.
+    @Test func aChannelThatLateEventsBroughtBackGoes() {
+        var feed = GuildFeed(settings: .init(), restored: [:], listedAt: 1.773e9, seed: 1)
+        func list(_ purpose: GuildFeed.ListPurpose) -> [GuildFeed.Action] {
+            feed.listed(
+                [ListedChannel(id: "other", name: "other", type: .general, lastSeq: 3, closed: false)],
+                purpose: purpose, epoch: feed.epoch, date: 1.774e9, now: .now, wall: 1.774e9)
+        }
+        _ = feed.connected()
+        _ = list(.proof)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        _ = list(.heads)
+        _ = feed.channelJoined("gone", type: .general, occurredAt: 1.774e9, wall: 1.774e9)
+        let slot = feed.slot(of: "gone") ?? -1
+        feed.slots[slot].broughtSinceList = true
+        feed.slots[slot].position.wanted(5)
+        _ = feed.slots[slot].position.live(5)
+        _ = list(.sync)
+        #expect(feed.slots[slot].isProven, "the socket brings it: it may be one that no list shows")
+        for _ in 1...3 { _ = list(.sync) }
+        #expect(feed.slot(of: "gone") != nil)
+        #expect(feed.slots[slot].position.reading != nil)
+        _ = feed.readFailed(slot, isFinal: true, reason: "404", now: .now)
+        for _ in 1...2 { _ = list(.sync) }
+        #expect(feed.slot(of: "gone") != nil, "a list may be older than what brought it, and one may be wrong")
+        let actions = list(.sync)
+        #expect(actions.contains(.forget(channel: "gone")))
+        #expect(feed.slot(of: "gone") == nil)
+    }
+
+    /// A channel that a list shows empty begins there, also where no list had said that before: what is skipped of it is said.
+    @Test func whatIsSkippedBehindAnEmptyBeginningIsSaid() {
+        var settings = GuildFeed.Settings()
+        settings.limits.catchUp = 0
+        var feed = GuildFeed(
+            settings: settings, restored: ["c": RestoredChannel(cursor: -1, notBefore: 1.773e9)], listedAt: 1.773e9,
+            seed: 1)
+        _ = feed.connected()
+        _ = Self.list(-1, .proof, in: &feed)
+        _ = feed.joinsEnded([0], answered: 1, epoch: feed.epoch, now: .now)
+        _ = Self.list(-1, .heads, in: &feed)
+        #expect(feed.slots[0].notBefore == nil && feed.slots[0].cursorDirty)
+        _ = Self.list(2, .sync, in: &feed)
+        #expect(Self.list(2, .sync, in: &feed).contains(.report(.skipped(channel: "c", count: 3))))
+    }
 }

@@ -157,7 +157,11 @@ extension GuildFeed {
             let (ready, actions) = gaveUp(slot, left)
             return (ready, [report] + actions)
         }
-        if isFinal { slots[slot].shortReads += 1 }
+        if isFinal {
+            slots[slot].shortReads += 1
+            // The guild shows it to us no more: what the socket brought of it may have come late.
+            slots[slot].isProven = false
+        }
         let isNews = slots[slot].readFailures == 0
         let since = slots[slot].failingSince ?? now
         slots[slot].failingSince = since

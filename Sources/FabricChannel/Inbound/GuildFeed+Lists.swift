@@ -258,6 +258,7 @@ extension GuildFeed {
         if head < intake { return behind(slot, head: head, intake: intake, purpose: purpose) }
         slots[slot].behindAt = nil
         slots[slot].lowestHead = nil
+        foundEmpty(slot, head: head)
         guard head > slots[slot].position.brought else {
             slots[slot].missedHead = nil
             // The socket brought it, but an overflow or a failed read left it for later.
@@ -271,6 +272,17 @@ extension GuildFeed {
         }
         slots[slot].missedHead = head
         return []
+    }
+
+    /// The list shows a channel with nothing in it, and the agent is in it: whatever comes is news. Not in one whose log went
+    /// back, where the time tells what was there before.
+    private mutating func foundEmpty(_ slot: Int, head: Int64) {
+        guard slots[slot].notBefore != nil, slots[slot].era == 0, head == ChannelPosition.valid.lowerBound,
+            slots[slot].position.intake == head, slots[slot].position.brought == head
+        else { return }
+        slots[slot].notBefore = nil
+        slots[slot].startsInside = false
+        markDirty(slot)
     }
 
     /// The head is below our position. A list may lag behind the socket, so it is believed when it is still below where

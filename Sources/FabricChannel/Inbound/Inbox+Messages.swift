@@ -257,11 +257,15 @@ extension Inbox {
             wakes ? .wakes : wake ? .agentBudget : mayBeAwaited ? .mayBeAwaited : caughtUp ? .recordCaughtUp : .record
         trace(why, view.seq, guild, slot, &actions)
         let suffix = DeliveryWriter.idSuffix(sequence: view.seq, messageID: view.idText)
-        let id = guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix
-        // The agent left the channel and came back while the gateway works at it.
-        guard turns[id] == nil else {
-            guilds[guild].duplicates &+= 1
-            return
+        var id = guilds[guild].feed.slots[slot].deliveryPrefix(account: account, guild: guilds[guild].nodeID) + suffix
+        if let turn = turns[id] {
+            // The agent left the channel and came back while the gateway works at it.
+            guard let other = turn.message.withView({ $0.idText }), other != view.idText else {
+                guilds[guild].duplicates &+= 1
+                return
+            }
+            // The log went back, and nobody has noticed yet: another message stands there now, and is heard as well.
+            id += "~" + String(byteHash(view.id.rawBytes), radix: 36)
         }
         let message = PendingMessage(
             id: id,

@@ -33,8 +33,7 @@ extension Checks {
     }
 
     private func mayBeMissed(_ message: SimMessage) -> Bool {
-        message.wasLeft || isMisled(message) || isHidden(message) || hasNoTime(message) || message.isShadowed
-            || isOfSlowList(message)
+        message.wasLeft || isMisled(message) || isHidden(message) || hasNoTime(message) || isOfSlowList(message)
     }
 
     /// An event claimed its position; or it was posted after a restore that was noticed later, and an event that no log holds
@@ -103,8 +102,8 @@ extension Checks {
         for (guild, inbox) in account.inbox.guilds.enumerated() where !inbox.feed.isReady && inbox.isOpen {
             world.fail("guild \(guild) is \(inbox.feed.phase)")
         }
-        checkRotations()
         checkMissing()
+        checkRotations()
         checkOutbox()
         checkAnswers()
         if world.mutant == nil { compare(account) }
@@ -114,7 +113,7 @@ extension Checks {
         var lost: [ChannelKey: [String]] = [:]
         for message in undelivered
         where !isExcused(.left, message.wasLeft) && !isExcused(.claimed, isMisled(message))
-            && !isExcused(.sharedID, message.isShadowed) && !isExcused(.clocks, isOfSlowList(message))
+            && !isExcused(.clocks, isOfSlowList(message))
             && !isExcused(.usedPosition, isHidden(message)) && !isExcused(.noTime, hasNoTime(message))
         {
             lost[key(message), default: []].append("\(message.id) #\(message.sequence)")
@@ -124,11 +123,12 @@ extension Checks {
                 if Int64(ids.count) <= skipped[key] ?? 0 { continue }
                 let isUnsaid =
                     world.powerWasCut || claimed[key] != nil || wasJoined.contains(key) || wentBack[key] != nil
-                    || sought.contains(key)
                 if isExcused(.bounded, isUnsaid) { continue }
             }
             world.fail("lost in \(key.guild)/\(key.channel): \(ids.prefix(10)) of \(ids.count)")
         }
+    }
+
     /// The guild waits for the agent where its last message woke it: the agent is to know.
     private func checkRotations() {
         for channel in world.guilds.flatMap(\.channels) where channel.isMember && WakeRule.takesTurns(channel.type) {
@@ -139,8 +139,6 @@ extension Checks {
             else { continue }
             world.fail("\(message.id): it is the agent's turn in \(channel.id), and nobody tells it")
         }
-    }
-
     }
 
     /// Every message that was accepted is in the log once.

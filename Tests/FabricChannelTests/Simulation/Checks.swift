@@ -44,8 +44,6 @@ final class Checks {
     var slowLists: [ChannelKey: [ClosedRange<Int64>]] = [:]
     /// What was taken in ahead of a gap by the time an instance of the account began: it knows only that something was.
     var takenBefore: [ChannelKey: Set<Int64>] = [:]
-    /// Channels whose beginning was looked for.
-    var sought: Set<ChannelKey> = []
     var wasJoined: Set<ChannelKey> = []
     /// Outbox entries that the store has had, and whether they could be looked for.
     var accepted: [String: Bool] = [:]
@@ -58,10 +56,10 @@ final class Checks {
     var dead: Set<String> = []
     var setAside: Set<String> = []
     /// Deliveries whose turn last ended with an answer that the account took.
-    /// Deliveries that woke the agent because it may have been its turn.
-    var begunTurns: Set<String> = []
     var answered: Set<String> = []
     var adopted: Set<String> = []
+    /// Deliveries that woke the agent because it may have been its turn.
+    var begunTurns: Set<String> = []
     private var starts = 0
     var hasStartedAgain: Bool { starts > 1 || world.hasBegunAgain }
     private var steps = 0
@@ -138,9 +136,6 @@ final class Checks {
     /// An event reaches the account.
     func heard(_ message: SimMessage, _ guild: Int, in account: SimAccount) {
         guard let slot = account.inbox.guilds[guild].feed.slot(of: channel(message).id) else { return }
-        let prefix = account.inbox.guilds[guild].feed.slots[slot].deliveryPrefix(
-            account: "me", guild: message.place.guild)
-        if account.inbox.turn(prefix + "\(message.sequence)") != nil { message.isShadowed = true }
         let position = account.inbox.guilds[guild].feed.slots[slot].position
         guard message.sequence > position.intake ?? .min, !position.takenAhead.contains(message.sequence) else {
             return
@@ -176,7 +171,6 @@ final class Checks {
 
     func applied(_ change: StoreChange) {
         switch change {
-        case .log(let key, let log): if log.notBefore != nil { sought.insert(key) }
         case .cursor(let key, let sequence, _):
             if dueFrom[key] == nil, isPosition(sequence, key) { dueFrom[key] = world.schedule.now }
         case .outbox: accepted(change)

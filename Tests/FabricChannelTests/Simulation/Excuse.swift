@@ -37,8 +37,8 @@ enum Excuse: String, CaseIterable, Sendable {
     /// The guild tells no time, and the clocks differ, or a list that lacks the channel was on its way for more than five
     /// seconds: which messages are from before the agent's beginning cannot be told.
     case clocks
-    /// Catching up is bounded, and what is too much is skipped. It is not reported of a channel whose beginning is looked for,
-    /// and the report may be lost with the power.
+    /// Catching up is bounded, and what is too much is skipped. It is not reported where nobody can say how much of it is from
+    /// before the agent's beginning (after a join, a claim, or a restore), and the report may be lost with the power.
     case bounded
     /// A guild that does not know the keys, and no position to look from was known when the message was accepted; or when
     /// another of its channel was, which was posted again for it: what is sent after that is looked for behind it.
@@ -61,8 +61,7 @@ enum Excuse: String, CaseIterable, Sendable {
     /// A guild that does not know the keys, and a turn that sends its texts one by one was run again: what it says now is not
     /// what it said.
     case saidOtherwise
-    /// A delivery id means two messages: after a claim, a restore, or in a channel that was left. The second is taken for the
-    /// first while its turn is under way. What is said to it has the key of what was said to the first: the guild answers with
+    /// A delivery id means two messages: after a claim, a restore, or in a channel that was left. What is said to the second has the key of what was said to the first: the guild answers with
     /// where that lies, and what is sent next is looked for from there.
     case sharedID
     /// Thousands of messages at once: what comes last is not taken in within two periods.

@@ -40,14 +40,12 @@ final class SimMessage {
     var usedSince: Int64?
     /// Newer ones were taken in before the account noticed that its position was used again.
     var isHidden = false
-    /// It came while a turn was under way that had its delivery id.
-    var isShadowed = false
     /// The account may not know that it was delivered.
     var isForgotten = false
-    /// It has woken the agent, whatever came of it later.
-    var hasWoken = false
     /// It was last delivered to wake the agent.
     var didWake = false
+    /// It has woken the agent, whatever came of it later.
+    var hasWoken = false
 
     init(
         id: String, number: Int, guild: SimGuild, channel: SimChannel, author: String, content: String, wake: Bool,
