@@ -263,7 +263,20 @@ import Testing
         bench.passes(.seconds(60))
         #expect(bench.kills == 2 && bench.notes.contains { $0.contains("did not answer initialize") })
         bench.take(bench.client.ended("it ended", at: bench.now))
-        #expect(bench.finished[3] == .failed("it ended"))
+        // Why it was ended, and what to do about it, not how.
+        let slow = "it did not answer initialize within 60.0 s; see agents.helper.acp.startSeconds"
+        #expect(bench.finished[3] == .failed(slow))
+        let standing = bench.client.standing(at: bench.now)
+        #expect(standing.state == "down" && standing.problem == slow && standing.pause == .seconds(4))
+        #expect(
+            standing.warning
+                == "the agent helper does not come up, 3 times in a row: \(slow); it is started again in 4 s")
+        #expect(standing.json["problem"]?.string == slow && standing.json["failuresInRow"] == 3)
+        bench.passes(.seconds(4))
+        #expect(bench.client.standing(at: bench.now).warning?.hasSuffix("startSeconds") == true, "it is starting")
+        bench.answers(bench.asked("initialize"), ["protocolVersion": 1])
+        let ready = bench.client.standing(at: bench.now)
+        #expect(ready.state == "ready" && ready.problem == nil && ready.warning == nil)
     }
 
     @Test func whoMustLogInIsToldHow() {

@@ -51,6 +51,9 @@ actor ACPAgent: Agent {
 
     nonisolated func isBusy(for account: String) -> Bool { waiting.withLock { $0.contains(account) } }
 
+    /// How it is, for the status.
+    var standing: ACPStanding { client.standing(at: .now) }
+
     /// Starts the process, so that the first turn need not wait for it.
     func begin() { perform(client.begin(at: .now)) }
 

@@ -77,11 +77,11 @@ extension ACPClient {
                 }
                 actions.append(request("authenticate", ["methodId": .string(method)], .authenticate))
             } else {
-                (phase, phaseSince) = (.ready, now)
+                (phase, phaseSince, lastEnd) = (.ready, now, nil)
             }
         case .authenticate:
             if let problem { return giveUp("it refused to authenticate: \(problem)", now, &actions) }
-            (phase, phaseSince) = (.ready, now)
+            (phase, phaseSince, lastEnd) = (.ready, now, nil)
         case .open(let key):
             guard case .opening = sessions[key]?.state else { return }
             guard let id = result?["sessionId"]?.string, problem == nil else {
@@ -117,6 +117,7 @@ extension ACPClient {
     private mutating func giveUp(_ reason: String, _ now: Instant, _ actions: inout [Action]) {
         actions.append(.note(reason))
         actions.append(.kill)
+        cause = cause ?? reason
         for id in waiting { finish(id, .failed(reason), &actions) }
     }
 

@@ -106,6 +106,10 @@ struct ACPClient: Sendable {
     /// It goes when its turns are over.
     var isRetiring = false
     var failures = 0
+    /// Why the present process is being ended.
+    var cause: String?
+    /// Why the one before ended; nil once one is ready.
+    var lastEnd: String?
     /// Lines of the present process that were no messages.
     var strays = 0
     var requests: [Int64: Request] = [:]
@@ -162,6 +166,9 @@ struct ACPClient: Sendable {
     mutating func ended(_ reason: String, at now: Instant) -> [Action] {
         var actions: [Action] = []
         let wasStarting = phase == .starting
+        // Why it was ended says more than how.
+        let reason = cause ?? reason
+        (cause, lastEnd) = (nil, reason)
         if let since = phaseSince, phase == .ready, now - since >= limits.goodTime { failures = 0 }
         failures += 1
         for id in turns.keys.sorted() {
@@ -195,8 +202,11 @@ struct ACPClient: Sendable {
     mutating func tick(_ now: Instant) -> [Action] {
         var actions: [Action] = []
         if phase == .starting, let since = phaseSince, now - since >= limits.start {
-            actions.append(.note("it did not answer initialize within \(Int(limits.start / .seconds(1))) s"))
+            let reason =
+                "it did not answer initialize within \(limits.start / .seconds(1)) s; see agents.\(name).acp.startSeconds"
+            actions.append(.note(reason))
             actions.append(.kill)
+            cause = cause ?? reason
             phaseSince = now
         }
         for (key, session) in sessions {

@@ -31,12 +31,15 @@ extension Gateway {
                 accounts.append(.object(members))
             }
         }
+        var standings: [ACPStanding] = []
+        for (_, agent) in companions.sorted(by: { $0.key < $1.key }) { standings.append(await agent.standing) }
         return [
             "pid": .int(Int64(getpid())), "startedAt": .string(WallTime.text(startedAt)),
             "configuration": .string(configurationFile),
             "stateDirectory": .string(configuration?.stateDirectory ?? ""), "plugins": .array(rows),
             "accounts": .array(accounts), "descriptors": Self.descriptors, "moduleCopies": moduleCopies,
-            "warnings": .array(commandWarnings()),
+            "agents": .object(Dictionary(standings.map { ($0.name, $0.json) }) { first, _ in first }),
+            "warnings": .array(commandWarnings() + standings.compactMap { $0.warning.map(JSONValue.string) }),
         ]
     }
 
