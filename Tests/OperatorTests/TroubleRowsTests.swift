@@ -9,6 +9,7 @@ import Testing
     /// Rows whose trouble takes a minute, another file system or a process of its own: the test that makes it.
     static let elsewhere: [String: (file: String, test: String)] = [
         "`a turn has waited": ("GatewayHostTests/OperatorViewTests", "has waited"),
+        "`the agent … does not come up": ("GatewayHostTests/ACPClientTests", "does not come up"),
         "`a turn waits for resources`": ("GatewayEndToEndTests/ScarcityTests", "aFullTableOfDescriptorsCostsNoTurn"),
         "`… of … descriptors are in use`": ("GatewayEndToEndTests/ScarcityTests", "descriptors are in use"),
         "`a message has waited": ("GatewayHostTests/OperatorViewTests", "whatTheModuleSaysOfItsQueuesIsShown"),
