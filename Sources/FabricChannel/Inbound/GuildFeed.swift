@@ -256,7 +256,7 @@ struct GuildFeed: Sendable {
             guard let retry = slots[slot].retryAt else { continue }
             due = due.map { min($0, retry) } ?? retry
         }
-        if let next = possibleTurns.values.min() { due = due.map { min($0, next) } ?? next }
+        if !possibleTurns.isEmpty, let next = possibleTurns.values.min() { due = due.map { min($0, next) } ?? next }
         return due
     }
 

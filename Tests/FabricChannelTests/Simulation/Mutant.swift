@@ -77,7 +77,8 @@ enum Mutant: String, CaseIterable, Sendable {
         case .logNotKept: 8
         case .wakeupsNotKept: 23
         case .staysDeaf: 76
-        case .overflowLost, .turnsMissed: 1
+        case .overflowLost: 1
+        case .turnsMissed: 93
         case .logsInOnce: 41
         case .lastPostNotKept: 67174
         }
