@@ -8,9 +8,11 @@ struct FabricBench: ParsableCommand {
         abstract: "Measures the plugin against named references taken in the same run.",
         subcommands: [
             Inbound.self, Turn.self, Tokens.self, Idle.self, Attachments.self, Durable.self, Leases.self, Reloads.self,
+            Start.self,
             All.self,
             ServeFeed.self,
             IdleBare.self,
+            ServeStart.self, StartAccounts.self,
             IdleAgents.self, EchoBare.self, ServeFiles.self, TransferFile.self,
         ],
         defaultSubcommand: All.self)
@@ -27,6 +29,7 @@ struct FabricBench: ParsableCommand {
             try Durable.parse([]).run()
             try Leases.parse([]).run()
             try Reloads.parse([]).run()
+            try Start.parse([]).run()
         }
     }
 }

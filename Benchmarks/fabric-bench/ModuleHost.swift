@@ -26,9 +26,13 @@ final class ModuleHost {
     private var table = gateway_channel()
     private let answers = Answers()
     private var nextRequest: UInt64 = 1
-    private let state = NSTemporaryDirectory() + "fabric-bench-\(UUID().uuidString)"
+    private let state: String
+    private let keepsState: Bool
 
-    init(path: String) throws {
+    /// - Parameter state: the state directory, which stays when the host shuts down; by default one of its own, which goes.
+    init(path: String, state: String? = nil) throws {
+        keepsState = state != nil
+        self.state = state ?? NSTemporaryDirectory() + "fabric-bench-\(UUID().uuidString)"
         guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL), let symbol = dlsym(handle, GATEWAY_CHANNEL_OPEN_SYMBOL)
         else { throw ValidationError("cannot load \(path): \(String(cString: dlerror()))") }
         let open = unsafeBitCast(symbol, to: gateway_channel_open_function.self)
@@ -73,7 +77,7 @@ final class ModuleHost {
 
     func shutdown() {
         table.shutdown(table.instance)
-        try? FileManager.default.removeItem(atPath: state)
+        if !keepsState { try? FileManager.default.removeItem(atPath: state) }
     }
 
     func configure(center: String, accounts: [String: String], authority: String? = nil) throws {
