@@ -130,6 +130,47 @@ import Testing
         #expect(bench.actions.contains(.standby(["a"])))
     }
 
+    /// Whoever takes over looks when the lease of the silent one ends, not a beat later.
+    @Test func theStoreIsAskedWhenTheLeaseOfASilentGatewayEnds() throws {
+        let bench = try running(["a"])
+        bench.at(2, .tick)
+        var beat = try #require(bench.beat)
+        var report = bench.report(owned: 1, others: [("gw-2", 1)])
+        bench.at(2.1, .answered(beat: beat, report, busy: []))
+        #expect(bench.keeper.due == start.advanced(by: .seconds(4)), "it was heard a second ago: it lives")
+
+        bench.at(4, .tick)
+        beat = try #require(bench.beat)
+        report.members[1].secondsSinceBeat = 7.25
+        bench.at(4.1, .answered(beat: beat, report, busy: []))
+        #expect(bench.keeper.due.isNear(start.advanced(by: .milliseconds(4860))))
+        bench.at(4.8, .tick)
+        #expect(bench.beat == nil)
+        bench.at(4.87, .tick)
+        beat = try #require(bench.beat)
+        #expect(bench.keeper.due.isNear(start.advanced(by: .milliseconds(6870))), "nothing is known of the next")
+
+        // It is still there (something it writes is waited for): it is looked again at the next beat.
+        report.members[1].secondsSinceBeat = 8.2
+        bench.at(4.9, .answered(beat: beat, report, busy: []))
+        #expect(bench.keeper.due.isNear(start.advanced(by: .milliseconds(6870))))
+    }
+
+    /// What others say of their leases does not make this one ask without end.
+    @Test func leasesOfNoLengthAreNotLookedAfterWithoutEnd() throws {
+        for lease in [0, 0.001, 1, -1, .infinity, .nan] {
+            let bench = try running(["a"])
+            bench.at(2, .tick)
+            let beat = try #require(bench.beat)
+            var report = bench.report(owned: 1, others: [("gw-2", 1)])
+            report.members[1].member.leaseSeconds = lease
+            report.members[1].secondsSinceBeat = 0
+            bench.at(2.001, .answered(beat: beat, report, busy: []))
+            let least = lease == 1 ? 3011 : lease == 0 || lease == 0.001 ? 2250 : 4000
+            #expect(bench.keeper.due.isNear(start.advanced(by: .milliseconds(least))), "\(lease)")
+        }
+    }
+
     @Test func theStoreLetUsGo() throws {
         let bench = try running(["a"])
         let actions = bench.at(3, .gone(member: bench.keeper.member.id))
@@ -328,4 +369,13 @@ import Testing
         #expect(shares["b"]?.share == 194)
         #expect(shares["d"]?.share == 0)
     }
+}
+
+extension ContinuousClock.Instant {
+    /// The same but for what fractions of seconds lose.
+    fileprivate func isNear(_ other: Self) -> Bool { duration(to: other).magnitude < .microseconds(1) }
+}
+
+extension Duration {
+    fileprivate var magnitude: Duration { self < .zero ? .zero - self : self }
 }

@@ -79,6 +79,8 @@ struct LeaseKeeper: Sendable {
     private var beats: [UInt64: Instant] = [:]
     private var lastBeat: UInt64 = 0
     private var lastBegun: Instant?
+    /// When the lease of another member ends that is not heard any more: the store is asked then, not at the next beat.
+    private var endOfAnother: Instant?
     private var newestReport: UInt64 = 0
     private(set) var report: ClusterReport?
     /// Since when beats fail, and how long none was confirmed.
@@ -135,7 +137,13 @@ struct LeaseKeeper: Sendable {
         [nextBeat ?? .now, deadline, lookAt].compactMap(\.self).min() ?? .now
     }
 
-    private var nextBeat: Instant? { lastBegun?.advanced(by: settings.beat) }
+    private var nextBeat: Instant? {
+        guard let lastBegun else { return nil }
+        let regular = lastBegun.advanced(by: settings.beat)
+        guard let endOfAnother, endOfAnother < regular else { return regular }
+        // Whatever others call their lease, the store is not asked without end.
+        return max(endOfAnother, lastBegun.advanced(by: settings.beat / 8))
+    }
 
     func isInForce(at now: Instant) -> Bool { deadline.map { now < $0 } ?? false }
 
@@ -227,6 +235,7 @@ struct LeaseKeeper: Sendable {
         // A store that is slow gets a few at most; it answers in order, and each answer counts from its own beginning.
         beats = beats.filter { $0.value.duration(to: now) < settings.lease }
         lastBegun = now
+        endOfAnother = nil
         guard beats.count < 8 else { return }
         lastBeat += 1
         beats[lastBeat] = now
@@ -255,9 +264,19 @@ struct LeaseKeeper: Sendable {
         newestReport = number
         self.report = report
         lookForNamesakes(report, &actions)
+        endOfAnother = nextEnd(report, now)
         self.busy = busy
         reports += 1
         judge(report, now, &actions)
+    }
+
+    /// When the first lease of another ends, if that is before the next beat. A little later, for the store lets go of a member
+    /// whose lease is over, not of one whose lease is just ending.
+    private func nextEnd(_ report: ClusterReport, _ now: Instant) -> Instant? {
+        let beat = settings.beat / .seconds(1)
+        let lefts = report.members.lazy.filter { $0.member.id != member.id }
+            .map { $0.member.leaseSeconds - $0.secondsSinceBeat }.filter { $0 >= 0 && $0 < beat }
+        return lefts.min().map { now.advanced(by: .seconds($0) + .milliseconds(10)) }
     }
 
     /// Two gateways of one name count as one: neither gets a share of its own. Another instance of this process is none, nor is
@@ -297,7 +316,7 @@ struct LeaseKeeper: Sendable {
         // What was not heard to run elsewhere is waited for all the same.
         given = isDraining ? given.union(records.lazy.filter { $0.value.phase.lease != nil }.map(\.key)) : []
         excess = (0, nil)
-        (report, joinedAt) = (nil, nil)
+        (report, joinedAt, endOfAnother) = (nil, nil, nil)
         shares = nil
         owned = [:]
         hasten()
