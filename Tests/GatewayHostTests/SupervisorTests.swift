@@ -208,6 +208,66 @@ struct SeededRandom: RandomNumberGenerator {
         #expect(bench.send(.checkHealth).count == 1)
     }
 
+    /// Who waits behind others of this gateway would only be put behind all of them.
+    @Test func anAccountThatWaitsForItsTurnIsNotIll() {
+        let bench = Bench()
+        let run = bench.up()
+        func report(isQueued: Bool) -> [Supervisor.Action] {
+            var report = AccountReport(running: true, connected: false, lifecycle: .starting)
+            report.isQueued = isQueued
+            return bench.send(.reported(account: "a", run: run, report))
+        }
+        for _ in 0..<30 {
+            #expect(report(isQueued: true).isEmpty)
+            #expect(bench.send(.checkHealth).isEmpty)
+            bench.pass(.seconds(300))
+        }
+        #expect(bench.send(.checkHealth).isEmpty)
+        _ = report(isQueued: false)
+        bench.pass(.seconds(119))
+        #expect(bench.send(.checkHealth).isEmpty, "its turn came 119 s ago")
+        bench.pass(.seconds(1))
+        #expect(bench.send(.checkHealth).count == 1)
+        #expect(AccountReport(status: ["queued": true], takenAt: 0).isQueued)
+        #expect(!AccountReport(status: ["running": true], takenAt: 0).isQueued)
+    }
+
+    /// What makes thousands ill is not in them.
+    @Test func theHealthCheckRestartsAFewAtATime() {
+        let bench = Bench()
+        let accounts = (0..<100).map { "agent-\(1000 + $0)" }
+        var runs: [String: UInt64] = [:]
+        func deaf(_ account: String) {
+            let report = AccountReport(running: true, connected: false, lifecycle: .recovering)
+            _ = bench.send(.reported(account: account, run: runs[account] ?? 0, report))
+        }
+        for account in accounts {
+            runs[account] = bench.up(account)
+            deaf(account)
+        }
+        bench.pass(.seconds(300))
+        var restarted: [[String]] = []
+        for _ in 0..<5 {
+            #expect(bench.next() == [.pollStatus])
+            // Two recover while they wait; nobody restarts them.
+            for account in ["agent-1098", "agent-1099"] where restarted.count == 2 {
+                let report = AccountReport(running: true, connected: true, lifecycle: .ready)
+                _ = bench.send(.reported(account: account, run: runs[account] ?? 0, report))
+            }
+            var names: [String] = []
+            for case .restart(let account, let run, _) in bench.send(.checkHealth) {
+                names.append(account)
+                runs[account] = run
+                _ = bench.send(.started(account: account, run: run))
+                deaf(account)
+            }
+            restarted.append(names)
+        }
+        #expect(restarted.map(\.count) == [32, 32, 32, 2, 0])
+        #expect(restarted.flatMap(\.self) == Array(accounts.dropLast(2)))
+        #expect(bench.elapsed == .seconds(300 + 3 * 10 + 300), "ten seconds between them while any are left")
+    }
+
     @Test func graceAfterStartReconnectLimitCooldownAndHourlyBound() {
         let bench = Bench()
         bench.supervisor = Supervisor(

@@ -26,6 +26,8 @@ struct AccountReport: Equatable, Sendable {
     var connected: Bool?
     var lifecycle: Lifecycle?
     var reason: String?
+    /// It waits for its turn to connect, behind other accounts of this gateway.
+    var isQueued = false
     var guilds: [Guild]
     /// The wall clock when the report was made, seconds since 1970.
     var takenAt: Double
@@ -49,6 +51,7 @@ struct AccountReport: Equatable, Sendable {
         connected = status["connected"]?.bool
         lifecycle = status["lifecycle"]?.string.flatMap(Lifecycle.init(rawValue:))
         reason = status["reason"]?.string
+        isQueued = status["queued"]?.bool == true
         guilds = (status["guilds"]?.array ?? []).map { guild in
             Guild(
                 connected: guild["connected"]?.bool,

@@ -222,6 +222,11 @@ public struct Supervisor: Sendable {
             guard var record = records[account], case .running(let run) = record.state else { continue }
             run.settle(&record, configuration, at: now)
             if let reason = run.illness(configuration, at: now), record.mayRestart(configuration, at: now) {
+                guard actions.count < configuration.restartsAtOnce else {
+                    let look = now.advanced(by: configuration.nextLook)
+                    nextHealthCheck = nextHealthCheck.map { min($0, look) } ?? look
+                    return actions
+                }
                 record.healthRestarts.append(now)
                 actions.append(restart(account, &record, reason: reason, at: now))
             }

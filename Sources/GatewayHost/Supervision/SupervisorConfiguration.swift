@@ -25,6 +25,11 @@ extension Supervisor {
         public var cooldown: Duration = .seconds(600)
         /// Restarts of one account by the health check within an hour.
         public var restartsPerHour: Int = 10
+        /// How many accounts one health check restarts: what makes thousands ill is elsewhere, and thousands that start in one
+        /// moment make it worse. 32 make 192 in a minute.
+        public var restartsAtOnce: Int = 32
+        /// When those that are left are looked at again, by what they say then.
+        public var nextLook: Duration = .seconds(10)
         /// The defaults.
         public init() {}
     }

@@ -50,6 +50,8 @@ extension Supervisor {
         var blocked = false
         /// Another gateway runs it: being without a connection is no illness then.
         var isOnStandby = false
+        /// It waits for its turn: a restart would put it behind all others.
+        var isQueued = false
         var report: AccountReport?
         var progress: AccountReport.Progress?
         var progressAt: Instant
@@ -81,6 +83,12 @@ extension Supervisor {
                 (connectedSince, disconnectedSince) = (wasConnected ? now : nil, now)
             }
             isOnStandby = report.lifecycle == .standby
+            if isQueued || report.isQueued {
+                // As with those: what it does begins when it is its turn.
+                progressAt = now
+                if connectedSince == nil { disconnectedSince = now }
+            }
+            isQueued = report.isQueued
             self.report = report
         }
 
@@ -91,7 +99,7 @@ extension Supervisor {
 
         /// Why the health check would restart it; `nil` if it is well, or at work, or nothing is known.
         func illness(_ configuration: Configuration, at now: Instant) -> String? {
-            guard !blocked, !isOnStandby, progress != nil, now - startedAt >= configuration.startGrace else {
+            guard !blocked, !isOnStandby, !isQueued, progress != nil, now - startedAt >= configuration.startGrace else {
                 return nil
             }
             if connectedSince != nil {
