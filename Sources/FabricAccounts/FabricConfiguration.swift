@@ -56,6 +56,9 @@ public struct FabricConfiguration: Sendable, Equatable {
     public var channelSyncSeconds: Double = 60
     /// The soft lifetime of a session in seconds.
     public var sessionSeconds: Double = 480
+    /// How many of its accounts a gateway lets connect to one guild at once: a quarter of the connections that a server keeps
+    /// which it has not accepted yet (511 is Node's default), so that three gateways and others find room.
+    public var connectsAtOnce = 128
     public var catchUp = CatchUp()
     /// The largest attachment in megabytes (of 1,000,000 bytes).
     public var attachmentMegabytes: Double = 100
@@ -106,6 +109,7 @@ public struct FabricConfiguration: Sendable, Equatable {
         channelSyncSeconds = section.number("channelSyncSeconds", in: 0.1...86_400) ?? channelSyncSeconds
         // Zero and less mean the default, as everywhere sessions are configured.
         if let seconds = section.number("sessionSeconds", in: -1e9...86_400), seconds > 0 { sessionSeconds = seconds }
+        connectsAtOnce = section.int("connectsAtOnce", in: 1...100_000) ?? connectsAtOnce
         if let inner = section.section("catchUp") {
             catchUp.wake = inner.choice("wake", Wake.self) ?? catchUp.wake
             catchUp.maximumMessages = inner.int("maximumMessages", in: 0...100_000) ?? catchUp.maximumMessages

@@ -52,7 +52,8 @@ import Testing
         let schema = try JSONValue(parsing: Array(Self.text("plugin.json").utf8))["configSchema"]?["properties"]
         let keys = [
             "enabled", "centerApiBase", "commandsSyncKey", "identityFile", "coalesce", "channelSyncSeconds",
-            "sessionSeconds", "turnTimeoutSeconds", "redeliveries", "agentTalk", "presence", "guestPatienceSeconds",
+            "sessionSeconds", "connectsAtOnce", "turnTimeoutSeconds", "redeliveries", "agentTalk", "presence",
+            "guestPatienceSeconds",
             "certificateAuthorityFile",
             "catchUp",
             "attachments", "accounts", "store",

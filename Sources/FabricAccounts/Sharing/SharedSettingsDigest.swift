@@ -17,7 +17,7 @@ public struct SharedSettingsDigest: Sendable, Equatable, CustomStringConvertible
         let attachments = "\(configuration.attachmentMegabytes) \(configuration.allowsPrivateAddresses)"
         let talk = "\(configuration.agentTalkMessages) \(configuration.agentTalkSeconds)"
         let lease = configuration.sharedStore.map { "\($0.beatSeconds) \($0.leaseSeconds)" } ?? ""
-        let values: [(String, String)] = [
+        var values: [(String, String)] = [
             ("accounts", ids.joined(separator: "\n")), ("centerApiBase", configuration.centerApiBase ?? ""),
             ("catchUp", "\(catchUp) \(bounds.turnPatienceSeconds)"),
             ("attachments", attachments), ("agentTalk", talk), ("coalesce", "\(configuration.coalesce)"),
@@ -28,6 +28,10 @@ public struct SharedSettingsDigest: Sendable, Equatable, CustomStringConvertible
             ("sessionSeconds", "\(configuration.sessionSeconds)"),
             ("commandsSyncKey", "\(configuration.commandsSyncKey != nil)"), ("store", lease),
         ]
+        // Builds before it was there have the default.
+        if configuration.connectsAtOnce != FabricConfiguration().connectsAtOnce {
+            values.append(("connectsAtOnce", "\(configuration.connectsAtOnce)"))
+        }
         parts = values.map { ($0.0, Self.digits($0.1)) }
     }
 

@@ -14,6 +14,8 @@ extension Account {
             var configuration = try SocketIOClient.Configuration(url: guild.realtimeURL)
             configuration.namespace = guild.realtimeNamespace
             configuration.certificateAuthorityFile = settings.certificateAuthorityFile
+            // Many accounts wait for their turn in it; a token that does not come has a deadline of its own.
+            configuration.timeouts.authentication = .seconds(3600)
             connect(GuildLink(number: number, nodeId: nodeId, endpoint: info.endpoint, guild: guild), configuration)
         } catch {
             let reason = operatorText(error)
@@ -54,9 +56,29 @@ extension Account {
     private func authenticate(_ number: Int) async throws -> [UInt8] {
         guard let link = links[number] else { throw CancellationError() }
         handle(.askedForToken(number))
+        // Before its turn comes: nobody is kept waiting by a login.
+        _ = try await guildToken(link.nodeId)
+        try await takeTurn(link)
         let token = try await guildToken(link.nodeId)
         link.token = token
         return FabricRealtime.authentication(token: token)
+    }
+
+    /// Waits until the account may connect: a guild cannot take thousands in one moment.
+    private func takeTurn(_ link: GuildLink) async throws {
+        guard link.client != nil, !Task.isCancelled else { throw CancellationError() }
+        leaveGate(link)
+        let number = environment.gate.enter(link.endpoint)
+        link.connectNumber = number
+        await environment.gate.pass(link.endpoint, number)
+        guard link.connectNumber == number else { throw CancellationError() }
+    }
+
+    /// The attempt is over, well or not.
+    private func leaveGate(_ link: GuildLink, _ outcome: ConnectQueue.Outcome = .other) {
+        guard let number = link.connectNumber else { return }
+        link.connectNumber = nil
+        environment.gate.leave(link.endpoint, number, outcome)
     }
 
     /// The session has the guild no more.
@@ -74,6 +96,7 @@ extension Account {
     /// No more messages from this guild; a running turn may still finish.
     func silence(_ link: GuildLink) {
         leaveBoard(link)
+        leaveGate(link)
         guard let client = link.client else { return }
         link.client = nil
         link.delegate = nil
@@ -91,6 +114,7 @@ extension Account {
             link.reconnectAttempts = attempt
             handle(.connecting(link.number))
         case .connected:
+            leaveGate(link, .connected)
             handle(.connected(link.number))
         case .disconnected(let reason, let retryIn):
             lost(link, reason: reason, retryIn: retryIn)
@@ -98,6 +122,7 @@ extension Account {
     }
 
     private func lost(_ link: GuildLink, reason: SocketIODisconnect, retryIn: Duration?) {
+        leaveGate(link, reason.isOverload ? .overloaded : .other)
         link.lastDisconnect = "\(reason)"
         life.guildProblems[link.number] = "guild \(link.nodeId): \(reason)"
         if reason.suggestsRejectedToken, let token = link.token {

@@ -9,7 +9,7 @@ extension Account {
             "accountId": .string(id), "enabled": .bool(facts.enabled), "configured": .bool(facts.configured),
             "credential": .string(facts.credential), "running": .bool(life.running && life.blocked == nil),
             "connected": .bool(life.connected), "lifecycle": .string(life.lifecycle.rawValue),
-            "reason": .string(life.reason), "lanes": .int(Int64(inbox.laneCount)),
+            "reason": .string(reason), "queued": .bool(turnAwaited != nil), "lanes": .int(Int64(inbox.laneCount)),
             "waiting": .int(Int64(inbox.waitingCount)), "outbox": .int(Int64(outgoing.count)),
             "deadLetters": .int(Int64(deadCount)), "agentsHeld": .int(Int64(inbox.agentsHeld(now: .now))),
         ]
@@ -29,6 +29,23 @@ extension Account {
 
     private var deadCount: Int { outgoing.deadCount + inbox.setAside.count }
 
+    private var reason: String {
+        guard let turnAwaited else { return life.reason }
+        return life.problem.map { "\($0); it \(turnAwaited)" } ?? turnAwaited
+    }
+
+    /// What it waits for behind other accounts of this gateway, nil if it does not. It is no news: thousands begin to wait in
+    /// one moment, and stop one after the other.
+    private var turnAwaited: String? {
+        guard life.running, life.blocked == nil, !life.connected else { return nil }
+        if links.values.contains(where: isQueued) { return "waits for its turn to connect" }
+        return environment.sessions.isQueued(id) ? "waits for its turn to log in" : nil
+    }
+
+    private func isQueued(_ link: GuildLink) -> Bool {
+        link.connectNumber.map { environment.gate.isWaiting(link.endpoint, $0) } ?? false
+    }
+
     private func guildStatus(_ number: Int) -> JSONValue {
         let link = links[number]
         let guild = inbox.signs(of: number)
@@ -37,7 +54,8 @@ extension Account {
         let socket = link?.client.flatMap { client in client.assumeIsolated { $0.socketID } }
         return [
             "nodeId": .string(inbox.nodeID(number)), "connected": .bool(guild.isReady),
-            "state": .string(guild.phase.rawValue), "socketId": socket.map { .string($0) } ?? .null,
+            "state": .string(link.map(isQueued) == true ? "queued" : guild.phase.rawValue),
+            "socketId": socket.map { .string($0) } ?? .null,
             "channels": .int(Int64(guild.channels)),
             "reconnectAttempts": .int(Int64(link?.reconnectAttempts ?? 0)),
             "lastTransportActivityAt": time(sinceActivity.map { environment.wallClock() - $0.inSeconds }),

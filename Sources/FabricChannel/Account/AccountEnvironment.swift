@@ -17,6 +17,8 @@ struct AccountEnvironment: Sendable {
     /// Where gateways share the store: until when the account may act.
     var lease: LeaseGuard?
     var board: GuildBoard
+    /// Where it is waited until one may connect to a guild.
+    var gate: ConnectGate
     /// Confined to the loop, as the account is.
     var agents: AgentDirectory
     /// The same.

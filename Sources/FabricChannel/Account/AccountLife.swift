@@ -35,14 +35,17 @@ struct AccountLife: Sendable {
             ? .recovering : .starting
     }
 
-    var reason: String {
+    var reason: String { problem ?? (connected ? "" : "connecting") }
+
+    /// What keeps it from being connected; nil if nothing does.
+    var problem: String? {
         if let blocked { return blocked }
         if !running { return "stopped" }
-        if connected { return "" }
+        if connected { return nil }
         if let storeProblem { return "nothing can be recorded, so nothing is taken in: \(storeProblem)" }
         if let sessionProblem { return sessionProblem }
         if hasSession && guilds == 0 { return "the account is a member of no guild" }
-        return guildProblems.min { $0.key < $1.key }?.value ?? "connecting"
+        return guildProblems.min { $0.key < $1.key }?.value
     }
 
     /// Takes note of having been ready; afterwards a loss is a recovery, not a start.

@@ -21,6 +21,8 @@ final class GuildLink: @unchecked Sendable {
     var lastConnectedAt: Double?
     /// Its place on the board of those who wait for the guild.
     var boardNumber: UInt64?
+    /// Its place among those that connect to the guild, or wait until they may.
+    var connectNumber: UInt64?
     @exclusivity(unchecked) private var texts: [ConversationText?] = []
     /// The same, to be looked at without counting a reference for every message.
     @exclusivity(unchecked) private var borrowed: [Unmanaged<ConversationText>?] = []

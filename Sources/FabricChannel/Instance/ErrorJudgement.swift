@@ -84,6 +84,15 @@ extension SocketIODisconnect {
         }
     }
 
+    /// Of an attempt to connect: the guild did not get to it in time, or says that it cannot.
+    var isOverload: Bool {
+        switch self {
+        case .timedOut(let phase): phase != .authentication && phase != .resolve
+        case .transportFailed(_, let status): status.map { $0 == 429 || $0 >= 500 } ?? false
+        default: false
+        }
+    }
+
     /// The guild cannot be reached: others who can tell that it is back are worth listening to.
     var isOutage: Bool {
         switch self {

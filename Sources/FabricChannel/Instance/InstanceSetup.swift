@@ -291,6 +291,7 @@ struct InstanceSetup: Sendable {
         // A host starts again what does not run, and this one waits for its turn.
         row["running"] = .bool(lifecycle == .standby)
         row["connected"] = false
+        row["queued"] = false
         row["lifecycle"] = .string(lifecycle.rawValue)
         row["guilds"] = []
         for counter in ["lanes", "waiting", "outbox", "deadLetters"] { row[counter] = 0 }
@@ -309,6 +310,7 @@ struct InstanceSetup: Sendable {
     /// Where the files of unsent messages are.
     var outboxDirectory: String { stateDirectory + "/outbox" }
     var sessionSeconds: Double { configuration.sessionSeconds }
+    var connectsAtOnce: Int { configuration.connectsAtOnce }
 
     /// What an account runs with.
     /// - Throws: when it may not start: unconfigured, disabled, or its key not at hand.

@@ -34,6 +34,7 @@ final class SharedResources: Sendable {
     /// Directories of attachments that belong to another instance now.
     private let handedOverMedia: Locked<Swift.Set<String>>
     private let board = GuildBoard()
+    private let gate: ConnectGate
     private let buffer = DeliveryBuffer()
     private let subDiscussions = SubDiscussions()
 
@@ -43,6 +44,7 @@ final class SharedResources: Sendable {
         self.logger = logger
         let logins = Logins()
         self.logins = logins
+        gate = ConnectGate(loop: loop, limit: FabricConfiguration().connectsAtOnce)
         sessions = Sessions { account in try await logins.login(account) }
         transfers = Locked([:])
         kept = Locked([:])
@@ -55,6 +57,7 @@ final class SharedResources: Sendable {
     func adopt(_ setup: InstanceSetup) {
         logins.adopt(setup.logins)
         sessions.setSoftLifetime(.seconds(setup.sessionSeconds))
+        gate.setLimit(setup.connectsAtOnce)
         let known = Swift.Set(setup.accounts.accounts.map(\.accountId))
         kept.withLock { $0 = $0.filter { known.contains($0.key) } }
         mediaRoot.withLock { root in
@@ -72,7 +75,8 @@ final class SharedResources: Sendable {
         restoreSession(of: account, under: setup)
         return AccountEnvironment(
             gateway: gateway, sessions: sessions, http: transfer, loop: loop, store: store, lease: lease, board: board,
-            agents: agents, commands: commands, buffer: buffer, subDiscussions: subDiscussions, logger: logger,
+            gate: gate, agents: agents, commands: commands, buffer: buffer, subDiscussions: subDiscussions,
+            logger: logger,
             mediaDirectory: mediaRoot.withLock { $0 } ?? NSTemporaryDirectory(),
             outboxDirectory: setup.outboxDirectory,
             wallClock: { SystemClock.wall },

@@ -327,6 +327,8 @@ typedef struct gateway_channel {
      *    "connected": true only if every guild's connection is authenticated and has joined its channels,
      *    "lifecycle": "starting" | "ready" | "recovering" | "blocked" | "stopped" | "standby" (see 5),
      *    "reason": "" if all is well,
+     *    "queued": true while it waits for its turn to log in or to connect, behind other accounts of this module: that is
+     *    no failure, and a restart would put it behind all others; absent means false,
      *    "guilds": [{"nodeId", "connected", "channels": number, "reconnectAttempts": in a row,
      *                "lastTransportActivityAt": when bytes last moved, "lastConnectedAt", "lastDisconnect": why,
      *                "skipped": messages that a limit of catching up left out, "missing": messages that the

@@ -1,4 +1,7 @@
 extension SessionCache {
+    /// Whether its login has no slot yet.
+    func isQueued(_ agent: String) -> Bool { entries[agent]?.flight?.isRunning == false }
+
     func statistics(now: ContinuousClock.Instant) -> SessionStatistics {
         var result = SessionStatistics()
         for entry in entries.values {

@@ -79,6 +79,9 @@ extension Sessions {
         state.withLock { $0.cache.statistics(now: clock.now()) }
     }
 
+    /// Whether a login of the agent waits until others are through.
+    public func isQueued(_ agent: String) -> Bool { state.withLock { $0.cache.isQueued(agent) } }
+
     /// The agent's session for another instance in this process; nil if there is none that may still be served.
     public func export(_ agent: String) -> SessionSnapshot? {
         state.withLock { $0.cache.entries[agent]?.usable(nil, clock.now()) }.map { SessionSnapshot($0) }
