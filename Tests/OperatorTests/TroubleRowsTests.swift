@@ -9,7 +9,6 @@ import Testing
     /// Rows whose trouble takes a minute, another file system or a process of its own: the test that makes it.
     static let elsewhere: [String: (file: String, test: String)] = [
         "`a turn has waited": ("GatewayHostTests/OperatorViewTests", "has waited"),
-        "`the agent … does not come up": ("GatewayHostTests/ACPClientTests", "does not come up"),
         "`a turn waits for resources`": ("GatewayEndToEndTests/ScarcityTests", "aFullTableOfDescriptorsCostsNoTurn"),
         "`… of … descriptors are in use`": ("GatewayEndToEndTests/ScarcityTests", "descriptors are in use"),
         "`a message has waited": ("GatewayHostTests/OperatorViewTests", "whatTheModuleSaysOfItsQueuesIsShown"),
@@ -265,6 +264,21 @@ import Testing
     }
 
     // MARK: Running, and not answering
+
+    /// One that stays, and never answers `initialize` in the time it has.
+    @Test func anAgentThatDoesNotComeUp() async throws {
+        let desk = try Desk()
+        try desk.configure(
+            account(nowhere, "key"),
+            agents: #"{"echo":{"acp":{"command":["/bin/sleep","600"],"startSeconds":0.2}}}"#)
+        _ = try await desk.withGateway { _ in
+            let status = try await desk.again("it was started twice", ["status"]) {
+                $0.output.contains("does not come up")
+            }
+            try trouble("`the agent … does not come up", in: status.output)
+            #expect(status.code == 1 && status.output.contains("see agents.echo.acp.startSeconds"), "\(status.all)")
+        }
+    }
 
     @Test func connectedAndNotAnswering() async throws {
         try await withSimulator { sim in
