@@ -121,23 +121,23 @@ public final class PostgreSQLChannelStore: SharedStore {
         return found.report
     }
 
-    /// Whether anybody was let go.
+    /// Whether the report is out of date: somebody was let go, here or by another who looked in the same moment.
     private func letSilentGo(
         _ found: MemberStatements.Found, but member: Member, _ statements: MemberStatements
     ) -> Bool {
-        var isAnybody = false
+        var isOutdated = false
         for (row, other) in zip(found.report.members, found.others)
         where row.member.id != member.id && abs(row.secondsSinceBeat) > row.member.leaseSeconds {
             let who = "gateway \(row.member.gateway) (\(row.owned) accounts)"
             do throws(PostgreSQLFailure) {
+                isOutdated = true
                 guard try statements.letGo(other.row, backend: other.backend) else { continue }
-                isAnybody = true
                 log(.warning, "\(who) has not been heard for \(Int(row.secondsSinceBeat)) s; its accounts are free")
             } catch {
                 log(.warning, "\(who) has not been heard for long, and its accounts cannot be freed: \(error.problem)")
             }
         }
-        return isAnybody
+        return isOutdated
     }
 
     public func claim(_ accounts: [String], atMost: Int) async throws -> [AccountLease] {
