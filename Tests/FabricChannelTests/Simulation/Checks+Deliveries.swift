@@ -15,6 +15,7 @@ extension Checks {
         deliveries += 1
         message.deliveries += 1
         if message.author == SimGuild.agent { world.fail("\(delivery.id): its own message") }
+        if isAheadOfGap(delivery.place) { gapTrouble.insert(delivery.place) }
         hideOlder(message)
         checkBeginning(delivery, message)
         checkRepeat(delivery, message)
@@ -23,6 +24,14 @@ extension Checks {
         message.isForgotten = false
         message.didWake = delivery.wake
         if delivery.wake { message.hasWoken = true }
+    }
+
+    /// It goes ahead of a gap that history did not show; of a channel whose beginning is looked for nobody says so.
+    private func isAheadOfGap(_ place: ChannelKey) -> Bool {
+        guard let inbox = world.account?.inbox, let guild = inbox.number(of: place.guild),
+            let slot = inbox.guilds[guild].feed.slot(of: place.channel)
+        else { return false }
+        return inbox.guilds[guild].feed.slots[slot].position.isOpen
     }
 
     /// Once a newer one was taken in, its time tells nothing of those before.
