@@ -1,10 +1,11 @@
 import ChannelStore
-import FabricChannel
 import FabricSimulator
 import Foundation
 import JSONBytes
 import Locking
 import Testing
+
+@testable import FabricChannel
 
 /// Several instances of the plugin, each a gateway of its own, that share a store: who runs which account, and that no
 /// message is lost or answered twice on the way from one to another.
@@ -326,6 +327,49 @@ import Testing
             await other.end()
             try await eventually("the new instance has it") { await next.connected() == ["a0"] }
             let delivery = try #require(turn.withLock { $0 })
+            let (code, json) = await world.send(
+                [
+                    "account": "a0", "to": .string(delivery.to), "text": "too late", "delivery": .string(delivery.id),
+                ], on: next.plugin)
+            #expect(code == .unavailable && json["error"]?.string?.contains("went on at another gateway") == true)
+            try await cluster.post("again", to: "a0")
+            #expect(try await cluster.areAnswered("a0", last: "again"))
+            await next.end()
+        }
+    }
+
+    /// The module is loaded anew while an account is being given back, and waits for a turn: what the agent says of it in the end
+    /// comes too late at the new instance too.
+    @Test func aTurnThatWasBeingGivenBackDuringAReloadIsHandedOver() async throws {
+        try await withWorld { world in
+            let cluster = try await Cluster(world, accounts: 1)
+            let old = try cluster.node("old", as: "gw-1")
+            let turn = Locked<TestGateway.Delivery?>(nil)
+            old.gateway.onWake.withLock { hook in hook.call = { delivery in turn.withLock { $0 = delivery } } }
+            try await old.begin(cluster.keys)
+            try await eventually("gw-1 has it") { await old.connected() == ["a0"] }
+            try await cluster.post("hello", to: "a0")
+            try await eventually("its turn runs") { turn.withLock { $0 } != nil }
+            let delivery = try #require(turn.withLock { $0 })
+            let other = try cluster.node("gw-2")
+            try await other.begin(cluster.keys)
+            try await eventually("gw-1 sees gw-2") {
+                await old.command(["command": "sharing.status"]).1["members"]?.array?.count == 2
+            }
+            async let drained = old.command(["command": "sharing.drain", "withinSeconds": 60])
+            try await eventually("it is being given back") {
+                await old.status().first?["reason"]?.string == "it moves to another gateway"
+            }
+            let stopped = try await world.stop("a0", handover: true, on: old.plugin)
+            #expect(try Handover.read(stopped["handover"], account: "a0")?.lostTurns == [delivery.id])
+            #expect(try await cluster.areAnswered("a0", last: "hello"))
+            let next = try cluster.node("next", as: "gw-1")
+            try await world.configure([:], accounts: cluster.keys, on: next.plugin)
+            try await world.start("a0", handover: stopped["handover"], on: next.plugin)
+            await old.end()
+            _ = await drained
+            await other.end()
+            try await eventually("the new instance has it") { await next.connected() == ["a0"] }
             let (code, json) = await world.send(
                 [
                     "account": "a0", "to": .string(delivery.to), "text": "too late", "delivery": .string(delivery.id),

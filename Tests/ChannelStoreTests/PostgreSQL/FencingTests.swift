@@ -60,6 +60,31 @@ struct FencingTests {
         #expect(try await silent.claim(names, atMost: 20).allSatisfy { $0.epoch == 3 })
     }
 
+    /// All look when the lease ends, and only one of them deletes: none may report what was before.
+    @Test func thoseThatLetOneGoInTheSameMomentAllSeeThatItIsGone() async throws {
+        for round in 0..<5 {
+            let cluster = try Cluster()
+            let silent = try await cluster.member("silent", lease: 600)
+            #expect(try await silent.claim(["a"], atMost: 1).count == 1)
+            var others: [(name: String, store: PostgreSQLChannelStore)] = []
+            for name in ["b", "c", "d", "e", "f", "g"] { others.append((name, try await cluster.member(name))) }
+            // The last that is heard of it was a minute ago.
+            try cluster.query(
+                "UPDATE fabric.member SET lease = 1, beat = clock_timestamp() - interval '1 minute' WHERE id = 'silent'"
+            )
+            let seen = try await withThrowingTaskGroup(of: (Int, Int).self) { group in
+                for (name, store) in others {
+                    group.addTask {
+                        let report = try await store.beat(Member(id: name, gateway: "gateway-\(name)"))
+                        return (report.members.count, report.unowned)
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(seen.allSatisfy { $0 == (others.count, 1) }, "round \(round): \(seen)")
+        }
+    }
+
     /// As a process that is stopped (SIGSTOP) after it began to write.
     @Test func aTransactionThatStandsStillHoldsNobodyUp() async throws {
         let cluster = try Cluster()
