@@ -165,4 +165,19 @@ import Testing
         _ = Self.list(2, .sync, in: &feed)
         #expect(Self.list(2, .sync, in: &feed).contains(.report(.skipped(channel: "c", count: 3))))
     }
+
+    /// Our own message is from after the agent came in, like everything that was skipped since.
+    @Test func whatIsSkippedBeforeOurOwnMessageIsSaid() {
+        var settings = Inbox.Settings()
+        settings.feed.limits.catchUp = 1
+        let key = RotationTests.Stage.key
+        var stage = RotationTests.Stage(
+            .general, settings: settings,
+            stored: StoredAccount(
+                cursors: [key: 3], logs: [key: StoredLog(era: 0, notBefore: 1.773e9)], listedAt: ["g": 1.773e9]))
+        for author in ["u-1", "u-1", "u-me"] { stage.post(author) }
+        stage.connect()
+        #expect(stage.inbox.signs(of: 0).skipped == 2)
+        #expect(stage.delivered == [])
+    }
 }

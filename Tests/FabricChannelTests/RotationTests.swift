@@ -8,7 +8,7 @@ import Testing
 /// A message that was read from history in a channel that takes turns: whose turn it made it, only the socket would have said.
 @Suite struct RotationTests {
     /// An inbox whose lists, joins and history are answered at once, in virtual time.
-    private struct Stage {
+    struct Stage {
         var inbox: Inbox
         var log: [(sequence: Int64, author: String)] = []
         var instant = ContinuousClock.now

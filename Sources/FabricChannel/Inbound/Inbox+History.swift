@@ -111,15 +111,15 @@ extension Inbox {
         let own = isOwn(view)
         let type = typeOf(view, guild, slot)
         guilds[guild].feed.sawRow(slot, pushable: !own && held == nil && type != .triage && type != .announce)
-        if own {
-            letGo(guild, slot, now: now, &actions)
-            return trace(.own, sequence, guild, slot, &actions)
-        }
-        if !isFirstSight(view, guild) { return trace(.duplicate, sequence, guild, slot, &actions) }
+        if !own, !isFirstSight(view, guild) { return trace(.duplicate, sequence, guild, slot, &actions) }
         let created = held == nil ? view.createdAt.flatMap { FabricTime.seconds($0) } : nil
         let isBefore = created.map { $0 < guilds[guild].feed.slots[slot].notBefore ?? -.infinity } ?? false
         if guilds[guild].feed.slots[slot].startsInside {
             feed(guild, &actions) { $0.sawBeginning(slot, isNews: !isBefore) }
+        }
+        if own {
+            letGo(guild, slot, now: now, &actions)
+            return trace(.own, sequence, guild, slot, &actions)
         }
         if isBefore { return trace(.beforeUs, sequence, guild, slot, &actions) }
         // What follows is news too; from here on the position alone says so.
