@@ -51,7 +51,11 @@ final class ClusterChecks {
         deliveries += 1
         let count = delivered[message, default: 0] + 1
         delivered[message] = count
-        if count > 1, !isMarked { world.fail("\(id) is delivered \(count) times, and is not marked") }
+        guard count > 1, !isMarked else { return }
+        // The database's clock jumped, and two have the account for a moment: what the one was told that it may begin, before
+        // the other took the account, is begun by both.
+        if world.clockHasJumped, account.lease.map({ !world.database.table.isInForce($0) }) ?? true { return }
+        world.fail("\(id) is delivered \(count) times, and is not marked")
     }
 
     func posts(_ entry: String) { posts += 1 }
