@@ -14,13 +14,21 @@ final class Leftovers: Sendable {
 
     init(directory: String?) { self.directory = directory }
 
-    /// Starts a process, unless the end has begun.
+    /// Starts a process; does not return if the end has begun.
     func start(_ process: Process) throws {
-        try state.withLock { state in
-            guard !state.isEnding else { throw DemoFailure(step: "interrupted", reason: "the demo is ending") }
+        waitIfEnding()
+        let isStarted = try state.withLock { state in
+            guard !state.isEnding else { return false }
             try process.run()
             state.processes.append(process.processIdentifier)
+            return true
         }
+        if !isStarted { waitIfEnding() }
+    }
+
+    /// Once the end has begun, whoever cleans up ends this process: nobody else may, or writes into the directory.
+    func waitIfEnding() {
+        while state.withLock({ $0.isEnding }) { usleep(10_000) }
     }
 
     /// A process has ended and was waited for: its number may be another's now.
@@ -49,7 +57,12 @@ final class Leftovers: Sendable {
         for process in processes {
             for _ in 0..<2000 where kill(process, 0) == 0 { usleep(1000) }
         }
-        if let directory { try? FileManager.default.removeItem(atPath: directory) }
+        // A file that was just being made can be missed once.
+        for _ in 0..<1000 {
+            guard let directory, FileManager.default.fileExists(atPath: directory) else { break }
+            try? FileManager.default.removeItem(atPath: directory)
+            usleep(1000)
+        }
         FileHandle.standardError.write(Data("fabric-demo: interrupted\n".utf8))
         signal(number, SIG_DFL)
         kill(getpid(), number)

@@ -60,6 +60,7 @@ final class Stage {
     }
 
     func fail(_ error: any Error) async {
+        leftovers.waitIfEnding()
         FileHandle.standardError.write(Data("fabric-demo: failed: \(error)\n".utf8))
         if let gateway, gateway.isRunning {
             kill(gateway.processIdentifier, SIGKILL)
