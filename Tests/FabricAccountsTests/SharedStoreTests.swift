@@ -192,6 +192,11 @@ import Testing
             "{\(center), \"accounts\": {\"a\": {\"fabricApiKey\": \"k\"}, \"b\": {\"enabled\": false, \"fabricApiKey\": \"k\"}}}"
         )
         #expect(SharedSettingsDigest.differences(one, fewer) == ["accounts"])
+        // Settings that came later: what stands at its default differs from no build that did not know it.
+        let defaults = "\"connectsAtOnce\": 128, \"catchUp\": {\"turnPatienceSeconds\": 15}"
+        #expect(try digest("{\(center), \(keys), \(defaults)}") == one)
+        let later = try digest("{\(center), \(keys), \"connectsAtOnce\": 7, \"catchUp\": {\"turnPatienceSeconds\": 0}}")
+        #expect(SharedSettingsDigest.differences(one, later) == ["catchUp.turnPatienceSeconds", "connectsAtOnce"])
         #expect(
             SharedSettingsDigest.differences(one, "").count == 14 && SharedSettingsDigest.differences("x", ":") == [""])
     }

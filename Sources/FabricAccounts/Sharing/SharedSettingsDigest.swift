@@ -12,14 +12,13 @@ public struct SharedSettingsDigest: Sendable, Equatable, CustomStringConvertible
     /// a key is at hand) is not in it.
     public init(_ configuration: FabricConfiguration, accounts: FabricAccounts) {
         let ids = accounts.accounts.filter { $0.enabled && $0.configured }.map(\.accountId).sorted()
-        let bounds = configuration.catchUp
-        let catchUp = "\(bounds.wake.rawValue) \(bounds.maximumMessages) \(bounds.maximumHours)"
+        let catchUp = configuration.catchUp
         let attachments = "\(configuration.attachmentMegabytes) \(configuration.allowsPrivateAddresses)"
         let talk = "\(configuration.agentTalkMessages) \(configuration.agentTalkSeconds)"
         let lease = configuration.sharedStore.map { "\($0.beatSeconds) \($0.leaseSeconds)" } ?? ""
         var values: [(String, String)] = [
             ("accounts", ids.joined(separator: "\n")), ("centerApiBase", configuration.centerApiBase ?? ""),
-            ("catchUp", "\(catchUp) \(bounds.turnPatienceSeconds)"),
+            ("catchUp", "\(catchUp.wake.rawValue) \(catchUp.maximumMessages) \(catchUp.maximumHours)"),
             ("attachments", attachments), ("agentTalk", talk), ("coalesce", "\(configuration.coalesce)"),
             ("redeliveries", "\(configuration.redeliveries)"), ("presence", "\(configuration.presence)"),
             ("turnTimeoutSeconds", "\(configuration.turnTimeoutSeconds)"),
@@ -28,9 +27,13 @@ public struct SharedSettingsDigest: Sendable, Equatable, CustomStringConvertible
             ("sessionSeconds", "\(configuration.sessionSeconds)"),
             ("commandsSyncKey", "\(configuration.commandsSyncKey != nil)"), ("store", lease),
         ]
-        // Builds before it was there have the default.
-        if configuration.connectsAtOnce != FabricConfiguration().connectsAtOnce {
+        // Builds before these were there have the defaults, and run beside this one while a fleet is brought up to date.
+        let defaults = FabricConfiguration()
+        if configuration.connectsAtOnce != defaults.connectsAtOnce {
             values.append(("connectsAtOnce", "\(configuration.connectsAtOnce)"))
+        }
+        if catchUp.turnPatienceSeconds != defaults.catchUp.turnPatienceSeconds {
+            values.append(("catchUp.turnPatienceSeconds", "\(catchUp.turnPatienceSeconds)"))
         }
         parts = values.map { ($0.0, Self.digits($0.1)) }
     }
