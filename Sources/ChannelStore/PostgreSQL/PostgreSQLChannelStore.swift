@@ -130,8 +130,9 @@ public final class PostgreSQLChannelStore: SharedStore {
         where row.member.id != member.id && abs(row.secondsSinceBeat) > row.member.leaseSeconds {
             let who = "gateway \(row.member.gateway) (\(row.owned) accounts)"
             do throws(PostgreSQLFailure) {
+                let isOurs = try statements.letGo(other.row, backend: other.backend)
                 isOutdated = true
-                guard try statements.letGo(other.row, backend: other.backend) else { continue }
+                guard isOurs else { continue }
                 log(.warning, "\(who) has not been heard for \(Int(row.secondsSinceBeat)) s; its accounts are free")
             } catch {
                 log(.warning, "\(who) has not been heard for long, and its accounts cannot be freed: \(error.problem)")
