@@ -16,7 +16,6 @@ final class Leftovers: Sendable {
 
     /// Starts a process; does not return if the end has begun.
     func start(_ process: Process) throws {
-        waitIfEnding()
         let isStarted = try state.withLock { state in
             guard !state.isEnding else { return false }
             try process.run()

@@ -300,6 +300,20 @@ import Testing
         }
     }
 
+    /// The new instance has the account, refuses what its agent says of a turn that was answered elsewhere, and goes on.
+    private func knowsThatItIsTooLate(
+        _ next: Node, _ delivery: TestGateway.Delivery, _ cluster: Cluster, _ world: World
+    ) async throws {
+        try await eventually("the new instance has it") { await next.connected() == ["a0"] }
+        let (code, json) = await world.send(
+            ["account": "a0", "to": .string(delivery.to), "text": "too late", "delivery": .string(delivery.id)],
+            on: next.plugin)
+        #expect(code == .unavailable && json["error"]?.string?.contains("went on at another gateway") == true)
+        try await cluster.post("again", to: "a0")
+        #expect(try await cluster.areAnswered("a0", last: "again"))
+        await next.end()
+    }
+
     /// A turn whose account went to another gateway is answered there; what this one's agent says of it comes too late, also
     /// when the module was loaded anew meanwhile.
     @Test func aNewInstanceKnowsOfTurnsThatWereLostBefore() async throws {
@@ -325,16 +339,7 @@ import Testing
             try await world.start("a0", handover: stopped["handover"], on: next.plugin)
             await old.end()
             await other.end()
-            try await eventually("the new instance has it") { await next.connected() == ["a0"] }
-            let delivery = try #require(turn.withLock { $0 })
-            let (code, json) = await world.send(
-                [
-                    "account": "a0", "to": .string(delivery.to), "text": "too late", "delivery": .string(delivery.id),
-                ], on: next.plugin)
-            #expect(code == .unavailable && json["error"]?.string?.contains("went on at another gateway") == true)
-            try await cluster.post("again", to: "a0")
-            #expect(try await cluster.areAnswered("a0", last: "again"))
-            await next.end()
+            try await knowsThatItIsTooLate(next, try #require(turn.withLock { $0 }), cluster, world)
         }
     }
 
@@ -369,15 +374,7 @@ import Testing
             await old.end()
             _ = await drained
             await other.end()
-            try await eventually("the new instance has it") { await next.connected() == ["a0"] }
-            let (code, json) = await world.send(
-                [
-                    "account": "a0", "to": .string(delivery.to), "text": "too late", "delivery": .string(delivery.id),
-                ], on: next.plugin)
-            #expect(code == .unavailable && json["error"]?.string?.contains("went on at another gateway") == true)
-            try await cluster.post("again", to: "a0")
-            #expect(try await cluster.areAnswered("a0", last: "again"))
-            await next.end()
+            try await knowsThatItIsTooLate(next, delivery, cluster, world)
         }
     }
 

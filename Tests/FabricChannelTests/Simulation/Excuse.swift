@@ -61,8 +61,9 @@ enum Excuse: String, CaseIterable, Sendable {
     /// A guild that does not know the keys, and a turn that sends its texts one by one was run again: what it says now is not
     /// what it said.
     case saidOtherwise
-    /// A delivery id means two messages: after a claim, a restore, or in a channel that was left. What is said to the second has the key of what was said to the first: the guild answers with
-    /// where that lies, and what is sent next is looked for from there.
+    /// A delivery id means two messages: after a claim, a restore, or in a channel that was left. What is said to the second
+    /// has the key of what was said to the first: the guild answers with where that lies, and what is sent next is looked for
+    /// from there.
     case sharedID
     /// Thousands of messages at once: what comes last is not taken in within two periods.
     case overflow
