@@ -150,37 +150,70 @@ import Testing
     @Test func theStateIsDerived() {
         var life = AccountLife()
         #expect(life.lifecycle == .stopped)
-        life.running = true
+        life.started(keptUser: nil)
         #expect(life.lifecycle == .starting)
-        life.guilds = 2
-        life.readyGuilds = 1
+        life.settle(guilds: 2, ready: 1, away: [1], storeProblem: nil)
         #expect(!life.connected)
-        life.readyGuilds = 2
-        life.settle()
+        life.settle(guilds: 2, ready: 2, away: [], storeProblem: nil)
         #expect(life.lifecycle == .ready && life.connected && life.reason.isEmpty)
-        life.readyGuilds = 1
-        life.guildProblems[1] = "guild g: gone"
-        life.settle()
+        life.guildFailed(1, "g", "gone")
+        life.settle(guilds: 2, ready: 1, away: [1], storeProblem: nil)
         #expect(life.lifecycle == .recovering && life.reason == "guild g: gone")
-        life.blocked = "refused"
-        #expect(life.lifecycle == .blocked && !life.connected)
+        life.settle(guilds: 2, ready: 1, away: [1], storeProblem: "disk full")
+        #expect(life.reason == "nothing can be recorded, so nothing is taken in: disk full")
+        _ = life.block("refused")
+        #expect(life.lifecycle == .blocked && !life.connected && life.reason == "refused")
+        life.stopped()
+        #expect(life.lifecycle == .blocked)
     }
 
-    /// What one guild says does not hide what is wrong with another.
+    /// The first reason of a block stays, and what lifts it says so once.
+    @Test func aBlockIsToldOnce() {
+        var life = AccountLife()
+        life.started(keptUser: nil)
+        let blocks = [life.block("one"), life.block("two")]
+        #expect(blocks == [true, false] && life.blocked == "one")
+        let lifts = [life.unblock(), life.unblock()]
+        #expect(lifts == [true, false] && life.blocked == nil)
+        _ = life.block("one")
+        life.sessionBegan([])
+        #expect(life.blocked == nil && life.hasSession)
+    }
+
+    /// What one guild says does not hide what is wrong with another, and what was wrong with one that is connected or gone
+    /// is forgotten.
     @Test func everyGuildHasItsProblem() {
         var life = AccountLife()
-        (life.running, life.guilds, life.readyGuilds) = (true, 2, 0)
-        life.guildProblems = [1: "guild g: gone", 0: "guild f: its address cannot be used"]
+        life.started(keptUser: nil)
+        life.settle(guilds: 2, ready: 0, away: [0, 1], storeProblem: nil)
+        let failures = [
+            life.guildFailed(1, "g", "gone"), life.guildFailed(0, "f", "its address cannot be used"),
+            life.guildFailed(1, "g", "gone"), life.guildFailed(1, "g", "gone again"),
+        ]
+        #expect(failures == [true, true, false, true])
         #expect(life.reason == "guild f: its address cannot be used")
-        life.guildProblems[0] = nil
-        #expect(life.reason == "guild g: gone")
+        life.nothingWrong(with: 0)
+        #expect(life.reason == "guild g: gone again")
+        life.settle(guilds: 1, ready: 0, away: [0], storeProblem: nil)
+        #expect(life.reason == "connecting")
     }
 
     @Test func noGuildIsNotConnected() {
         var life = AccountLife()
-        life.running = true
-        life.hasSession = true
+        life.started(keptUser: nil)
+        life.sessionBegan([])
         #expect(!life.connected && life.reason.contains("no guild"))
+        life.loginFailed("Center is away")
+        #expect(life.reason == "Center is away")
+        life.loginsRecovered()
+        #expect(life.reason.contains("no guild"))
+    }
+
+    @Test func aUserIsKeptOnce() {
+        var life = AccountLife()
+        life.started(keptUser: "u-1")
+        let news = [life.isNewUser("u-1"), life.isNewUser("u-2"), life.isNewUser("u-2")]
+        #expect(news == [false, true, false])
     }
 }
 

@@ -5,43 +5,6 @@ import Sessions
 import SocketIO
 import Timing
 
-/// The work under way of an account: stopped with it.
-struct AccountTasks {
-    var running: [UInt64: Task<Void, Never>] = [:]
-    var next: UInt64 = 0
-}
-
-/// How far the end of an account has come.
-struct AccountEnding {
-    var isLoaded = false
-    var hasBegun = false
-    /// It is no news: the account moves to another gateway.
-    var isMute = false
-    /// Commits that the store has not confirmed.
-    var commits = 0
-    /// Requests to send whose messages are in those commits: they are told what becomes of them.
-    var heldAnswers: [UInt64] = []
-    var drainWaiters: [CheckedContinuation<Void, Never>] = []
-    var storeWaiters: [CheckedContinuation<Void, Never>] = []
-
-    mutating func checkStored() {
-        guard commits == 0 else { return }
-        letStoreWaitersGo()
-    }
-
-    mutating func letStoreWaitersGo() {
-        let waiters = storeWaiters
-        storeWaiters = []
-        for waiter in waiters { waiter.resume() }
-    }
-
-    mutating func letDrainWaitersGo() {
-        let waiters = drainWaiters
-        drainWaiters = []
-        for waiter in waiters { waiter.resume() }
-    }
-}
-
 /// Start, session, stop.
 extension Account {
     /// Starts the account; it goes on until `stop`.
@@ -59,9 +22,8 @@ extension Account {
             stored.deliveries[index].mediaDirectory = nil
         }
         guard !ending.hasBegun else { return }
-        ending.isLoaded = true
-        life.running = true
-        life.keptUser = stored.notes[Self.userNote].map { String(decoding: $0, as: UTF8.self) }
+        ending.loaded()
+        life.started(keptUser: stored.notes[Self.userNote].map { String(decoding: $0, as: UTF8.self) })
         inbox = Inbox(
             account: id, settings: settings.inbox, stored: stored, isHandover: handover != nil,
             mediaRoot: environment.mediaDirectory, agents: environment.agents, seed: environment.seed(),
@@ -106,11 +68,11 @@ extension Account {
         case .renewalEnded(let reason):
             logger.error("the session is no longer renewed ahead of time", metadata: ["reason": "\(reason)"])
         case .loginFailed(let reason, let retryIn):
-            life.sessionProblem = reason
+            life.loginFailed(reason)
             statusChanged()
             logger.warning("a login failed", metadata: ["reason": "\(reason)", "next try in": "\(retryIn)"])
         case .loginRecovered:
-            life.sessionProblem = nil
+            life.loginsRecovered()
             logger.notice("logins succeed again")
         case .notice(let text): logger.warning("\(text)")
         }
@@ -129,7 +91,7 @@ extension Account {
                     block(reason)
                     return
                 }
-                life.sessionProblem = error.operatorText
+                life.loginFailed(error.operatorText)
                 statusChanged()
                 failures += 1
                 logger.log(
@@ -143,21 +105,16 @@ extension Account {
 
     private func adopt(_ session: Session) {
         guard !ending.hasBegun else { return }
-        life.blocked = nil
-        life.sessionProblem = nil
-        life.hasSession = true
+        life.sessionBegan(session.fabric.guilds)
         environment.agents.insert(session.fabric.user.id)
         keepUser(session.fabric.user.id)
-        for info in session.fabric.guilds {
-            guard let number = inbox.number(of: info.nodeId), let link = links[number], link.endpoint != info.endpoint
-            else { continue }
+        for link in links.values {
+            guard let info = life.guildInfos[link.nodeId], info.endpoint != link.endpoint else { continue }
             // The guild moved.
             tearDown(link)
-            handle(.disconnected(number))
-            life.guildInfos[info.nodeId] = info
-            open(number)
+            handle(.disconnected(link.number))
+            open(link.number)
         }
-        life.guildInfos = Dictionary(session.fabric.guilds.map { ($0.nodeId, $0) }) { first, _ in first }
         presence.keep(Set(life.guildInfos.keys))
         let user = session.fabric.user
         handle(.session(user: user.id, name: user.name, guilds: session.fabric.guilds.map(\.nodeId)))
@@ -173,22 +130,19 @@ extension Account {
 
     /// Keeps which user the account is, so that gateways that share the store know it for an agent.
     private func keepUser(_ user: String) {
-        guard environment.lease != nil, life.keptUser != user else { return }
-        life.keptUser = user
+        guard environment.lease != nil, life.isNewUser(user) else { return }
         commit([.note(Self.userNote, Array(user.utf8))]) { _ in }
     }
 
     private func block(_ reason: String) {
-        guard life.blocked == nil else { return }
-        life.blocked = reason
+        guard life.block(reason) else { return }
         logger.error("account blocked", metadata: ["reason": "\(reason)"])
         handle(.session(user: inbox.user, name: inbox.userName, guilds: []))
         statusChanged()
     }
 
     private func unblock() {
-        guard life.blocked != nil else { return }
-        life.blocked = nil
+        guard life.unblock() else { return }
         statusChanged()
         run { account in await account.obtainSession() }
     }
@@ -200,17 +154,18 @@ extension Account {
     @discardableResult
     func run(_ body: @escaping @Sendable (isolated Account) async -> Void) -> UInt64 {
         guard !ending.hasBegun else { return 0 }
-        tasks.next += 1
-        let number = tasks.next
+        let number = tasks.number()
         // On the loop from the first step: a task that began elsewhere would go to a thread of the pool and come back, twice.
-        tasks.running[number] = Task {
-            await carryOut(body)
-            tasks.running[number] = nil
-        }
+        tasks.began(
+            number,
+            Task {
+                await carryOut(body)
+                tasks.ended(number)
+            })
         return number
     }
 
-    func cancelTask(_ number: UInt64) { tasks.running[number]?.cancel() }
+    func cancelTask(_ number: UInt64) { tasks.cancel(number) }
 
     /// A task that gets its turn only after the account was stopped does nothing: its session is gone, and asking for a
     /// token would log in for nobody.
@@ -236,10 +191,10 @@ extension Account {
     ///   - isMoving: another gateway goes on with it.
     func stop(drain: Duration, isHandover: Bool = false, isMoving: Bool = false) async -> Handover {
         guard !ending.hasBegun, ending.isLoaded else {
-            ending.hasBegun = true
+            ending.begin()
             return Handover(session: nil)
         }
-        ending.isMute = ending.isMute || isMoving
+        if isMoving { ending.mute() }
         for link in links.values { silence(link) }
         async let farewell: Void = isHandover || isMoving ? () : sayFarewell()
         if drain > .zero { await self.drain(drain) }
@@ -257,9 +212,9 @@ extension Account {
     /// Ends the account at once, because it is no longer ours: nothing is waited for, and nothing more is done in its name.
     /// ``abandoned()`` follows.
     func abandon() {
-        ending.isMute = true
+        ending.mute()
         guard !ending.hasBegun, ending.isLoaded else {
-            ending.hasBegun = true
+            ending.begin()
             ending.letDrainWaitersGo()
             ending.letStoreWaitersGo()
             return
@@ -278,8 +233,8 @@ extension Account {
     private func endWork() {
         handle(Outgoing.Event.stop)
         handle(Inbox.Event.stop)
-        ending.hasBegun = true
-        life.running = false
+        ending.begin()
+        life.stopped()
         timer.timer?.cancel()
         timer = AccountTimer()
         for link in links.values { tearDown(link) }
@@ -287,10 +242,9 @@ extension Account {
     }
 
     private func endTasks() async -> SessionSnapshot? {
-        let running = Array(tasks.running.values)
+        let running = tasks.takeAll()
         for task in running { task.cancel() }
         for task in running { await task.value }
-        tasks = AccountTasks()
         for directory in tools.downloads.endAll() { removeMedia(directory) }
         // With the subscription the session goes. Not before the tasks are over: one that is on its way to ask for a token
         // would log in again, for nobody.
@@ -306,25 +260,25 @@ extension Account {
         let timer = loop.schedule(after: limit) { [weak self] in
             self?.assumeIsolated { $0.ending.letDrainWaitersGo() }
         }
-        await withCheckedContinuation { ending.drainWaiters.append($0) }
+        await withCheckedContinuation { ending.awaitDrain($0) }
         timer.cancel()
     }
 
     var isDrained: Bool { inbox.isQuiet && outgoing.isQuiet && tools.calls.isEmpty }
 
     func checkDrained() {
-        if !ending.drainWaiters.isEmpty, isDrained { ending.letDrainWaitersGo() }
+        if ending.isDrainAwaited, isDrained { ending.letDrainWaitersGo() }
     }
 
     /// A store that does not take anything must not keep a stop waiting: what it has not is what a crash would lose.
     private func storeHasEverything(within limit: Duration) async {
-        guard ending.commits > 0 else { return }
+        guard !ending.isStored else { return }
         let timer = loop.schedule(after: limit) { [weak self] in
             self?.assumeIsolated { $0.ending.letStoreWaitersGo() }
         }
-        await withCheckedContinuation { ending.storeWaiters.append($0) }
+        await withCheckedContinuation { ending.awaitStore($0) }
         timer.cancel()
-        if ending.commits > 0 {
+        if !ending.isStored {
             logger.error("the store did not take the last changes in time; what they held may be delivered again")
         }
     }

@@ -205,9 +205,9 @@ extension Account {
                 metadata: ["entry": "\(entry)", "reason": "\(reason)"])
         }
         guard !requests.isEmpty else { return }
-        if case .stopped(isKept: true) = answer, ending.commits > 0 {
+        if case .stopped(isKept: true) = answer, !ending.isStored {
             // Whether that is so is known when the store has confirmed what it was given.
-            ending.heldAnswers += requests
+            ending.hold(requests)
             return
         }
         let result = result(of: answer)
@@ -216,10 +216,9 @@ extension Account {
 
     /// The store has had its time: those who were to hear that their message is kept hear whether it is.
     func answerHeld() {
-        let requests = ending.heldAnswers
-        ending.heldAnswers = []
+        let requests = ending.takeHeld()
         guard !requests.isEmpty else { return }
-        let isKept = ending.commits == 0
+        let isKept = ending.isStored
         let result =
             isKept
             ? result(of: .stopped(isKept: true))

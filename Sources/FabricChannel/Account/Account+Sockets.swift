@@ -19,11 +19,9 @@ extension Account {
             connect(GuildLink(number: number, nodeId: nodeId, endpoint: info.endpoint, guild: guild), configuration)
         } catch {
             let reason = operatorText(error)
-            let problem = "guild \(nodeId): \(reason)"
-            if life.guildProblems[number] != problem {
+            if life.guildFailed(number, nodeId, reason) {
                 logger.error("guild cannot be used", metadata: ["guild": "\(nodeId)", "reason": "\(reason)"])
             }
-            life.guildProblems[number] = problem
             statusChanged()
         }
     }
@@ -83,7 +81,7 @@ extension Account {
 
     /// The session has the guild no more.
     func close(_ number: Int) {
-        life.guildProblems[number] = nil
+        life.nothingWrong(with: number)
         guard let link = links.removeValue(forKey: number) else { return }
         tearDown(link)
     }
@@ -124,7 +122,7 @@ extension Account {
     private func lost(_ link: GuildLink, reason: SocketIODisconnect, retryIn: Duration?) {
         leaveGate(link, reason.isOverload ? .overloaded : .other)
         link.lastDisconnect = "\(reason)"
-        life.guildProblems[link.number] = "guild \(link.nodeId): \(reason)"
+        life.guildFailed(link.number, link.nodeId, "\(reason)")
         if reason.suggestsRejectedToken, let token = link.token {
             environment.sessions.invalidate(id, ifTokenIs: token)
         }
@@ -147,14 +145,14 @@ extension Account {
     func replaceConnection(_ number: Int, reason: String) {
         guard let link = links[number] else { return }
         if let token = link.token { environment.sessions.invalidate(id, ifTokenIs: token) }
-        life.guildProblems[number] = "guild \(link.nodeId): \(reason)"
+        life.guildFailed(number, link.nodeId, reason)
         if let client = link.client { run { _ in await client.reconnect(reason: reason) } }
     }
 
     /// What keeps a guild from being connected is its status.
     func noteProblem(_ report: GuildFeed.Report, of number: Int) {
         guard case .listFailed(let reason) = report, inbox.phase(number) != .ready else { return }
-        life.guildProblems[number] = "guild \(inbox.nodeID(number)): \(reason)"
+        life.guildFailed(number, inbox.nodeID(number), reason)
         statusChanged()
     }
 
@@ -162,7 +160,7 @@ extension Account {
         if let link = links[number], inbox.phase(number) == .ready {
             link.lastConnectedAt = environment.wallClock()
             link.reconnectAttempts = 0
-            life.guildProblems[number] = nil
+            life.nothingWrong(with: number)
             tellBoard(link)
             presence.connected(link.nodeId)
             syncCommands(link)

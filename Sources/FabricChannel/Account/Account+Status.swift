@@ -27,7 +27,7 @@ extension Account {
         return .object(object)
     }
 
-    private var deadCount: Int { outgoing.deadCount + inbox.setAside.count }
+    private var deadCount: Int { outgoing.deadCount + inbox.setAsideCount }
 
     private var reason: String {
         guard let turnAwaited else { return life.reason }
@@ -78,20 +78,15 @@ extension Account {
         return .string(TimeText.text(seconds))
     }
 
+    private var storeProblem: String? {
+        guard case .failing(let reason) = environment.store.health, !inbox.isStoreGood else { return nil }
+        return reason
+    }
+
     /// Tells the gateway when something an operator would care about changed.
     func statusChanged() {
         let (open, ready) = inbox.readiness
-        if open != life.guilds || ready != life.readyGuilds {
-            (life.guilds, life.readyGuilds) = (open, ready)
-            let away = inbox.guildsAway
-            life.guildProblems = life.guildProblems.filter { away.contains($0.key) }
-        }
-        if case .failing(let reason) = environment.store.health, !inbox.isStoreGood {
-            life.storeProblem = reason
-        } else {
-            life.storeProblem = nil
-        }
-        life.settle()
+        life.settle(guilds: open, ready: ready, away: inbox.guildsAway, storeProblem: storeProblem)
         if ending.isMute { return }
         let mark = StatusMark(
             running: life.running, lifecycle: life.lifecycle, connected: life.connected, reason: life.reason,

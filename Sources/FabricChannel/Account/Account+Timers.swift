@@ -40,12 +40,12 @@ extension Account {
     /// Gives changes to the store, in order, and goes on when they are safe.
     func commit(_ changes: [StoreChange], then next: @escaping @Sendable (isolated Account) -> Void) {
         let loop = loop
-        ending.commits += 1
+        ending.commitBegan()
         environment.store.commit(changes, account: id) { [weak self] outcome in
             guard let self else { return }
             let done: @Sendable () -> Void = {
                 self.assumeIsolated { account in
-                    account.ending.commits -= 1
+                    account.ending.commitEnded()
                     switch outcome {
                     case .kept: next(account)
                     case .refused: account.environment.lease?.refused(account)

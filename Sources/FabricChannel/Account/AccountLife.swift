@@ -7,23 +7,23 @@ struct AccountLife: Sendable {
         case starting, ready, recovering, blocked, stopped, standby
     }
 
-    var running = false
+    private(set) var running = false
     /// Center refused the credentials: terminal until they change or the operator asks.
-    var blocked: String?
+    private(set) var blocked: String?
     /// Why there is no session at the moment.
-    var sessionProblem: String?
-    var hasSession = false
+    private var sessionProblem: String?
+    private(set) var hasSession = false
     /// The user that is kept for other gateways; see `Account.keepUser`.
-    var keptUser: String?
+    private var keptUser: String?
     /// What the session says of its guilds.
-    var guildInfos: [String: FabricGuildInfo] = [:]
-    var guilds = 0
-    var readyGuilds = 0
+    private(set) var guildInfos: [String: FabricGuildInfo] = [:]
+    private var guilds = 0
+    private var readyGuilds = 0
     /// Why guilds are not connected, by their numbers.
-    var guildProblems: [Int: String] = [:]
+    private var guildProblems: [Int: String] = [:]
     /// Why nothing can be recorded at the moment.
-    var storeProblem: String?
-    private(set) var wasReady = false
+    private var storeProblem: String?
+    private var wasReady = false
 
     var connected: Bool { running && blocked == nil && guilds > 0 && readyGuilds == guilds && storeProblem == nil }
 
@@ -47,9 +47,70 @@ struct AccountLife: Sendable {
         if hasSession && guilds == 0 { return "the account is a member of no guild" }
         return guildProblems.min { $0.key < $1.key }?.value
     }
+}
 
-    /// Takes note of having been ready; afterwards a loss is a recovery, not a start.
-    mutating func settle() {
+/// What happens to it.
+extension AccountLife {
+    mutating func started(keptUser: String?) {
+        running = true
+        self.keptUser = keptUser
+    }
+
+    mutating func stopped() { running = false }
+
+    mutating func sessionBegan(_ guilds: [FabricGuildInfo]) {
+        blocked = nil
+        sessionProblem = nil
+        hasSession = true
+        learned(guilds)
+    }
+
+    /// What a session says of its guilds; of one that is named twice, the first.
+    mutating func learned(_ guilds: [FabricGuildInfo]) {
+        guildInfos = Dictionary(guilds.map { ($0.nodeId, $0) }) { first, _ in first }
+    }
+
+    mutating func loginFailed(_ reason: String) { sessionProblem = reason }
+    mutating func loginsRecovered() { sessionProblem = nil }
+
+    /// False if it was blocked already.
+    mutating func block(_ reason: String) -> Bool {
+        guard blocked == nil else { return false }
+        blocked = reason
+        return true
+    }
+
+    /// False if it was not blocked.
+    mutating func unblock() -> Bool {
+        defer { blocked = nil }
+        return blocked != nil
+    }
+
+    /// Whether this user is another than the one that is kept; it counts as kept then.
+    mutating func isNewUser(_ user: String) -> Bool {
+        defer { keptUser = user }
+        return keptUser != user
+    }
+
+    /// False if the same was known.
+    @discardableResult
+    mutating func guildFailed(_ number: Int, _ nodeId: String, _ reason: String) -> Bool {
+        let problem = "guild \(nodeId): \(reason)"
+        return guildProblems.updateValue(problem, forKey: number) != problem
+    }
+
+    /// It is connected, or no guild of the account any more.
+    mutating func nothingWrong(with number: Int) { guildProblems[number] = nil }
+
+    /// What it comes to. Afterwards a loss is a recovery, not a start, if it has been ready.
+    /// - Parameter away: the numbers of the guilds that are not ready.
+    mutating func settle(guilds: Int, ready: Int, away: @autoclosure () -> Set<Int>, storeProblem: String?) {
+        if guilds != self.guilds || ready != readyGuilds {
+            (self.guilds, readyGuilds) = (guilds, ready)
+            let away = away()
+            guildProblems = guildProblems.filter { away.contains($0.key) }
+        }
+        self.storeProblem = storeProblem
         if connected { wasReady = true }
     }
 }

@@ -38,7 +38,7 @@ final class GuildLink: @unchecked Sendable {
     /// The constant parts of a channel's deliveries.
     @inline(__always)
     func text(of slot: Int, in inbox: borrowing Inbox) -> ConversationText {
-        if textsVersion == inbox.guilds[number].namesVersion, slot < texts.count, let text = texts[slot] {
+        if textsVersion == inbox.namesVersion(number), slot < texts.count, let text = texts[slot] {
             return text
         }
         return makeText(of: slot, in: inbox)
@@ -47,7 +47,7 @@ final class GuildLink: @unchecked Sendable {
     /// As ``text(of:in:)``; good until names change, and so for as long as nothing leads back to the account.
     @inline(__always)
     func borrowedText(of slot: Int, in inbox: borrowing Inbox) -> Unmanaged<ConversationText> {
-        if textsVersion == inbox.guilds[number].namesVersion, slot < borrowed.count, let text = borrowed[slot] {
+        if textsVersion == inbox.namesVersion(number), slot < borrowed.count, let text = borrowed[slot] {
             return text
         }
         return Unmanaged.passUnretained(makeText(of: slot, in: inbox))
@@ -55,8 +55,8 @@ final class GuildLink: @unchecked Sendable {
 
     @inline(never)
     private func makeText(of slot: Int, in inbox: borrowing Inbox) -> ConversationText {
-        if textsVersion != inbox.guilds[number].namesVersion {
-            textsVersion = inbox.guilds[number].namesVersion
+        if textsVersion != inbox.namesVersion(number) {
+            textsVersion = inbox.namesVersion(number)
             texts = []
             borrowed = []
         }

@@ -234,7 +234,13 @@ struct Inbox {
         Set(guilds.indices.filter { guilds[$0].isOpen && !guilds[$0].feed.isReady })
     }
 
+    /// Changes with every name that is a part of its channels' deliveries.
+    @inline(__always)
+    func namesVersion(_ guild: Int) -> Int { guilds[guild].namesVersion }
+
     func phase(_ guild: Int) -> GuildFeed.Phase { guilds[guild].feed.phase }
+
+    var setAsideCount: Int { setAside.count }
 
     var laneCount: Int { guilds.reduce(0) { $0 + $1.feed.slots.count { !$0.lane.isEmpty } } }
 

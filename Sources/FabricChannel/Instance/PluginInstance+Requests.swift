@@ -157,7 +157,7 @@ extension PluginInstance {
     }
 
     /// Whether the store has everything of an account that has stopped. If not, another instance must not go on where it ended.
-    private func isWritten(_ account: Account) -> Bool { account.assumeIsolated { $0.ending.commits == 0 } }
+    private func isWritten(_ account: Account) -> Bool { account.assumeIsolated { $0.ending.isStored } }
 
     /// Sends a message.
     public func send(_ json: [UInt8], completion: @escaping Completion) {

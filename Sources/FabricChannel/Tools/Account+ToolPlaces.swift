@@ -72,9 +72,7 @@ extension Account {
     private func guild(_ named: String?, _ call: ToolCall) async throws -> ToolGuild {
         if life.guildInfos.isEmpty {
             let session = try await environment.sessions.session(for: id)
-            if life.guildInfos.isEmpty {
-                life.guildInfos = Dictionary(session.fabric.guilds.map { ($0.nodeId, $0) }) { first, _ in first }
-            }
+            if life.guildInfos.isEmpty { life.learned(session.fabric.guilds) }
         }
         let known = life.guildInfos.keys.sorted()
         guard let node = named ?? (known.count == 1 ? known[0] : nil) else {

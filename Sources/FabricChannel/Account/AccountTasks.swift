@@ -1,0 +1,20 @@
+/// The work under way of an account: stopped with it.
+struct AccountTasks {
+    private var running: [UInt64: Task<Void, Never>] = [:]
+    private var last: UInt64 = 0
+
+    mutating func number() -> UInt64 {
+        last += 1
+        return last
+    }
+
+    mutating func began(_ number: UInt64, _ task: Task<Void, Never>) { running[number] = task }
+    mutating func ended(_ number: UInt64) { running[number] = nil }
+    func cancel(_ number: UInt64) { running[number]?.cancel() }
+
+    /// All that are under way; none of them counts any more.
+    mutating func takeAll() -> [Task<Void, Never>] {
+        defer { running = [:] }
+        return Array(running.values)
+    }
+}
