@@ -288,6 +288,36 @@ import Testing
         #expect(runners.contains(.nobody), "\(runners)")
     }
 
+    /// Who runs an account is asked for again and again; until that is answered, what was known is told.
+    @Test func whoRunsItIsToldWhileItIsAskedForOnceMore() throws {
+        let bench = Bench(start)
+        bench.at(0, .wanted("a"))
+        let member = bench.keeper.member.id
+        var (asked, told) = (0, 0)
+        for beat in 1...40 {
+            let time = Double(beat) * 2
+            bench.at(time, .tick)
+            guard let number = bench.beat else { continue }
+            // One that it gives away may be this one.
+            let report = bench.report(owned: 0, others: [("gw-2", 50 - beat)])
+            bench.at(time + 0.1, .answered(beat: number, report, busy: []))
+            if bench.actions.contains(.askRunners(["a"])) {
+                asked += 1
+                if asked > 1 { #expect(bench.keeper.reason(of: "a") == .runs(gateway: "gw-2")) }
+                bench.at(time + 0.2, .runners(["a"], ["a": "gw-2"], member: member))
+                told += bench.actions.contains(.standby(["a"])) ? 1 : 0
+            }
+            #expect(bench.keeper.reason(of: "a") == .runs(gateway: "gw-2"))
+        }
+        #expect(asked > 10 && told == 1, "asked \(asked) times, told \(told) times")
+        // One that has none any more runs nothing.
+        bench.at(90, .tick)
+        let beat = try #require(bench.beat)
+        bench.at(90.1, .answered(beat: beat, bench.report(owned: 0, others: [("gw-2", 0), ("gw-3", 50)]), busy: []))
+        #expect(bench.actions.contains(.askRunners(["a"])))
+        #expect(bench.keeper.reason(of: "a") == .waiting)
+    }
+
     /// The release may be on its way, and would end the lease under the new run.
     @Test func aLeaseThatIsBeingGivenBackIsNotRunAgain() throws {
         let bench = Bench(start)

@@ -38,8 +38,9 @@ extension LeaseKeeper {
         guard isOld || !less.isEmpty else { return }
         for (account, record) in records where record.phase == .standby {
             switch record.runner {
-            case .gateway(let name) where isOld || less.contains(name) || now[name] == nil:
-                records[account]?.runner = .unknown
+            case .gateway(let name) where isOld || less.contains(name) || now[name] == nil,
+                .doubted(let name) where now[name] ?? 0 == 0:
+                records[account]?.runner = now[name] ?? 0 > 0 ? .doubted(name) : .unknown
             // Others find out by trying to take it.
             case .nobody where isOld && isDraining: records[account]?.runner = .unknown
             default: break
@@ -58,8 +59,8 @@ extension LeaseKeeper {
         var unrun = 0
         for (account, record) in records where record.isWanted && record.phase == .standby {
             switch record.runner {
-            case .unknown where isAlone: records[account]?.runner = .nobody
-            case .unknown: unknown.append(account)
+            case .unknown where isAlone, .doubted where isAlone: records[account]?.runner = .nobody
+            case .unknown, .doubted: unknown.append(account)
             case .nobody: break
             case .gateway: continue
             }
@@ -176,7 +177,9 @@ extension LeaseKeeper {
         var changed: [String] = []
         for account in asked where records[account]?.phase == .standby {
             let runner = runners[account].map { Runner.gateway($0) } ?? .nobody
-            if records[account]?.runner != runner { changed.append(account) }
+            let before = records[account]?.runner
+            // That the same one still runs it is no news.
+            if before != runner, runner.name == nil || runner.name != before?.name { changed.append(account) }
             records[account]?.runner = runner
             if case .gateway(let name) = runner, name != member.gateway { given.remove(account) }
         }

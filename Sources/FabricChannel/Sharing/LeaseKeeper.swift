@@ -177,7 +177,7 @@ struct LeaseKeeper: Sendable {
         guard let record = records[account] else { return .waiting }
         if record.phase == .ending { return .ending }
         if deadline == nil, troubleSince != nil { return .noLease }
-        if case .gateway(let name) = record.runner, name != member.gateway { return .runs(gateway: name) }
+        if let name = record.runner.name, name != member.gateway { return .runs(gateway: name) }
         if isDraining { return .draining }
         return record.notBefore == nil ? .waiting : .notStarted
     }

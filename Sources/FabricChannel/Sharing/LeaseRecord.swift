@@ -43,6 +43,16 @@ extension LeaseKeeper {
         case unknown
         case nobody
         case gateway(String)
+        /// This gateway ran it when that was last known; it is asked for once more.
+        case doubted(String)
+
+        /// What others may be told.
+        var name: String? {
+            switch self {
+            case .gateway(let name), .doubted(let name): name
+            case .unknown, .nobody: nil
+            }
+        }
     }
 
     struct Record: Sendable {

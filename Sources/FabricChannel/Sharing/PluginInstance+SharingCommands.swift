@@ -61,7 +61,7 @@ extension PluginInstance {
         var gateway = JSONValue.null
         if isHere || isMoving {
             gateway = .string(keeper.member.gateway)
-        } else if case .gateway(let name)? = keeper.records[id]?.runner {
+        } else if let name = keeper.records[id]?.runner.name {
             gateway = .string(name)
         }
         return [
