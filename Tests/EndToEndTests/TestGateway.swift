@@ -75,21 +75,26 @@ final class TestGateway: GatewayPort {
     var statuses: [JSONValue] { state.withLock { $0.statuses } }
 
     /// Waits until `condition` gives a value, looked at after every delivery and status.
+    /// - Parameter timeout: it is too late when there was no further delivery for so long; thousands take a slow machine
+    ///   longer than few.
     func wait<Value: Sendable>(
         for what: String, timeout: Duration = .seconds(60),
         until condition: @escaping @Sendable (TestGateway) -> Value?
     ) async throws -> Value {
-        let deadline = ContinuousClock.now.advanced(by: timeout)
+        var (count, deadline) = (0, ContinuousClock.now.advanced(by: timeout))
         let alarm = Task {
-            try await Task.sleep(until: deadline, clock: .continuous)
-            change { _ in }
+            while true {
+                try await Task.sleep(for: timeout)
+                change { _ in }
+            }
         }
         defer { alarm.cancel() }
         while true {
-            let seen = state.withLock { $0.changes }
+            let (seen, deliveries) = state.withLock { ($0.changes, $0.deliveries.count) }
             if let value = condition(self) { return value }
+            if deliveries > count { (count, deadline) = (deliveries, .now.advanced(by: timeout)) }
             guard ContinuousClock.now < deadline else {
-                throw TestFailure("timed out waiting for \(what); \(deliveries.count) deliveries")
+                throw TestFailure("timed out waiting for \(what); \(deliveries) deliveries")
             }
             await withCheckedContinuation { changed in
                 let isNew = state.withLock { state in

@@ -4,7 +4,9 @@ import JSONBytes
 import Testing
 
 /// A thousand guilds of one account, and none of them answers.
-@Suite(.timeLimit(.minutes(5)), .enabled(if: dlsym(nil, "__asan_init") == nil, "it measures the processor"))
+@Suite(
+    .timeLimit(.minutes(5)),
+    .enabled(if: dlsym(nil, "__asan_init") == nil && dlsym(nil, "__tsan_init") == nil, "it measures the processor"))
 struct DeadGuildsTests {
     @Test func aThousandDeadGuildsCostLittle() async throws {
         let names = (0..<1000).map { "g\($0)" }
