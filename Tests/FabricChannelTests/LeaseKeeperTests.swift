@@ -14,12 +14,12 @@ import Testing
         let start: ContinuousClock.Instant
         var seconds = 0.0
 
-        init(_ start: ContinuousClock.Instant, weight: Double = 1) {
+        init(_ start: ContinuousClock.Instant, weight: Double = 1, gateway: String = "gw-1") {
             self.start = start
             let names = Names()
             keeper = LeaseKeeper(
                 settings: .init(
-                    member: Member(id: "", gateway: "gw-1", weight: weight, leaseSeconds: 8),
+                    member: Member(id: "", gateway: gateway, weight: weight, leaseSeconds: 8),
                     newID: { names.next() }))
         }
 
@@ -398,6 +398,72 @@ import Testing
         #expect(shares["a"]?.share == 97)
         #expect(shares["b"]?.share == 194)
         #expect(shares["d"]?.share == 0)
+    }
+
+    /// Whoever asks second would be left with what it hears of a beat later.
+    @Test(arguments: [2, 3]) func thoseThatTakeOverAskForDifferentAccounts(_ count: Int) throws {
+        let names = (10..<(count == 2 ? 70 : 60)).map { "a\($0)" }
+        let gateways = (1...count).map { "gw-\($0)" }
+        var asked: [[String]] = []
+        for gateway in gateways {
+            let bench = Bench(start, gateway: gateway)
+            bench.at(0, .tick)
+            let beat = try #require(bench.beat)
+            for name in names { bench.at(0, .wanted(name)) }
+            let others = gateways.filter { $0 != gateway }.map { ($0, 0) }
+            bench.at(0.1, .answered(beat: beat, bench.report(owned: 0, others: others, unowned: names.count), busy: []))
+            asked.append(try #require(bench.claim).names)
+        }
+        #expect(Set(asked.joined()) == Set(names), "nothing is left")
+        // Sixty are divided by two without a rest; of fifty each of three is to have seventeen.
+        #expect(asked.joined().count == (count == 2 ? 60 : 51))
+    }
+
+    /// What ran here comes first all the same: nobody has to log in for it.
+    @Test func whatRanHereIsAskedForFirst() throws {
+        let names = (0..<8).map { "a\($0)" }
+        let bench = try running(["a6"])
+        for name in names where name != "a6" { bench.at(0.3, .wanted(name)) }
+        bench.at(7, .tick)
+        bench.at(7.1, .stopped("a6"))
+        bench.at(9.5, .tick)
+        let beat = try #require(bench.beat)
+        bench.at(9.6, .answered(beat: beat, bench.report(owned: 0, others: [("gw-0", 0)], unowned: 8), busy: []))
+        // The other one is short of four, and begins at the first.
+        #expect(try #require(bench.claim).names == ["a6", "a4", "a5", "a7"])
+    }
+
+    @Test func theBeginningsOfThoseThatAreShortDivideWhatIsFree() {
+        func row(_ name: String, wanted: Int, owned: Int = 0) -> ClusterReport.Row {
+            .init(member: Member(id: name, gateway: name, wanted: wanted), owned: owned, secondsSinceBeat: 0)
+        }
+        let many = 1 << 40
+        for short in [[5, 0, 7], [1, 1, 1, 1], [300, 2, 1, 99], [0, 0, 3]] {
+            let names = short.indices.map { "gw-\($0)" }
+            let rows = zip(names, short).map { row($0, wanted: $1) }
+            let shares = ClusterShares(
+                ClusterReport(members: rows, accounts: many, unowned: many, time: 0), unrun: many)
+            #expect(names.map { shares.gateways[$0]?.deficit } == short)
+            let sum = short.reduce(0, +)
+            for count in [1, sum / 2, sum - 1, sum, sum + 1, 3 * sum] where count > 0 {
+                var asked: [Int] = []
+                for (name, most) in zip(names, short) {
+                    let beginning = shares.beginning(of: name, among: count)
+                    #expect((0..<count).contains(beginning))
+                    asked += (0..<min(most, count)).map { (beginning + $0) % count }
+                }
+                if sum <= count { #expect(Set(asked).count == asked.count, "\(short) \(count)") }
+                if sum >= count { #expect(Set(asked).count == count, "\(short) \(count)") }
+            }
+            #expect(shares.beginning(of: "gw-0", among: 0) == 0)
+        }
+        // What others write into the store.
+        let rows = [row("a", wanted: .max, owned: .min), row("b", wanted: .max), row("c", wanted: -1, owned: .max)]
+        let shares = ClusterShares(
+            ClusterReport(members: rows, accounts: .max, unowned: .max, time: 0), unrun: .max)
+        for name in ["a", "b", "c", "d"] {
+            for count in [1, 1000, .max] { #expect((0..<count).contains(shares.beginning(of: name, among: count))) }
+        }
     }
 }
 

@@ -39,6 +39,23 @@ struct ClusterShares: Sendable, Equatable {
         divide(min(owned.adding(saturating: max(0, unrun)), max(owned, most)))
     }
 
+    /// Where in a list of accounts that nobody runs a gateway is to begin, so that those that are short of accounts ask for
+    /// different ones: each after as many as those before it, by name, are short of. Where the sums are equal nobody asks
+    /// for what another asks for, and nothing is left.
+    /// - Parameter count: how many are in the list.
+    func beginning(of gateway: String, among count: Int) -> Int {
+        var all = 0
+        var before = 0
+        for (name, other) in gateways {
+            all = all.adding(saturating: other.deficit)
+            if name < gateway { before = before.adding(saturating: other.deficit) }
+        }
+        guard count > 0, before < all else { return 0 }
+        // The product may be wider than a number; less than `all` are before, so that the quotient is less than `count`.
+        let product = before.multipliedFullWidth(by: count)
+        return all.dividingFullWidth(product).quotient
+    }
+
     /// Whoever wants less than its part gets what it wants; the others divide the rest by weight.
     private mutating func divide(_ accounts: Int) {
         var left = accounts

@@ -88,12 +88,16 @@ extension LeaseKeeper {
         }
         let isBeyond = starved > Self.settling
         starved = 0
-        // First those that ran here: nobody has to log in for them.
-        free.sort { one, other in
-            let (first, second) = (records[one]?.wasHere ?? false, records[other]?.wasHere ?? false)
-            return first == second ? one < other : first
-        }
-        ask(Array(free.prefix(room)), atMost: room, isBeyond: isBeyond, &actions)
+        ask(Array(inTurn(free).prefix(room)), atMost: room, isBeyond: isBeyond, &actions)
+    }
+
+    /// First those that ran here: nobody has to log in for them. Of the others those that other gateways are not about to ask
+    /// for: who asks second would be left with what it hears of only later.
+    private func inTurn(_ free: [String]) -> [String] {
+        let sorted = free.sorted()
+        let start = shares?.beginning(of: member.gateway, among: sorted.count) ?? 0
+        let order = sorted[start...] + sorted[..<start]
+        return order.filter { records[$0]?.wasHere == true } + order.filter { records[$0]?.wasHere != true }
     }
 
     /// How many more this gateway may have.
