@@ -59,6 +59,8 @@ public struct FabricConfiguration: Sendable, Equatable {
     /// How many of its accounts a gateway lets connect to one guild at once: a quarter of the connections that a server keeps
     /// which it has not accepted yet (511 is Node's default), so that three gateways and others find room.
     public var connectsAtOnce = 128
+    /// How many logins a gateway starts in one second at most; 0: no bound.
+    public var loginsPerSecond = 100
     public var catchUp = CatchUp()
     /// The largest attachment in megabytes (of 1,000,000 bytes).
     public var attachmentMegabytes: Double = 100
@@ -110,6 +112,7 @@ public struct FabricConfiguration: Sendable, Equatable {
         // Zero and less mean the default, as everywhere sessions are configured.
         if let seconds = section.number("sessionSeconds", in: -1e9...86_400), seconds > 0 { sessionSeconds = seconds }
         connectsAtOnce = section.int("connectsAtOnce", in: 1...100_000) ?? connectsAtOnce
+        loginsPerSecond = section.int("loginsPerSecond", in: 0...100_000) ?? loginsPerSecond
         if let inner = section.section("catchUp") {
             catchUp.wake = inner.choice("wake", Wake.self) ?? catchUp.wake
             catchUp.maximumMessages = inner.int("maximumMessages", in: 0...100_000) ?? catchUp.maximumMessages

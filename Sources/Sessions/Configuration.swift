@@ -10,6 +10,10 @@ extension Sessions {
         public var concurrentLogins: Int {
             didSet { concurrentLogins = max(1, concurrentLogins) }
         }
+        /// How many logins may be started in any one second; 0: no bound.
+        public var loginsPerSecond: Int {
+            didSet { loginsPerSecond = max(0, loginsPerSecond) }
+        }
         /// How long before its `exp` a token is no longer served: 10 s (the project's rule).
         public var expiryMargin: Duration = .seconds(10)
         /// How long before the earliest `exp` a session in use is renewed: 5 min, but at most half the lifetime.
@@ -52,9 +56,12 @@ extension Sessions {
 
         static let defaultSoftLifetime: Duration = .seconds(480)
 
-        public init(softLifetime: Duration = .seconds(480), concurrentLogins: Int = 8) {
+        public init(
+            softLifetime: Duration = .seconds(480), concurrentLogins: Int = 8, loginsPerSecond: Int = 0
+        ) {
             self.softLifetime = softLifetime > .zero ? softLifetime : Self.defaultSoftLifetime
             self.concurrentLogins = max(1, concurrentLogins)
+            self.loginsPerSecond = max(0, loginsPerSecond)
         }
     }
 }

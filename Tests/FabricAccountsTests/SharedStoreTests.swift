@@ -193,10 +193,14 @@ import Testing
         )
         #expect(SharedSettingsDigest.differences(one, fewer) == ["accounts"])
         // Settings that came later: what stands at its default differs from no build that did not know it.
-        let defaults = "\"connectsAtOnce\": 128, \"catchUp\": {\"turnPatienceSeconds\": 15}"
+        let defaults = "\"connectsAtOnce\": 128, \"loginsPerSecond\": 100, \"catchUp\": {\"turnPatienceSeconds\": 15}"
         #expect(try digest("{\(center), \(keys), \(defaults)}") == one)
-        let later = try digest("{\(center), \(keys), \"connectsAtOnce\": 7, \"catchUp\": {\"turnPatienceSeconds\": 0}}")
-        #expect(SharedSettingsDigest.differences(one, later) == ["catchUp.turnPatienceSeconds", "connectsAtOnce"])
+        let others = "\"connectsAtOnce\": 7, \"loginsPerSecond\": 0, \"catchUp\": {\"turnPatienceSeconds\": 0}"
+        let later = try digest("{\(center), \(keys), \(others)}")
+        #expect(
+            SharedSettingsDigest.differences(one, later) == [
+                "catchUp.turnPatienceSeconds", "connectsAtOnce", "loginsPerSecond",
+            ])
         #expect(
             SharedSettingsDigest.differences(one, "").count == 14 && SharedSettingsDigest.differences("x", ":") == [""])
     }

@@ -97,7 +97,8 @@ import Testing
         let old = try place.setup()
         try place.write("{\"entries\": []}", to: "other.json")
         for settings: [String: JSONValue] in [
-            ["sessionSeconds": 60], ["connectsAtOnce": 5], ["identityFile": "./other.json"],
+            ["sessionSeconds": 60], ["connectsAtOnce": 5], ["loginsPerSecond": 5], ["loginsPerSecond": 0],
+            ["identityFile": "./other.json"],
         ] {
             #expect(try place.setup(settings).changes(from: old) == InstanceSetup.Changes(), "\(settings)")
         }

@@ -20,7 +20,6 @@ extension GatewayEndToEnd.Fleets {
                     "max_connections": "100",
                 ])
             try fleet.database.query("CREATE EXTENSION pg_stat_statements")
-            let logins = LoginRate(stage.sim)
             var clock = ContinuousClock.now
             let first = try await fleet.start("a", within: .seconds(600))
             try await fleet.start("b", within: .seconds(600))
@@ -29,7 +28,7 @@ extension GatewayEndToEnd.Fleets {
             say("every account has a gateway", .now - clock)
             try await fleet.allHear()
             say("every agent hears", .now - clock)
-            await tell(logins, fleet, gateways: 3, "the start")
+            await tell(fleet, gateways: 3, "the start")
 
             let seconds = 30.0
             try fleet.database.query("SELECT pg_stat_statements_reset()")
@@ -57,13 +56,12 @@ extension GatewayEndToEnd.Fleets {
             say("every account has another gateway after kill -9", .now - clock)
             try await fleet.allHear()
             say("every agent hears again", .now - clock)
-            await tell(logins, fleet, gateways: 2, "kill -9")
+            await tell(fleet, gateways: 2, "kill -9")
 
             let asked = stride(from: 0, to: Self.accounts, by: max(1, Self.accounts / 100))
             for number in asked { try await fleet.post("are you there?", to: number) }
             try await fleet.answered(within: .seconds(300))
             for number in asked { #expect(await fleet.answers(number) == ["echo: are you there?"]) }
-            logins.end()
         }
     }
 
@@ -73,15 +71,16 @@ extension GatewayEndToEnd.Fleets {
         FileHandle.standardError.write(Data("fleet of \(Self.accounts): \(what)\n".utf8))
     }
 
-    /// Says how many logged in, and that no more logins ran together than so many gateways may.
-    private func tell(_ logins: LoginRate, _ fleet: Fleet, gateways: Int, _ phase: String) async {
-        let (all, most) = logins.restart()
+    /// Says how many logged in, and that no more logins ran together or in a second than so many gateways may.
+    private func tell(_ fleet: Fleet, gateways: Int, _ phase: String) async {
         let (counters, overlaps) = await (fleet.stage.sim.counters, fleet.stage.sim.overlaps)
         let worst = overlaps.values.max() ?? 0
         #expect(counters.peakLogins <= 8 * gateways, "\(phase)")
+        #expect(counters.peakLoginsPerSecond <= Self.loginsInASecond(gateways), "\(phase)")
         #expect(worst < 2, "\(phase): \(overlaps.count { $0.value > 0.1 }) agents had two sockets")
         write(
-            "\(phase): \(all) logins, at most \(most) in a second and \(counters.peakLogins) at once; "
+            "\(phase): \(counters.requests["POST /api/auth/agent/login"] ?? 0) logins, at most "
+                + "\(counters.peakLoginsPerSecond) in a second and \(counters.peakLogins) at once; "
                 + "longest overlap of two sockets \(worst) s")
         await fleet.stage.sim.resetCounters()
     }
@@ -130,33 +129,4 @@ extension Fleet {
         } while .now < end
         throw TestFailure("only \(hearing) of \(rooms.count) agents hear")
     }
-}
-
-/// How many logins a simulator was asked for in each second.
-private final class LoginRate: Sendable {
-    private let counts = Watched<(all: Int, most: Int)>((0, 0))
-    private let task: Task<Void, Never>
-
-    init(_ simulator: FabricSimulator) {
-        task = Task { [counts] in
-            var last = 0
-            while !Task.isCancelled {
-                let now = await simulator.counters.requests["POST /api/auth/agent/login"] ?? 0
-                // Less than before: the counters began anew.
-                let new = now >= last ? now - last : now
-                counts.change { $0 = ($0.all + new, max($0.most, new)) }
-                last = now
-                try? await Task.sleep(for: .seconds(1))
-            }
-        }
-    }
-
-    /// Since the last time.
-    func restart() -> (all: Int, most: Int) {
-        let value = counts.value
-        counts.change { $0 = (0, 0) }
-        return value
-    }
-
-    func end() { task.cancel() }
 }

@@ -30,8 +30,12 @@ extension GatewayEndToEnd {
             FileHandle.standardError.write(Data("fleet of \(Self.accounts): \(what): \(seconds) s\n".utf8))
         }
 
+        /// How many logins the guilds' Center may see in any second: each gateway starts at most so many, which is the setting's
+        /// default, and before that second began those were started that had not come yet, of which eight run at a time.
+        static func loginsInASecond(_ gateways: Int) -> Int { (100 + 8) * gateways }
+
         /// No agent had two sockets for longer than it takes a guild to see that one was closed, and no more logins ran
-        /// together than so many gateways may.
+        /// together or in a second than so many gateways may.
         private func checkOverlaps(_ fleet: Fleet, gateways: Int, _ phase: String) async {
             let overlaps = await fleet.stage.sim.overlaps
             let worst = overlaps.values.max() ?? 0
@@ -39,10 +43,14 @@ extension GatewayEndToEnd {
             let counters = await fleet.stage.sim.counters
             // Eight for each.
             #expect(counters.peakLogins <= 8 * gateways, "\(phase)")
+            #expect(counters.peakLoginsPerSecond <= Self.loginsInASecond(gateways), "\(phase)")
             FileHandle.standardError.write(
                 Data(
-                    "fleet of \(Self.accounts): \(phase): longest overlap \(worst) s, \(counters.peakLogins) logins at once\n"
-                        .utf8))
+                    """
+                    fleet of \(Self.accounts): \(phase): longest overlap \(worst) s, \(counters.peakLogins) logins at once, \
+                    \(counters.peakLoginsPerSecond) in a second
+
+                    """.utf8))
             await fleet.stage.sim.resetCounters()
         }
 

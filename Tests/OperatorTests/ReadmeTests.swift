@@ -52,8 +52,8 @@ import Testing
         let schema = try JSONValue(parsing: Array(Self.text("plugin.json").utf8))["configSchema"]?["properties"]
         let keys = [
             "enabled", "centerApiBase", "commandsSyncKey", "identityFile", "coalesce", "channelSyncSeconds",
-            "sessionSeconds", "connectsAtOnce", "turnTimeoutSeconds", "redeliveries", "agentTalk", "presence",
-            "guestPatienceSeconds",
+            "sessionSeconds", "connectsAtOnce", "loginsPerSecond", "turnTimeoutSeconds", "redeliveries", "agentTalk",
+            "presence", "guestPatienceSeconds",
             "certificateAuthorityFile",
             "catchUp",
             "attachments", "accounts", "store",

@@ -82,13 +82,15 @@ struct Dice: RandomNumberGenerator {
         #expect(life(1500, iat: 2000).hard == .seconds(490), "an absurd iat does not matter")
     }
 
-    @Test func nonPositiveSoftLifetimeMeansDefault() {
+    @Test func numbersThatMeanNothingMeanTheDefault() {
         #expect(Sessions.Configuration(softLifetime: .zero).softLifetime == .seconds(480))
         #expect(Sessions.Configuration(softLifetime: .seconds(-3)).softLifetime == .seconds(480))
         var changed = Sessions.Configuration(softLifetime: .seconds(5), concurrentLogins: 0)
         #expect(changed.softLifetime == .seconds(5) && changed.concurrentLogins == 1)
         changed.softLifetime = .zero
-        #expect(changed.softLifetime == .seconds(480))
+        changed.loginsPerSecond = -7
+        #expect(changed.softLifetime == .seconds(480) && changed.loginsPerSecond == 0)
+        #expect(Sessions.Configuration(loginsPerSecond: -1).loginsPerSecond == 0)
     }
 
     func renewal(_ lifetime: Double?, stated: Int? = nil, chance: Double = 0.5, soft: Double = 480) -> Double {

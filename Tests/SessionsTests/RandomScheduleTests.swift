@@ -22,7 +22,9 @@ final class SharedDice: Sendable {
         init(_ seed: UInt64) {
             dice = Dice(state: seed)
             let shared = SharedDice(seed ^ 0xABCD)
-            var configuration = Sessions.Configuration(concurrentLogins: Int.random(in: 1...4, using: &dice))
+            var configuration = Sessions.Configuration(
+                concurrentLogins: Int.random(in: 1...4, using: &dice),
+                loginsPerSecond: Int.random(in: 0...3, using: &dice))
             configuration.softLifetime = .seconds(Int.random(in: 5...600, using: &dice))
             world = World(configuration, chance: { shared.next() })
         }
@@ -30,7 +32,7 @@ final class SharedDice: Sendable {
         mutating func step() {
             let agent = "agent \(Int.random(in: 0..<4, using: &dice))"
             let guild = [nil, "g1", "g1", "g2", "g3"].randomElement(using: &dice) ?? nil
-            switch Int.random(in: 0..<20, using: &dice) {
+            switch Int.random(in: 0..<22, using: &dice) {
             case 0...4: waiters[world.demand(agent, guild)] = (agent, guild)
             case 5...8: answer()
             case 9...11: world.advance(Double.random(in: 0...20, using: &dice))
@@ -59,6 +61,10 @@ final class SharedDice: Sendable {
                     world.cache.credentialsChanged(agent, now: world.now)
                 }
                 world.absorb()
+            case 19: world.advance(Double.random(in: 0...0.6, using: &dice))
+            case 20 where Int.random(in: 0..<4, using: &dice) == 0:
+                world.cache.setLoginsPerSecond(Int.random(in: 0...3, using: &dice), now: world.now)
+                world.absorb()
             default:
                 world.absorb()
             }
@@ -86,6 +92,12 @@ final class SharedDice: Sendable {
             let cache = world.cache
             if world.resumedTwice { return "a waiter was resumed twice" }
             if cache.running.count > cache.configuration.concurrentLogins { return "too many logins" }
+            if world.startedTooFast { return "too many logins in a second" }
+            if cache.queue.count > 0, cache.running.count < cache.configuration.concurrentLogins {
+                guard let turn = cache.turnAt, let next = cache.nextWake, next <= turn else {
+                    return "a login waits that nobody will start"
+                }
+            }
             let live = Set(cache.entries.values.compactMap(\.flight?.id))
             if !cache.running.isSubset(of: live) { return "a slot is held by nobody" }
             for (agent, entry) in cache.entries {
@@ -135,8 +147,8 @@ final class SharedDice: Sendable {
                 world.unsubscribe(gone.agent, gone.number)
             }
             var rounds = 0
-            while !world.open.isEmpty, rounds < 1000 {
-                world.succeed()
+            while !world.open.isEmpty || world.cache.queue.count > 0, rounds < 1000 {
+                if world.open.isEmpty { world.advance(1) } else { world.succeed() }
                 rounds += 1
             }
             for waiter in waiters.keys where world.results[waiter] == nil { return "waiter \(waiter) waits for ever" }

@@ -58,6 +58,9 @@ final class World {
     var published: [String: [PublishedToken]] = [:]
     var told: [String] = []
     var started = 0
+    private var starts: [ContinuousClock.Instant] = []
+    /// More logins were started in some second than were allowed at that time.
+    private(set) var startedTooFast = false
     private var waiter: UInt64 = 1 << 40
     private var number = 0
 
@@ -75,6 +78,7 @@ final class World {
             case .startLogin(let agent, let flight):
                 open.append((agent, flight))
                 started += 1
+                noteStart()
             case .cancelLogin(let flight): cancelled.insert(flight)
             case .resume(let waiter, let result):
                 record(waiter, result)
@@ -91,6 +95,13 @@ final class World {
                 }
             }
         }
+    }
+
+    private func noteStart() {
+        starts.append(now)
+        let bound = cache.configuration.loginsPerSecond
+        guard bound > 0, starts.count > bound else { return }
+        if starts[starts.count - 1 - bound].duration(to: now) < .seconds(1) { startedTooFast = true }
     }
 
     private func record(_ waiter: UInt64, _ result: Result<Session, SessionError>) {

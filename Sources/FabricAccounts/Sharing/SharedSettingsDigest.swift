@@ -32,6 +32,9 @@ public struct SharedSettingsDigest: Sendable, Equatable, CustomStringConvertible
         if configuration.connectsAtOnce != defaults.connectsAtOnce {
             values.append(("connectsAtOnce", "\(configuration.connectsAtOnce)"))
         }
+        if configuration.loginsPerSecond != defaults.loginsPerSecond {
+            values.append(("loginsPerSecond", "\(configuration.loginsPerSecond)"))
+        }
         if catchUp.turnPatienceSeconds != defaults.catchUp.turnPatienceSeconds {
             values.append(("catchUp.turnPatienceSeconds", "\(catchUp.turnPatienceSeconds)"))
         }

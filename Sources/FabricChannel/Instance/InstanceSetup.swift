@@ -311,6 +311,7 @@ struct InstanceSetup: Sendable {
     var outboxDirectory: String { stateDirectory + "/outbox" }
     var sessionSeconds: Double { configuration.sessionSeconds }
     var connectsAtOnce: Int { configuration.connectsAtOnce }
+    var loginsPerSecond: Int { configuration.loginsPerSecond }
 
     /// What an account runs with.
     /// - Throws: when it may not start: unconfigured, disabled, or its key not at hand.

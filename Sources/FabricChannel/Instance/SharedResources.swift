@@ -44,8 +44,13 @@ final class SharedResources: Sendable {
         self.logger = logger
         let logins = Logins()
         self.logins = logins
-        gate = ConnectGate(loop: loop, limit: FabricConfiguration().connectsAtOnce)
-        sessions = Sessions { account in try await logins.login(account) }
+        let defaults = FabricConfiguration()
+        gate = ConnectGate(loop: loop, limit: defaults.connectsAtOnce)
+        // How many it starts in a second is counted from here: what the instance before this one started is not in it. Accounts
+        // that are handed over bring their sessions along, so that there is little to start.
+        sessions = Sessions(configuration: .init(loginsPerSecond: defaults.loginsPerSecond)) { account in
+            try await logins.login(account)
+        }
         transfers = Locked([:])
         kept = Locked([:])
         mediaRoot = Locked(nil)
@@ -57,6 +62,7 @@ final class SharedResources: Sendable {
     func adopt(_ setup: InstanceSetup) {
         logins.adopt(setup.logins)
         sessions.setSoftLifetime(.seconds(setup.sessionSeconds))
+        sessions.setLoginsPerSecond(setup.loginsPerSecond)
         gate.setLimit(setup.connectsAtOnce)
         let known = Swift.Set(setup.accounts.accounts.map(\.accountId))
         kept.withLock { $0 = $0.filter { known.contains($0.key) } }

@@ -30,6 +30,7 @@ extension FabricSimulator {
         if request.path == "/api/auth/agent/login" {
             openLogins.insert(number)
             counted.peakLogins = max(counted.peakLogins, openLogins.count)
+            noteRateOfLogins()
         }
         guard case .guild(let guild) = server, request.method == "POST", request.path == "/api/files" else {
             return .collect(ticket)
@@ -47,6 +48,13 @@ extension FabricSimulator {
             UploadOrder(
                 guild: guild, user: user, path: spoolPath(), limit: switches.uploadLimit,
                 keepsUpTo: switches.keepsUploadsUpTo, part: switches.uploadPart))
+    }
+
+    private func noteRateOfLogins() {
+        let now = NIODeadline.now()
+        while let first = loginTimes.first, first + .seconds(1) <= now { loginTimes.removeFirst() }
+        loginTimes.append(now)
+        counted.peakLoginsPerSecond = max(counted.peakLoginsPerSecond, loginTimes.count)
     }
 
     /// The headers of the WebSocket upgrade, or nil to treat the request as an ordinary one.

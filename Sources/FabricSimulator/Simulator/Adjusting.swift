@@ -83,6 +83,7 @@ extension FabricSimulator {
     /// Begins anew; what overlaps now is counted from now on.
     public func resetCounters() {
         counted = Counters()
+        loginTimes.removeAll()
         for name in overlapping.keys { overlapping[name] = now }
     }
 

@@ -57,6 +57,8 @@ public actor FabricSimulator {
     var overlapping: [String: Double] = [:]
     /// The numbers of the logins that are not answered.
     var openLogins: Set<Int> = []
+    /// When those of the last second came.
+    var loginTimes = CircularBuffer<NIODeadline>()
     var held: [String: [HeldEvent]] = [:]
 
     var waiters: [Int: CheckedContinuation<Void, Never>] = [:]

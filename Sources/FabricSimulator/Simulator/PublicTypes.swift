@@ -141,6 +141,8 @@ public struct Counters: Sendable, Codable, Equatable {
     public var overlapSeconds: [String: Double] = [:]
     /// Most logins that had come and were not answered at one time.
     public var peakLogins = 0
+    /// Most logins that came within one second, whenever that second begins.
+    public var peakLoginsPerSecond = 0
 
     public init() {}
 }

@@ -3,6 +3,8 @@ enum Alarm: Equatable {
     case renewal(agent: String, generation: UInt64)
     case loginDeadline(agent: String, flight: UInt64)
     case blockRetry(agent: String, generation: UInt64)
+    /// A login that waits may be started.
+    case turn
     case sweep
 }
 

@@ -1,21 +1,25 @@
-/// Logins: starting them, at most so many at once, and what follows from their ends.
+/// Logins: starting them, at most so many at once and in a second, and what follows from their ends.
 extension SessionCache {
-    /// Begins a login, or queues it if all slots are taken.
+    /// Begins a login, or queues it if all slots are taken, or as many as may were started in the last second.
     mutating func takeOff(
         _ entry: inout SessionEntry, _ agent: String, isRenewal: Bool, _ now: ContinuousClock.Instant
     ) {
         var flight = SessionEntry.Flight(id: number(), isRenewal: isRenewal)
-        if running.count < configuration.concurrentLogins {
+        let opening = pace.opening(atMost: configuration.loginsPerSecond, now)
+        let hasSlot = running.count < configuration.concurrentLogins
+        if hasSlot, opening <= now, queue.count == 0 {
             flight.isRunning = true
             begin(agent, flight.id, now)
         } else {
             queue.add(agent, flight.id)
+            if hasSlot { planTurn(at: opening) }
         }
         entry.flight = flight
     }
 
     private mutating func begin(_ agent: String, _ flight: UInt64, _ now: ContinuousClock.Instant) {
         running.insert(flight)
+        pace.began(now)
         count { $0.logins += 1 }
         actions.append(.startLogin(agent: agent, flight: flight))
         alarms.add(.loginDeadline(agent: agent, flight: flight), at: now.advanced(by: configuration.loginDeadline))
@@ -36,11 +40,33 @@ extension SessionCache {
     /// Frees a slot and gives it to the next in the queue.
     private mutating func land(_ flight: UInt64, _ now: ContinuousClock.Instant) {
         guard running.remove(flight) != nil else { return }
-        while running.count < configuration.concurrentLogins, let next = queue.next() {
-            guard entries[next.agent]?.flight?.id == next.flight else { continue }
+        admit(now)
+    }
+
+    /// Gives free slots to those that wait, as fast as they may be started.
+    mutating func admit(_ now: ContinuousClock.Instant) {
+        while running.count < configuration.concurrentLogins, queue.count > 0 {
+            let opening = pace.opening(atMost: configuration.loginsPerSecond, now)
+            guard opening <= now else {
+                planTurn(at: opening)
+                return
+            }
+            guard let next = queue.next(), entries[next.agent]?.flight?.id == next.flight else { continue }
             entries[next.agent]?.flight?.isRunning = true
             begin(next.agent, next.flight, now)
         }
+    }
+
+    private mutating func planTurn(at time: ContinuousClock.Instant) {
+        if let turnAt, turnAt <= time { return }
+        turnAt = time
+        alarms.add(.turn, at: time)
+    }
+
+    /// Another bound for how many are started in a second. What was started before counts.
+    mutating func setLoginsPerSecond(_ most: Int, now: ContinuousClock.Instant) {
+        configuration.loginsPerSecond = most
+        admit(now)
     }
 
     /// A login brought a session. An answer that nobody waits for any more, because the entry was dropped or its

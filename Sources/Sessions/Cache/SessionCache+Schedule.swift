@@ -38,6 +38,9 @@ extension SessionCache {
         while let alarm = alarms.takeDue(now) {
             switch alarm {
             case .sweep: sweep(now)
+            case .turn:
+                turnAt = nil
+                admit(now)
             case .loginDeadline(let agent, let flight):
                 guard running.contains(flight), entries[agent]?.flight?.id == flight else { continue }
                 actions.append(.cancelLogin(flight: flight))
@@ -67,9 +70,11 @@ extension SessionCache {
     mutating func compactAlarms() {
         let entries = entries
         let running = running
+        let hasTurn = turnAt != nil
         alarms.compact { alarm in
             switch alarm {
             case .sweep: true
+            case .turn: hasTurn
             case .loginDeadline(_, let flight): running.contains(flight)
             case .renewal(let agent, let generation): entries[agent]?.plan?.generation == generation
             case .blockRetry(let agent, let generation): entries[agent]?.blocked?.generation == generation

@@ -27,6 +27,9 @@ struct SessionCache {
     /// Flights that hold one of the login slots.
     var running: Set<UInt64> = []
     var queue = LoginQueue()
+    var pace = LoginPace()
+    /// When those that wait are looked at, because none may be started before; nil: they wait for a slot.
+    var turnAt: ContinuousClock.Instant?
     /// Remarks that were made, without their numbers, and when.
     var noticed: [String: ContinuousClock.Instant] = [:]
     private var lastNumber: UInt64 = 0
@@ -205,7 +208,7 @@ struct SessionCache {
             actions.append(.publish(agent: agent, []))
         }
         entries.removeAll()
-        alarms = DeadlineHeap()
+        forgetAlarms()
     }
 
     // MARK: Shared
@@ -254,6 +257,11 @@ struct SessionCache {
         }
     }
 
+    private mutating func forgetAlarms() {
+        alarms = DeadlineHeap()
+        turnAt = nil
+    }
+
     mutating func sweep(_ now: ContinuousClock.Instant) {
         sweepIsPlanned = false
         let dead = entries.filter { $0.value.isDead(now, blockMemory: configuration.blockMemory) }.map(\.key)
@@ -263,7 +271,7 @@ struct SessionCache {
         }
         guard !entries.isEmpty else {
             // What is left belongs to nobody: every alarm is about an entry.
-            alarms = DeadlineHeap()
+            forgetAlarms()
             return
         }
         sweepIsPlanned = true

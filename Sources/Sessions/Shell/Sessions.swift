@@ -78,6 +78,12 @@ public final class Sessions: Sendable {
         state.withLock { $0.cache.configuration.softLifetime = lifetime }
     }
 
+    /// Changes how many logins may be started in any one second, from now on; those started before count. Zero and less mean
+    /// no bound.
+    public func setLoginsPerSecond(_ most: Int) {
+        change { cache, now in cache.setLoginsPerSecond(most, now: now) }
+    }
+
     /// Says that a server refused `token` (401, or a socket dropped for it). Nothing happens unless it is one of the
     /// agent's present tokens, so late reports about an old token do no harm. It may be a guild's token or the access
     /// token. The session's other tokens stay in use; the next demand for this one waits for a new login.
