@@ -114,8 +114,6 @@ struct ChannelSlot: Sendable {
     var shortReads = 0
     /// The read whose answer is awaited; 0: none.
     var read: UInt64 = 0
-    /// When the read is tried again.
-    @FixedInstant var retryAt: ContinuousClock.Instant?
     /// Messages were left in the guild because the lane was full, or because they could not be recorded.
     var overflown = false
     /// The cursor moved, or the lane grew, and that is not stored yet.

@@ -9,7 +9,7 @@ extension GuildFeed {
     static let failedReads = 5
 
     mutating func readUpTo(_ head: Int64, slot: Int) -> [Action] {
-        guard takesIn, slots[slot].lane.waitingCount < ChannelSlot.laneLimit, slots[slot].retryAt == nil,
+        guard takesIn, slots[slot].lane.waitingCount < ChannelSlot.laneLimit, retries[slot] == nil,
             slots[slot].reuse == nil
         else { return [] }
         slots[slot].overflown = false
@@ -182,7 +182,7 @@ extension GuildFeed {
         slots[slot].readFailures += 1
         let delay = Backoff(.seconds(1), upTo: .seconds(16))
             .delay(step: slots[slot].readFailures - 1, share: 0.5...1, chance: random.unit())
-        slots[slot].retryAt = now.advanced(by: delay)
+        retries[slot] = now.advanced(by: delay)
     }
 
     /// The lane is full: the rest stays in the guild.

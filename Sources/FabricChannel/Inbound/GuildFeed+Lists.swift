@@ -200,7 +200,7 @@ extension GuildFeed {
         // What waits in its lane was meant for the agent; no list will ever name the channel now.
         slots[slot].isListed = true
         slots[slot].isJoining = false
-        slots[slot].retryAt = nil
+        retries[slot] = nil
         slots[slot].read = 0
         slots[slot].lane.letGo()
         possibleTurns[slot] = nil
@@ -306,7 +306,7 @@ extension GuildFeed {
         slots[slot].reuse = nil
         slots[slot].missedHead = nil
         slots[slot].read = 0
-        slots[slot].retryAt = nil
+        retries[slot] = nil
         slots[slot].era = min(slots[slot].era, .max - 1) + 1
         eras[slots[slot].id] = slots[slot].era
         // What is kept is of another log.

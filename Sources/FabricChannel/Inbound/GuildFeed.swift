@@ -113,6 +113,8 @@ struct GuildFeed: Sendable {
     var joinsGoUnanswered = false
     /// Slots whose cursor, or lane, is ahead of what the store has.
     var dirty: [Int] = []
+    /// The slots whose read failed, and when it is tried again.
+    var retries: [Int: ContinuousClock.Instant] = [:]
     /// The slots whose last message may be what a rotation waits for the agent to answer, and until when others may write.
     var possibleTurns: [Int: ContinuousClock.Instant] = [:]
     /// False while the store takes nothing: then nothing is taken in, and what comes is left in the guild.
@@ -184,12 +186,12 @@ struct GuildFeed: Sendable {
         epoch += 1
         nextTick = nil
         retryPurpose = nil
+        retries = [:]
         // Reads under way belong to the connection that is gone; the next one begins with a list, and reads what is
         // missing then.
         for slot in slots.indices {
             slots[slot].position.pauseReading()
             slots[slot].read = 0
-            slots[slot].retryAt = nil
             // What the old socket missed says nothing of the next one.
             slots[slot].suspect = false
             slots[slot].missedHead = nil
@@ -251,20 +253,16 @@ struct GuildFeed: Sendable {
     /// The earliest time at which `tick` has something to do.
     var due: ContinuousClock.Instant? {
         var due = nextTick
-        // In place: this is asked after every event, and a slot is dear to copy.
-        for slot in slots.indices {
-            guard let retry = slots[slot].retryAt else { continue }
-            due = due.map { min($0, retry) } ?? retry
-        }
+        if !retries.isEmpty, let next = retries.values.min() { due = due.map { min($0, next) } ?? next }
         if !possibleTurns.isEmpty, let next = possibleTurns.values.min() { due = due.map { min($0, next) } ?? next }
         return due
     }
 
     mutating func tick(now: ContinuousClock.Instant) -> [Action] {
         var actions: [Action] = []
-        for slot in slots.indices {
-            guard let retry = slots[slot].retryAt, retry <= now else { continue }
-            slots[slot].retryAt = nil
+        let again = retries.isEmpty ? [] : retries.filter { $0.value <= now }.keys.sorted()
+        for slot in again {
+            retries[slot] = nil
             if let range = remainingGap(slot) { actions.append(read(slot, range)) }
         }
         guard let due = nextTick, due <= now else { return actions }
