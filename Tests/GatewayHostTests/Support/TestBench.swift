@@ -29,12 +29,21 @@ enum TestModule {
         .deletingLastPathComponent().path
     static let package = URL(fileURLWithPath: tests).deletingLastPathComponent().path
 
+    /// What was compiled, by its flags: nearly every test wants the same, and a compiler takes longer than most tests.
+    private static let built = Locked<[[String]: Data]>([:])
+
     /// - Parameter before: flags that stand before the folder of the header.
     static func build(_ flags: [String] = [], before: [String] = [], to path: String) throws {
-        try run(
-            "/usr/bin/cc",
-            ["-shared", "-fPIC", "-O1"] + before + ["-I", package + "/Sources/GatewayABI/include", "-o", path] + flags
-                + [tests + "/GatewayHostTests/TestModule/module.c", "-lpthread"])
+        let arguments =
+            ["-shared", "-fPIC", "-O1"] + before + ["-I", package + "/Sources/GatewayABI/include"] + flags
+            + [tests + "/GatewayHostTests/TestModule/module.c", "-lpthread"]
+        if let bytes = built.withLock({ $0[arguments] }) {
+            try bytes.write(to: URL(fileURLWithPath: path), options: .atomic)
+        } else {
+            try run("/usr/bin/cc", ["-o", path] + arguments)
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            built.withLock { $0[arguments] = bytes }
+        }
     }
 
     /// The host in C that only opens a module.
