@@ -40,8 +40,8 @@ struct ClusterShares: Sendable, Equatable {
     }
 
     /// Where in a list of accounts that nobody runs a gateway is to begin, so that those that are short of accounts ask for
-    /// different ones: each after as many as those before it, by name, are short of. Where the sums are equal nobody asks
-    /// for what another asks for, and nothing is left.
+    /// different ones: each after as many as those before it, by name, are short of. If all together are short of what is in
+    /// the list, nobody asks for what another asks for, and nothing is left.
     /// - Parameter count: how many are in the list.
     func beginning(of gateway: String, among count: Int) -> Int {
         var all = 0
