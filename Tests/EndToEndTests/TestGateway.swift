@@ -75,13 +75,13 @@ final class TestGateway: GatewayPort {
     var statuses: [JSONValue] { state.withLock { $0.statuses } }
 
     /// Waits until `condition` gives a value, looked at after every delivery and status.
-    /// - Parameter timeout: it is too late when there was no further delivery for so long; thousands take a slow machine
-    ///   longer than few.
+    /// - Parameter whileTheyCome: it is too late only when there was no further delivery for so long: thousands take a slow
+    ///   machine longer than few.
     func wait<Value: Sendable>(
-        for what: String, timeout: Duration = .seconds(60),
+        for what: String, timeout: Duration = .seconds(60), whileTheyCome: Bool = false,
         until condition: @escaping @Sendable (TestGateway) -> Value?
     ) async throws -> Value {
-        var (count, deadline) = (0, ContinuousClock.now.advanced(by: timeout))
+        var (count, deadline) = (deliveries.count, ContinuousClock.now.advanced(by: timeout))
         let alarm = Task {
             while true {
                 try await Task.sleep(for: timeout)
@@ -92,7 +92,7 @@ final class TestGateway: GatewayPort {
         while true {
             let (seen, deliveries) = state.withLock { ($0.changes, $0.deliveries.count) }
             if let value = condition(self) { return value }
-            if deliveries > count { (count, deadline) = (deliveries, .now.advanced(by: timeout)) }
+            if whileTheyCome, deliveries > count { (count, deadline) = (deliveries, .now.advanced(by: timeout)) }
             guard ContinuousClock.now < deadline else {
                 throw TestFailure("timed out waiting for \(what); \(deliveries) deliveries")
             }
@@ -125,7 +125,7 @@ final class TestGateway: GatewayPort {
         where test: @escaping @Sendable (Delivery) -> Bool
     ) async throws {
         let seen = Locked((looked: 0, passed: 0))
-        _ = try await wait(for: what, timeout: timeout) { gateway in
+        _ = try await wait(for: what, timeout: timeout, whileTheyCome: true) { gateway in
             let deliveries = gateway.deliveries
             return seen.withLock { seen in
                 seen.passed += deliveries[seen.looked...].count(where: test)

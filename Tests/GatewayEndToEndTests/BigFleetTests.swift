@@ -49,6 +49,8 @@ extension GatewayEndToEnd.Fleets {
             // One statement for a beat, whatever the number of accounts.
             #expect(cost[0] > 0 && cost[0] < 10)
 
+            // What moved meanwhile is no part of what follows.
+            await stage.sim.resetCounters()
             clock = .now
             first.signal(SIGKILL)
             _ = try await first.end()

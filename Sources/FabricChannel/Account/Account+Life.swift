@@ -108,7 +108,7 @@ extension Account {
         life.sessionBegan(session.fabric.guilds)
         environment.agents.insert(session.fabric.user.id)
         keepUser(session.fabric.user.id)
-        for link in links.values {
+        for link in links.values.sorted(by: { $0.number < $1.number }) {
             guard let info = life.guildInfos[link.nodeId], info.endpoint != link.endpoint else { continue }
             // The guild moved.
             tearDown(link)
@@ -242,7 +242,7 @@ extension Account {
     }
 
     private func endTasks() async -> SessionSnapshot? {
-        let running = tasks.takeAll()
+        let running = tasks.all
         for task in running { task.cancel() }
         for task in running { await task.value }
         for directory in tools.downloads.endAll() { removeMedia(directory) }

@@ -12,9 +12,6 @@ struct AccountTasks {
     mutating func ended(_ number: UInt64) { running[number] = nil }
     func cancel(_ number: UInt64) { running[number]?.cancel() }
 
-    /// All that are under way; none of them counts any more.
-    mutating func takeAll() -> [Task<Void, Never>] {
-        defer { running = [:] }
-        return Array(running.values)
-    }
+    /// All that are under way. They stay until they have ended: an account whose end is waited for twice waits for them twice.
+    var all: [Task<Void, Never>] { Array(running.values) }
 }

@@ -39,6 +39,8 @@ extension SessionCache {
             switch alarm {
             case .sweep: sweep(now)
             case .turn:
+                // One that an earlier one took the place of.
+                if let turnAt, turnAt > now { continue }
                 turnAt = nil
                 admit(now)
             case .loginDeadline(let agent, let flight):
