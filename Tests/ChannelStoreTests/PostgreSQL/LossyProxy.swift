@@ -35,7 +35,7 @@ final class LossyProxy: Sendable {
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
-        for descriptor in state.withLock({ $0.open }) { shutdown(descriptor, Int32(SHUT_RDWR)) }
+        state.withLock { for descriptor in $0.open { shutdown(descriptor, Int32(SHUT_RDWR)) } }
         try? FileManager.default.removeItem(atPath: directory)
     }
 
@@ -47,9 +47,15 @@ final class LossyProxy: Sendable {
             return
         }
         state.withLock { $0.open.formUnion([client, server]) }
-        Thread.detachNewThread { self.pump(from: client, to: server, isAnswer: false) }
+        let questions = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            self.pump(from: client, to: server, isAnswer: false)
+            questions.signal()
+        }
         Thread.detachNewThread {
             self.pump(from: server, to: client, isAnswer: true)
+            // Not before: a descriptor's number is the next connection's, which the other would shut down.
+            questions.wait()
             self.state.withLock { $0.open.subtract([client, server]) }
             close(server)
             close(client)
