@@ -55,7 +55,30 @@ import Testing
         #expect(later6 == nil)
         let later7 = next(&plan, 30)
         #expect(later7?.guild == "a")
-        #expect(plan.farewells == ["b"])
+        // The one that failed may have heard it, for only its answer is missing.
+        #expect(plan.farewells == ["a", "b"])
+    }
+
+    @Test func whoMayShowTheAgentIsToldThatItGoes() throws {
+        var plan = PresencePlan()
+        plan.connected("a")
+        plan.connected("b")
+        #expect(plan.farewells.isEmpty)
+        plan.set(.working)
+        let first = try put(&plan)
+        // Its answer has not come.
+        #expect(plan.farewells == ["a"])
+        plan.ended(first, isGood: true, now: start)
+        // What it was told is not known any more, and it cannot be told for half a minute.
+        plan.connected("a")
+        #expect(plan.farewells == ["a"])
+        plan.set(.offline)
+        let again = next(&plan, 30)
+        #expect(again?.guild == "a" && plan.farewells == ["a"])
+        plan.ended(try #require(again), isGood: true, now: start)
+        #expect(plan.farewells.isEmpty)
+        let other = next(&plan, 60)
+        #expect(other == .init(guild: "b", state: .offline) && plan.farewells.isEmpty)
     }
 
     @Test func aGuildThatComesBackIsToldAgain() throws {

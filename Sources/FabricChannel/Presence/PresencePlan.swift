@@ -17,7 +17,10 @@ struct PresencePlan: Sendable {
     }
 
     private struct Guild {
+        /// Nil where it may have forgotten, and where no answer told that it was said.
         var said: State?
+        /// Something else than offline was sent to it: whether or not its answer came, it may show it.
+        var mayShow = false
         /// Before this nothing is said to it.
         var next: ContinuousClock.Instant?
     }
@@ -45,6 +48,7 @@ struct PresencePlan: Sendable {
         // In a fixed order, so that no guild waits for ever behind one that fails: that one waits for its pause.
         guard let guild = due.keys.min() else { return nil }
         underWay = Put(guild: guild, state: wanted)
+        if wanted != .offline { guilds[guild]?.mayShow = true }
         return underWay
     }
 
@@ -53,7 +57,9 @@ struct PresencePlan: Sendable {
         underWay = nil
         guard guilds[put.guild] != nil else { return }
         guilds[put.guild]?.next = now.advanced(by: Self.pause)
-        if isGood { guilds[put.guild]?.said = put.state }
+        guard isGood else { return }
+        guilds[put.guild]?.said = put.state
+        guilds[put.guild]?.mayShow = put.state != .offline
     }
 
     /// When ``next(now:)`` may have something to say.
@@ -62,6 +68,6 @@ struct PresencePlan: Sendable {
         return guilds.values.filter { $0.said != wanted }.compactMap(\.next).min()
     }
 
-    /// The agent goes: the guilds that think it is there.
-    var farewells: [String] { guilds.filter { $0.value.said != nil && $0.value.said != .offline }.keys.sorted() }
+    /// The agent goes: the guilds that may think it is there.
+    var farewells: [String] { guilds.filter { $0.value.mayShow }.keys.sorted() }
 }
