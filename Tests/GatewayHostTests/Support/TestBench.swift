@@ -165,7 +165,7 @@ final class TestBench: Sendable {
         try await gateway.command(command, channel: nil, ["accountId": .string(account)])
     }
 
-    /// Lets the module deliver; returns what the host answered.
+    /// Lets the module deliver, once the account runs or does not come to run; returns what the host answered.
     @discardableResult
     func deliver(
         _ id: String, account: String = "a", text: String = "hello", wake: Bool = true, media: JSONValue = [],
@@ -179,6 +179,11 @@ final class TestBench: Sendable {
             "media": media,
         ]
         delivery["command"] = command.map { ["name": .string($0), "arguments": ""] }
+        // The gateway's start does not wait for those of the accounts, and what one that has not begun sends is kept for later.
+        try await eventually("the start of \(account) is over") {
+            let phase = await self.account(account)["supervision"]?["phase"]?.string
+            return phase != "starting" && phase != "idle"
+        }
         return try await gateway.command("deliver", channel: nil, ["raw": .string(JSONValue.object(delivery).line)])[
             "answer"]?.int
     }
