@@ -75,6 +75,14 @@ import Timing
         #expect(bench.output.contains("no account is bound"))
     }
 
+    @Test func aBoundForLoginsThatRenewalsExceed() {
+        #expect(AccountChecks.pace(of: 1000, atMost: 0).isEmpty && AccountChecks.pace(of: 960, atMost: 2).isEmpty)
+        #expect(AccountChecks.pace(of: 1_000_000, atMost: 100_000).isEmpty)
+        let findings = AccountChecks.pace(of: 961, atMost: 2)
+        #expect(levels(findings, "need 3 logins a second, more than 2") == [.warning], "\(findings)")
+        #expect(findings.first?.remedy.contains("at least 6") == true)
+    }
+
     @Test func aConfigurationThatIsNoJSONIsSaidOnce() async throws {
         let bench = try Bench()
         try bench.write("{\"channels\":")

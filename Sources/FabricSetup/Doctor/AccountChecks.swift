@@ -17,6 +17,19 @@ struct AccountChecks {
         return accounts.accounts.map(judge) + twins(accounts.accounts)
     }
 
+    /// How long a session lasts: guilds' tokens of 15 min are renewed after eight.
+    private static let sessionSeconds = 480
+
+    /// A bound below what renewals need cuts accounts off, one after the other, minutes after a start that looked well.
+    static func pace(of accounts: Int, atMost most: Int) -> [DoctorFinding] {
+        let needed = accounts / sessionSeconds + (accounts.isMultiple(of: sessionSeconds) ? 0 : 1)
+        guard most > 0, needed > most else { return [] }
+        let what =
+            "\(accounts) accounts that log in again every eight minutes need \(needed) logins a second, more than \(most)"
+        let remedy = "Set it to at least \(2 * needed), or to 0 (no bound)"
+        return [DoctorFinding(.warning, what, at: "channels.fabric.loginsPerSecond", remedy: remedy)]
+    }
+
     private func judge(_ account: FabricAccount) -> DoctorFinding {
         let place = Self.place(account.accountId)
         if !account.configured {
