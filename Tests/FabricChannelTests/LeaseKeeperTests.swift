@@ -419,6 +419,34 @@ import Testing
         #expect(asked.joined().count == (count == 2 ? 60 : 51))
     }
 
+    /// Whoever asks second takes all that is left for it, though the report was made before the first had asked.
+    @Test func whatAnotherTookSinceTheReportMakesNoShareSmaller() throws {
+        func names(_ range: Range<Int>) -> [String] { range.map { "a\($0)" } }
+        func run(_ range: Range<Int>, by gateway: String) -> [String: String] {
+            Dictionary(uniqueKeysWithValues: names(range).map { ($0, gateway) })
+        }
+        let bench = Bench(start)
+        bench.at(0, .tick)
+        var beat = try #require(bench.beat)
+        for name in names(10..<50) { bench.at(0, .wanted(name)) }
+        var report = bench.report(owned: 0, others: [("gw-0", 20), ("gw-2", 10)], unowned: 10)
+        bench.at(0.1, .answered(beat: beat, report, busy: []))
+        let runners = run(10..<30, by: "gw-0").merging(run(30..<40, by: "gw-2")) { first, _ in first }
+        bench.at(0.2, .runners(names(10..<50), runners, member: bench.keeper.member.id))
+        let claim = try #require(bench.claim)
+        #expect(claim.names == names(40..<50))
+        bench.at(0.3, .claimed(claim.number, bench.leases(claim.names)))
+
+        // gw-0 died, and gw-2 has taken half of what it had when it is asked who has it.
+        bench.at(2, .tick)
+        beat = try #require(bench.beat)
+        report = bench.report(owned: 10, others: [("gw-2", 10)], unowned: 20)
+        bench.at(2.1, .answered(beat: beat, report, busy: []))
+        #expect(bench.actions.contains(.askRunners(names(10..<30))))
+        bench.at(2.2, .runners(names(10..<30), run(10..<20, by: "gw-2"), member: bench.keeper.member.id))
+        #expect(Set(try #require(bench.claim).names) == Set(names(20..<30)))
+    }
+
     /// What ran here comes first all the same: nobody has to log in for it.
     @Test func whatRanHereIsAskedForFirst() throws {
         let names = (0..<8).map { "a\($0)" }

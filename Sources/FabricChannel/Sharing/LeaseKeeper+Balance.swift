@@ -67,6 +67,9 @@ extension LeaseKeeper {
             unrun += 1
             if records[account]?.runner == .nobody, record.notBefore == nil { free.append(account) }
         }
+        if isNew { atReport = (min(unrun, max(0, report.unowned)), held) }
+        // What another has taken since is not yet among what the report says it has: without it all shares would be too small.
+        unrun = max(unrun, atReport.unrun - max(0, held - atReport.held))
         shares = ClusterShares(report, unrun: unrun, wanted: (member.id, records.values.count(where: \.isWanted)))
         if !unknown.isEmpty, !isAsking, questions < 2 {
             isAsking = true

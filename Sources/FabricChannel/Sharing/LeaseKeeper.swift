@@ -116,6 +116,8 @@ struct LeaseKeeper: Sendable {
     var excess = (reports: 0, since: Instant?.none)
     /// Reports in a row in which accounts were run by nobody, though this gateway has its share.
     var starved = 0
+    /// Of the accounts the last report counted as run by nobody those that are wanted here, and how many ran here then.
+    var atReport = (unrun: 0, held: 0)
     /// By gateway: how many it had.
     var owned: [String: Int] = [:]
     var shares: ClusterShares?
