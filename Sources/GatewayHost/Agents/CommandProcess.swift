@@ -96,7 +96,6 @@ final class CommandProcess: Sendable {
         while !exited {
             let left = timeout - (ContinuousClock.now - started)
             if cancelled.withLock({ $0 }) { forced = .cancelled }
-            if forced == nil, left <= .zero { forced = .timedOut }
             if forced != nil { break }
             var polled = [
                 pollfd(fd: watch, events: Int16(POLLIN), revents: 0),
@@ -106,8 +105,8 @@ final class CommandProcess: Sendable {
                 pollfd(fd: pipes.input, events: Int16(POLLOUT), revents: 0),
             ]
             // Without a pidfd (an old kernel) the exit is seen by looking every 50 ms.
-            let wait = min(left / .milliseconds(1), watch >= 0 ? 60_000 : 50)
-            let ready = poll(&polled, nfds_t(polled.count), Int32(max(1, wait.rounded(.up))))
+            let wait = max(0, min(left / .milliseconds(1), watch >= 0 ? 60_000 : 50))
+            let ready = poll(&polled, nfds_t(polled.count), Int32(wait.rounded(.up)))
             if ready < 0, errno != EINTR {
                 forced = .notStarted(POSIXFailure(operation: "waiting for \(command.first ?? "")"))
                 break
@@ -118,6 +117,8 @@ final class CommandProcess: Sendable {
             }
             if polled[3].revents != 0 { takeErrors(&pipes, into: &errors) }
             exited = polled[0].revents != 0 || (watch < 0 && hasExited(pid))
+            // What ended while this thread, or the machine, stood still did not take too long.
+            if !exited, forced == nil, left <= .zero { forced = .timedOut }
         }
         if exited {
             // What it wrote before it ended is still in the pipes; whoever inherited them is not waited for.

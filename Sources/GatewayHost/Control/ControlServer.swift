@@ -186,8 +186,13 @@ final class ControlServer: Sendable {
 
     /// Sends what is to be sent, begins the next request, closes what is over.
     private func step(_ descriptor: Int32, _ connections: inout [Int32: Connection]) {
+        // What came while this thread stood still came in time.
+        if connections[descriptor].map({ !$0.busy && .now >= $0.deadline(patience) }) == true {
+            receive(descriptor, &connections)
+        }
         guard var connection = connections[descriptor] else { return }
-        if !connection.busy, .now >= connection.deadline(patience) {
+        let isWhole = connection.incoming[connection.searched...].contains(UInt8(ascii: "\n"))
+        if !connection.busy, !isWhole, .now >= connection.deadline(patience) {
             if connection.outgoing.isEmpty, !connection.finished {
                 let refusal = ControlAnswer.failure(
                     GatewayError("no whole request came within \(patience.brief)", remedy: "Send one line of JSON"))
