@@ -66,6 +66,8 @@ public actor FabricSimulator {
     var streams: [String: [Int: AsyncStream<SimulatedMessage>.Continuation]] = [:]
     var foreign: [LoggedRequest] = []
     private(set) var stopped = false
+    /// Hold the ports while a server is down, so that no other process takes them.
+    private var kept: [Int32] = []
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
         loop.executor.asUnownedSerialExecutor()
@@ -120,6 +122,7 @@ public actor FabricSimulator {
         endpoints = guilds.mapValues { "http://127.0.0.1:\($0)" }
         ports = [.center: center, .control: control]
         for (guild, port) in guilds { ports[.guild(guild)] = port }
+        kept = ports.values.compactMap { FreePort.keep($0) }
         var world = World(switches: configuration.switches, seed: configuration.seed)
         for guild in configuration.guilds {
             world.guildOrder.append(guild)
@@ -140,6 +143,8 @@ public actor FabricSimulator {
         for server in Array(listeners.keys) { await close(server, abruptly: false) }
         for stream in streams.values.flatMap(\.values) { stream.finish() }
         streams = [:]
+        FreePort.letGo(kept)
+        kept = []
         changed()
         if ownsSpoolDirectory { try? FileManager.default.removeItem(atPath: spoolDirectory) }
     }

@@ -24,13 +24,34 @@ enum FreePort {
         throw SimulatorError("found no free port on 127.0.0.1 between \(range.lowerBound) and \(range.upperBound)")
     }
 
+    /// Keeps a port ours while nobody listens on it: others find it taken, and who connects is refused. The listener binds
+    /// beside it, since both allow that. Nil where it cannot be kept; the listener says why if it cannot bind either.
+    static func keep(_ port: Int) -> Int32? {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
+        var one: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        guard binds(descriptor, to: port) else {
+            close(descriptor)
+            return nil
+        }
+        return descriptor
+    }
+
+    static func letGo(_ kept: [Int32]) { for descriptor in kept { close(descriptor) } }
+
     private static func isFree(_ port: Int) -> Bool {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
+        return binds(descriptor, to: port)
+    }
+
+    private static func binds(_ descriptor: Int32, to port: Int) -> Bool {
+        guard let number = UInt16(exactly: port) else { return false }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
+        address.sin_port = number.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         return withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
