@@ -48,7 +48,6 @@ package final class PostgreSQLServer: Sendable {
         guard let programs = PostgreSQLPrograms.found else { throw Problem(PostgreSQLPrograms.advice) }
         self.programs = programs
         directory = try programs.makeDirectory()
-        port = listensOnTCP ? try Self.freePort() : 5432
         lifeline = try programs.watch(directory)
         try programs.run(
             "initdb",
@@ -56,19 +55,18 @@ package final class PostgreSQLServer: Sendable {
                 "-D", directory + "/data", "-U", "postgres", "-A", "trust", "--auth-host=scram-sha-256",
                 "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions",
             ])
-        var all = [
+        var fixed = [
             "unix_socket_directories": directory, "listen_addresses": listensOnTCP ? "127.0.0.1" : "",
-            "port": "\(port)", "fsync": "off", "full_page_writes": "off", "max_connections": "60",
+            "fsync": "off", "full_page_writes": "off", "max_connections": "60",
             "shared_buffers": "32MB", "log_line_prefix": "%m [%p] %q%a ", "dynamic_shared_memory_type": "mmap",
         ]
         if let certificate {
             try programs.copy(certificate.certificate, to: directory + "/data/server.crt")
             try programs.copy(certificate.key, to: directory + "/data/server.key")
-            all["ssl"] = "on"
+            fixed["ssl"] = "on"
         }
-        for (name, value) in settings { all[name] = value }
-        options = all.sorted { $0.key < $1.key }.map { "-c \($0.key)='\($0.value)'" }
-        try start()
+        for (name, value) in settings { fixed[name] = value }
+        (port, options) = try Self.start(programs, directory, fixed, listensOnTCP: listensOnTCP)
         try query("CREATE DATABASE fabric")
     }
 
@@ -95,7 +93,29 @@ package final class PostgreSQLServer: Sendable {
         return url(database: name)
     }
 
-    package func start() throws {
+    /// The first time, on a port that is free.
+    private static func start(
+        _ programs: PostgreSQLPrograms, _ directory: String, _ settings: [String: String], listensOnTCP: Bool
+    ) throws -> (port: Int, options: [String]) {
+        var attempts = 0
+        while true {
+            attempts += 1
+            let port = listensOnTCP ? try freePort() : 5432
+            let all = settings.merging(["port": "\(port)"]) { $1 }
+            let options = all.sorted { $0.key < $1.key }.map { "-c \($0.key)='\($0.value)'" }
+            do {
+                try start(programs, directory, options)
+                return (port, options)
+            } catch {
+                // Between looking and listening somebody else may have taken it.
+                guard listensOnTCP, attempts < 5 else { throw error }
+            }
+        }
+    }
+
+    package func start() throws { try Self.start(programs, directory, options) }
+
+    private static func start(_ programs: PostgreSQLPrograms, _ directory: String, _ options: [String]) throws {
         try programs.run(
             "pg_ctl",
             [

@@ -67,7 +67,9 @@ struct FencingTests {
             let silent = try await cluster.member("silent", lease: 600)
             #expect(try await silent.claim(["a"], atMost: 1).count == 1)
             var others: [(name: String, store: PostgreSQLChannelStore)] = []
-            for name in ["b", "c", "d", "e", "f", "g"] { others.append((name, try await cluster.member(name))) }
+            for name in ["b", "c", "d", "e", "f", "g"] {
+                others.append((name, try await cluster.member(name, lease: 600)))
+            }
             // The last that is heard of it was a minute ago.
             try cluster.query(
                 "UPDATE fabric.member SET lease = 1, beat = clock_timestamp() - interval '1 minute' WHERE id = 'silent'"
@@ -75,13 +77,15 @@ struct FencingTests {
             let seen = try await withThrowingTaskGroup(of: (Int, Int).self) { group in
                 for (name, store) in others {
                     group.addTask {
-                        let report = try await store.beat(Member(id: name, gateway: "gateway-\(name)"))
+                        let report = try await store.beat(member(name, lease: 600))
                         return (report.members.count, report.unowned)
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
             }
-            #expect(seen.allSatisfy { $0 == (others.count, 1) }, "round \(round): \(seen)")
+            // One that stands still for a second with the lock in its hand keeps the others from knowing: they say so.
+            let isHeldUp = cluster.log(.warning).contains { $0.contains("cannot be freed") }
+            #expect(isHeldUp || seen.allSatisfy { $0 == (others.count, 1) }, "round \(round): \(seen)")
         }
     }
 
@@ -116,23 +120,29 @@ struct FencingTests {
         let stranger = try await cluster.member("stranger")
         let lease = try #require(try await old.claim(["a"], atMost: 1).first)
         #expect(await old.put([.cursor(general, sequence: 1)]) == .kept)
-        // A batch that takes its time.
+        // A batch that takes its time, and tells when it begins: what a sequence gave is seen at once, and stays.
         try cluster.query(
             """
-            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END $$;
-            CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON fabric.channel FOR EACH ROW EXECUTE FUNCTION slow()
+            CREATE SEQUENCE public.begun;
+            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM nextval('public.begun'); PERFORM pg_sleep(0.5); RETURN NEW; END $$;
+            CREATE TRIGGER slow BEFORE UPDATE ON fabric.channel FOR EACH ROW EXECUTE FUNCTION slow()
             """)
         let outcome = Locked<CommitOutcome?>(nil)
         old.commit([.cursor(general, sequence: 2)], account: "a") { result in outcome.withLock { $0 = result } }
-        let isUnderWay = await eventually {
-            (try? cluster.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").isEmpty) == false
-        }
+        let isUnderWay = await eventually { (try? cluster.query("SELECT is_called FROM public.begun")) == [["t"]] }
         #expect(isUnderWay)
+        let began = ContinuousClock.now
         #expect(try await stranger.takeOver(lease) == nil, "of another gateway")
         let taken = try #require(try await new.takeOver(lease))
+        // Whoever waits for a second ends the writer: that one has written before, or writes nothing any more.
+        let mayHaveEndedIt = ContinuousClock.now - began >= .seconds(1)
         #expect(taken == AccountLease(account: "a", member: "new", epoch: 2))
-        #expect(try await new.load("a").cursors == [general: 2])
-        #expect(await eventually { outcome.withLock { $0 } == .kept })
+        let found = try await new.load("a").cursors
+        #expect(await eventually { outcome.withLock { $0 } != nil })
+        let isKept = outcome.withLock { $0 } == .kept
+        #expect(isKept || mayHaveEndedIt)
+        #expect(found == [general: isKept ? 2 : 1])
         #expect(try await new.takeOver(lease) == nil, "not in force any more")
         #expect(await old.put([.cursor(general, sequence: 3)]) == .refused)
         #expect(await new.put([.cursor(general, sequence: 4)]) == .kept)

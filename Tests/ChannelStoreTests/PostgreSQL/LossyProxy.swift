@@ -23,9 +23,10 @@ final class LossyProxy: Sendable {
         Thread.detachNewThread { [listener] in
             while true {
                 let client = accept(listener, nil, nil)
-                guard client >= 0 else { return }
+                guard client >= 0 else { break }
                 self.serve(client)
             }
+            close(listener)
         }
     }
 
@@ -34,7 +35,6 @@ final class LossyProxy: Sendable {
 
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
         state.withLock { for descriptor in $0.open { shutdown(descriptor, Int32(SHUT_RDWR)) } }
         try? FileManager.default.removeItem(atPath: directory)
     }
