@@ -41,7 +41,7 @@ struct DeadGuildsTests {
         let share = used / (begun.duration(to: .now) / .seconds(1))
         // Each is tried once a minute in the end: that is what it costs in the long run, unoptimised.
         print("1,000 dead guilds: \(used / count * 1000) ms a try, \(share * 100) % of a core while they begin")
-        #expect(used / count < 0.01, "\(used / count) s of a processor for each try")
+        #expect(used / count < 0.03, "\(used / count) s of a processor for each try")
         let status = try await desk.run("gateway", ["status"])
         #expect(status.code == 1 && status.output.contains("and 995 more guilds"), "\(status.output.prefix(2000))")
         let stop = try await desk.run("gateway", ["stop"])

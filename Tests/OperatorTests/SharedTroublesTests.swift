@@ -14,7 +14,7 @@ struct SharedTroublesTests {
     {
         """
         {"centerApiBase":"\(center)","accounts":{"echo":{"fabricApiKey":"\(key)"}},
-         "store":{"postgresql":{"url":"\(url)","gateway":"\(gateway)","beatSeconds":0.2,"leaseSeconds":2}}}
+         "store":{"postgresql":{"url":"\(url)","gateway":"\(gateway)","beatSeconds":0.2,"leaseSeconds":20}}}
         """
     }
     private let agents = #"{"echo":{"builtin":"echo"}}"#

@@ -50,8 +50,9 @@ final class RunningCommand: Sendable {
         }
         try process.run()
         pid = process.processIdentifier
-        try standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-        try standardInput.fileHandleForWriting.close()
+        // One that has ended already does not want it.
+        try? standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+        try? standardInput.fileHandleForWriting.close()
         read(output) { $0.output += $1 }
         read(errors) { $0.errors += $1 }
         Task {

@@ -52,7 +52,7 @@ async def main():
             try:
                 answer = await client.call(
                     command["do"] + "_channel", {"channelId": command["channel"]}, namespace="/realtime",
-                    timeout=command.get("timeout", 5))
+                    timeout=command.get("timeout", 60))
                 say("ack", data=answer)
             except Exception as error:
                 say("no-ack", data=type(error).__name__)

@@ -29,7 +29,7 @@ struct HostileTests {
 
     @Test func endlessHeader() async throws {
         let before = try Self.resident()
-        let why = try await ending("header") { $0.timeouts.upgrade = .seconds(3) }
+        let why = try await ending("header") { $0.timeouts.upgrade = .seconds(60) }
         guard case .transportFailed = why else {
             Issue.record("\(why)")
             return
