@@ -77,7 +77,7 @@ import Testing
     @Test(.timeLimit(.minutes(5)))
     func afterExpiryACapturedTokenIsDeafAndOursAnswers() async throws {
         try await withWorld { world in
-            await world.sim.setTokenLifetime(.seconds(3))
+            await world.sim.setTokenLifetime(.seconds(300))
             let scene = try await world.scene()
             world.echo()
             let watcher = try await world.sim.createUser(name: "watcher")

@@ -32,7 +32,8 @@ import Testing
             _ = try await world.status("agent")
             #expect(await sim.counters.requests["PUT /api/agents/:id/presence"] == 1)
             try await world.stop("agent")
-            #expect(await sim.presence(guild: World.guild, user: user) == "offline")
+            // It is waited for for a second at most.
+            try await until("offline") { await sim.presence(guild: World.guild, user: user) == "offline" }
         }
     }
 

@@ -8,7 +8,7 @@ struct SlowFileTests {
     /// Files that come byte by byte have half the turn's time, all of them together; then the message goes without them.
     @Test func filesThatTrickleDoNotSilenceTheAgent() async throws {
         try await withWorld { world in
-            let scene = try await world.scene(["turnTimeoutSeconds": 6])
+            let scene = try await world.scene(["turnTimeoutSeconds": 12])
             world.echo()
             var files: [SimulatedAttachment] = []
             for number in 0..<5 {
@@ -22,7 +22,7 @@ struct SlowFileTests {
             try await world.sim.post(
                 as: scene.human.id, in: scene.channel.id, content: "look at these", attachments: files)
             let delivery = try await world.gateway.delivery("the message") { $0.text == "look at these" }
-            #expect(began.duration(to: .now) < .seconds(6), "before the turn's time is over")
+            #expect(began.duration(to: .now) < .seconds(12), "before the turn's time is over")
             let failed = delivery.json["mediaFailed"]?.array ?? []
             #expect(delivery.media.isEmpty && failed.count == 5)
             #expect(failed.allSatisfy { $0["error"]?.string?.isEmpty == false })

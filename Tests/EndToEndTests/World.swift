@@ -55,6 +55,18 @@ final class World: Sendable {
         return (result.code, (try? JSONValue(parsing: result.json)) ?? .null)
     }
 
+    /// Asks now, so that what is asked next comes behind it, as a gateway's calls do; the answer is waited for later.
+    func asking(
+        _ instance: PluginInstance? = nil, _ handler: @escaping Handler, _ json: JSONValue
+    ) -> Task<(code: RequestResult.Code, json: JSONValue), Never> {
+        let (results, end) = AsyncStream.makeStream(of: RequestResult.self)
+        (instance ?? plugin).request(handler, json.serialized) { end.yield($0) }
+        return Task {
+            for await result in results { return (result.code, (try? JSONValue(parsing: result.json)) ?? .null) }
+            return (.shutDown, .null)
+        }
+    }
+
     @discardableResult
     func configure(
         _ settings: [String: JSONValue], accounts: [String: String], capabilities: [JSONValue] = [],
