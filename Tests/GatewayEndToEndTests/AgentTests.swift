@@ -33,7 +33,7 @@ extension GatewayEndToEnd {
                     accounts: ["worker": room.key, "echo": other.key],
                     agents: [
                         "worker": [
-                            "command": [.string(script)], "timeoutSeconds": 1, "maximumOutputBytes": 100_000,
+                            "command": [.string(script)], "timeoutSeconds": 5, "maximumOutputBytes": 100_000,
                         ], "echo": ["builtin": "echo"],
                     ])
                 let gateway = try await stage.startGateway()

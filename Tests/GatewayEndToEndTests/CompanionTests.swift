@@ -9,11 +9,11 @@ import Testing
 extension GatewayEndToEnd {
     /// An agent of others, whose process stays, as a member of the guild.
     @Suite(.enabled(if: Foreign.has("acp"), "PyPI's fast-agent-mcp: \(Foreign.missing)")) struct Companions {
-        private static func agent(_ model: String, seconds: Double = 120) -> JSONValue {
+        private static func agent(_ model: String, seconds: Double = 280) -> JSONValue {
             [
                 "acp": [
                     "command": [.string(Foreign.program("fast-agent-acp", of: "acp")), "--model", .string(model)],
-                    "permissions": "allow", "directory": "./work",
+                    "permissions": "allow", "directory": "./work", "startSeconds": 240,
                 ], "timeoutSeconds": .double(seconds),
             ]
         }

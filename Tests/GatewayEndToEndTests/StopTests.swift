@@ -212,17 +212,29 @@ extension GatewayEndToEnd {
                     """, to: "worker.sh", mode: 0o700)
                 try stage.configure(
                     accounts: ["worker": room.key], agents: ["worker": ["command": [.string(script)]]])
-                let gateway = try await stage.startGateway()
-                try await room.connected()
-                try await room.post("work")
-                _ = try await eventually("the command to run") {
-                    FileManager.default.fileExists(atPath: stage.directory + "/running") ? true : nil
+                let (gate, running) = (stage.directory + "/gate", stage.directory + "/running")
+                // It has three seconds. Where the machine stood still for as long the turn was cut short, and comes again.
+                for attempt in 1...5 {
+                    unlink(running)
+                    let gateway = try await stage.startGateway()
+                    if attempt == 1 {
+                        try await room.connected()
+                        try await room.post("work")
+                    }
+                    _ = try await eventually("the command to run") {
+                        if FileManager.default.fileExists(atPath: running) { return true }
+                        return await room.answers.isEmpty ? nil : true
+                    }
+                    gateway.signal(SIGTERM)
+                    try await gateway.says("stopping")
+                    // Open at both ends: nobody waits for a command that is gone.
+                    let end = open(gate, O_RDWR | O_CLOEXEC)
+                    try #require(end >= 0)
+                    #expect(write(end, "well\n", 5) == 5)
+                    #expect(try await gateway.end() == 0)
+                    close(end)
+                    if await !room.answers.isEmpty { break }
                 }
-                gateway.signal(SIGTERM)
-                try await gateway.says("stopping")
-                let gate = stage.directory + "/gate"
-                try await blocking { try Data("well\n".utf8).write(to: URL(fileURLWithPath: gate)) }
-                #expect(try await gateway.end() == 0)
                 #expect(await room.answers == ["done: well"])
                 #expect(stage.leftovers() == [])
             }

@@ -187,7 +187,7 @@ import Threads
     @Test func aReloadKeepsThoseThatStayAsTheyAre() async throws {
         let agents: JSONValue = ["a": ["acp": ["command": ["/usr/bin/python3", .string(Self.script)]]]]
         let bench = try TestBench(accounts: ["a": "1"], agents: agents)
-        try await bench.gateway.start()
+        try await bench.start()
         func said(_ id: String) async throws -> String? {
             try await bench.deliver(id, text: "x")
             try await eventually("\(id) is over") { try await bench.journal().contains("settle \(id) 2") }

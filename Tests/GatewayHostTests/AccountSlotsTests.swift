@@ -16,7 +16,7 @@ import Testing
             let scratch = try Scratch()
             go = scratch.path + "/go"
             bench = try TestBench(accounts: ["a": "1", "w": "w" + go], scratch: scratch)
-            try await bench.gateway.start()
+            try await bench.start()
             for account in ["a", "w"] {
                 try await eventually("\(account) runs") { await bench.account(account)["running"]?.bool == true }
             }

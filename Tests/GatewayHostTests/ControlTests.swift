@@ -33,7 +33,7 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> 
         let before = Output()
         #expect(try await blocking { before.tool(file).status(json: false) } == 3)
         #expect(before.complained.contains("no gateway runs here"))
-        try await bench.gateway.start()
+        try await bench.start()
         try await eventually("connected") { await bench.account("a")["connected"]?.bool == true }
 
         let facts = try FileManager.default.attributesOfItem(atPath: bench.scratch.path + "/state/gateway.sock")

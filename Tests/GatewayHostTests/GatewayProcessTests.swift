@@ -68,7 +68,8 @@ let executable: String = {
         try await third.says("gateway runs")
         #expect(third.lines.contains("removed 1 module copies"))
         #expect(Files.names(in: scratch.path + "/state/modules").count == 1)
-        #expect(try await Child(scratch, ["status"]).end() == 0)
+        // The account is started behind that line.
+        try await eventually("all is well") { try await Child(scratch, ["status"]).end() == 0 }
         #expect(try await Child(scratch, ["send", "--account", "a", "--to", "test:g/c", "--text", "x"]).end() == 0)
         kill(third.pid, SIGTERM)
         #expect(await third.end() == 0)

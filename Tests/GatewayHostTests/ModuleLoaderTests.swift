@@ -14,26 +14,32 @@ final class SilentEvents: ModuleEvents {
 @Suite struct ModuleLoaderTests {
     let scratch: Scratch
     let loader: ModuleLoader
+    /// For one that hangs; a good one might be too late for it.
+    let impatient: ModuleLoader
     init() throws {
         scratch = try Scratch()
-        loader = ModuleLoader(
-            directory: try ModuleDirectory(path: scratch.path + "/modules"), openDeadline: .milliseconds(1500),
-            logger: LogLines().logger())
+        let directory = try ModuleDirectory(path: scratch.path + "/modules")
+        loader = ModuleLoader(directory: directory, openDeadline: .seconds(60), logger: LogLines().logger())
+        impatient = ModuleLoader(
+            directory: directory, openDeadline: .milliseconds(1500), logger: LogLines().logger())
     }
 
-    func open(_ path: String, generation: UInt64 = 1) async throws(ModuleError) -> PluginModule {
-        try await loader.open(path, id: "test", generation: ModuleGeneration(generation), events: SilentEvents())
+    func open(
+        _ path: String, generation: UInt64 = 1, by other: ModuleLoader? = nil
+    ) async throws(ModuleError) -> PluginModule {
+        try await (other ?? loader).open(
+            path, id: "test", generation: ModuleGeneration(generation), events: SilentEvents())
     }
 
-    func failure(_ flags: [String]) async throws -> ModuleError {
+    func failure(_ flags: [String], by other: ModuleLoader? = nil) async throws -> ModuleError {
         let path = scratch.path + "/bad.so"
         try TestModule.build(flags, to: path)
-        return try await failure(at: path)
+        return try await failure(at: path, by: other)
     }
 
-    func failure(at path: String) async throws -> ModuleError {
+    func failure(at path: String, by other: ModuleLoader? = nil) async throws -> ModuleError {
         do {
-            let module = try await open(path)
+            let module = try await open(path, by: other)
             await module.shutdown()
         } catch {
             #expect(Files.names(in: scratch.path + "/modules").isEmpty, "a failed attempt leaves its copy behind")
@@ -49,7 +55,7 @@ final class SilentEvents: ModuleEvents {
         #expect(try await failure(["-DTEST_ID=\"other\""]).kind == .identity)
         let refused = try await failure(["-DREFUSE_OPEN"])
         #expect(refused.kind == .open && refused.problem.contains("not today"))
-        let hung = try await failure(["-DHANG_IN_OPEN"])
+        let hung = try await failure(["-DHANG_IN_OPEN"], by: impatient)
         #expect(hung.kind == .open && hung.problem.contains("1.5 s"))
         #expect(try await failure(at: scratch.path + "/nothing.so").kind == .file)
         #expect(try await failure(at: try scratch.write("this is no library", to: "garbage.so")).kind == .file)

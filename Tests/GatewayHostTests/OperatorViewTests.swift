@@ -27,7 +27,7 @@ import Testing
                 ],
                 "b": ["builtin": "echo"],
             ], scratch: scratch)
-        try await bench.gateway.start()
+        try await bench.start()
         for account in ["a", "b"] {
             try await eventually("connected") { await bench.account(account)["connected"]?.bool == true }
         }
@@ -55,7 +55,7 @@ import Testing
         _ = FileManager.default.createFile(atPath: good, contents: nil)
         _ = try await bench.deliver("d4")
         try await eventually("well again") { await bench.account("a")["turns"]?["failuresInRow"]?.int == 0 }
-        #expect(bench.log.contains("succeed again, after 3 that failed"))
+        try await eventually("it is said") { bench.log.contains("succeed again, after 3 that failed") }
         #expect(try await tool(bench) { $0.status(json: false) }.code == 0)
         let last = try await tool(bench) { $0.status(json: true, account: "a", recent: true) }
         let outcomes = try JSONValue(parsing: last.text)["accounts"]?.array?.first?["recent"]?.array?
@@ -66,7 +66,7 @@ import Testing
 
     @Test func anAnswerThatIsRefusedIsAmongTheLastTurns() async throws {
         let bench = try TestBench(accounts: ["a": "1"])
-        try await bench.gateway.start()
+        try await bench.start()
         _ = try await bench.deliver("d1", text: "refuse me")
         try await eventually("refused") {
             let status = await bench.gateway.status(account: "a", recent: true)
@@ -87,7 +87,7 @@ import Testing
                     "failureText": "I cannot answer just now.",
                 ]
             ], scratch: scratch)
-        try await bench.gateway.start()
+        try await bench.start()
         for id in ["d1", "d2"] {
             _ = try await bench.deliver(id)
             try await eventually("\(id) is over") {
@@ -112,13 +112,16 @@ import Testing
 
     @Test func allThatAreHaltedAreTriedAgain() async throws {
         let bench = try TestBench(accounts: ["a": "1", "b": "1", "s": "s"])
-        try await bench.gateway.start()
+        try await bench.start()
         for account in ["a", "b"] {
             try await eventually("runs") { await bench.account(account)["running"]?.bool == true }
             try await bench.tell("block", account)
             try await eventually("blocked") {
                 await bench.account(account)["supervision"]?["phase"]?.string == "blocked"
             }
+        }
+        try await eventually("s is refused") {
+            await bench.account("s")["supervision"]?["phase"]?.string == "refused"
         }
         let unblocked = try await tool(bench) { $0.unblockAll() }
         #expect(unblocked.code == 0 && unblocked.text == "tried again: a, b, s\n", "\(unblocked)")
@@ -181,7 +184,7 @@ import Testing
         options.stopDrain = .zero
         let bench = try TestBench(
             accounts: ["a": "1"], agents: ["a": ["command": ["/bin/sh", "-c", "sleep 1000"]]], options: options)
-        try await bench.gateway.start()
+        try await bench.start()
         _ = try await bench.deliver("d77")
         await bench.gateway.stop()
         #expect(bench.log.contains("cut short by the stop") && bench.log.contains("d77"))
@@ -191,7 +194,7 @@ import Testing
     @Test func aReloadSaysWhatChanged() async throws {
         let bench = try TestBench(
             accounts: ["a": "1", "b": "1", "c": "1"], agents: ["a": ["builtin": "echo"], "old": ["builtin": "echo"]])
-        try await bench.gateway.start()
+        try await bench.start()
         #expect(try await tool(bench) { $0.reload(module: false) }.text == "nothing changed\n")
         try bench.rewrite(
             accounts: ["a": "1", "b": "2", "n": "1"],
@@ -216,7 +219,7 @@ import Testing
 
     @Test func aCommandThatIsNotThereIsAFindingOfTheReload() async throws {
         let bench = try TestBench(accounts: ["a": "1"])
-        try await bench.gateway.start()
+        try await bench.start()
         try bench.rewrite(
             accounts: ["b": "1"], agents: ["a": ["command": ["/nowhere/at-all"]], "b": ["command": ["/etc/passwd"]]])
         let refused = try await tool(bench) { $0.reload(module: false) }
@@ -231,7 +234,7 @@ import Testing
         // At a start it costs no other agent anything, and is told.
         let again = try TestBench(
             accounts: ["a": "1"], agents: ["a": ["builtin": "echo"], "x": ["command": ["/nowhere/at-all"]]])
-        try await again.gateway.start()
+        try await again.start()
         try await eventually("connected") { await again.account("a")["connected"]?.bool == true }
         let status = try await tool(again) { $0.status(json: false) }
         #expect(status.code == 1 && status.text.contains("PROBLEM") && status.text.contains("/nowhere/at-all"))
@@ -245,7 +248,7 @@ import Testing
             #"cat > /dev/null; echo hi > $GATEWAY_TURN_DIRECTORY/f; echo '{"text":"look","media":[{"path":"f"}]}'"#
         let bench = try TestBench(
             accounts: ["a": "1"], agents: ["a": ["command": ["/bin/sh", "-c", .string(script)], "output": "json"]])
-        try await bench.gateway.start()
+        try await bench.start()
         _ = try await bench.deliver("d1")
         try await eventually("sent") { try await bench.journal().contains("send a test:g/c [look] d1 +media") }
         let turns = bench.scratch.path + "/state/turns"
@@ -258,7 +261,7 @@ import Testing
         options.openDeadline = .seconds(60)
         options.stopDrain = .zero
         let bench = try TestBench(accounts: ["a": "1"], options: options)
-        try await bench.gateway.start()
+        try await bench.start()
         try TestModule.build(["-DHANG_IN_OPEN"], to: bench.scratch.path + "/module.so")
         let gateway = bench.gateway
         let reload = Task { try await gateway.reload(module: true) }

@@ -154,7 +154,7 @@ import Testing
             try Data(answer.line.utf8).write(to: URL(filePath: "\(folder)/sharing.\(command).json"))
         }
         try put("status", Self.sharing([Self.member("east", this: true, owned: 1)], accounts: Self.both))
-        try await bench.gateway.start()
+        try await bench.start()
         let alone = try await drain(bench) { $0.drain(within: 5) }
         #expect(alone.code == 1 && alone.errors.contains("no other gateway is there"), "\(alone)")
 
@@ -187,7 +187,7 @@ import Testing
 
     @Test func whereNothingIsSharedThereIsNothingToDrain() async throws {
         let bench = try TestBench(accounts: ["a": "1"], settings: ["tools": true])
-        try await bench.gateway.start()
+        try await bench.start()
         for undo in [false, true] {
             let answer = try await drain(bench) { undo ? $0.undrain() : $0.drain(within: 5) }
             #expect(answer.code == 1 && answer.errors.contains("shares its accounts with no other"), "\(answer)")

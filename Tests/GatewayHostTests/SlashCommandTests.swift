@@ -9,7 +9,7 @@ import Testing
 @Suite struct SlashCommandTests {
     private func bench(_ agents: JSONValue) async throws -> TestBench {
         let bench = try TestBench(accounts: ["a": "1", "b": "2"], agents: agents, settings: ["tools": true])
-        try await bench.gateway.start()
+        try await bench.start()
         try await eventually("connected") { await bench.account("a")["connected"]?.bool == true }
         return bench
     }
@@ -83,7 +83,7 @@ import Testing
         }
         let accounts = ["a": "1", "b": "2"]
         let bench = try TestBench(accounts: accounts, bindings: binding(20), settings: ["tools": true])
-        try await bench.gateway.start()
+        try await bench.start()
         try await eventually("it is asked for") { try await bench.journal().contains("history b 20") }
         try bench.rewrite(accounts: accounts, bindings: binding(5), settings: ["tools": true])
         try await bench.gateway.reload()

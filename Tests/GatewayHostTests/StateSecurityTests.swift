@@ -58,7 +58,7 @@ import Testing
     @Test func idleConnectionsDoNotBlockTheDoor() async throws {
         let scratch = try Scratch()
         let server = try ControlServer(
-            stateDirectory: scratch.path, patience: .milliseconds(200), logger: LogLines().logger()
+            stateDirectory: scratch.path, patience: .seconds(2), logger: LogLines().logger()
         ) { _ in ControlAnswer.success(7) }
         let path = scratch.path
         let answer = try await blocking { () -> JSONValue? in

@@ -9,7 +9,7 @@ import Testing
 @Suite struct ToolTests {
     private func bench(tools: Bool = true) async throws -> TestBench {
         let bench = try TestBench(accounts: ["a": "1", "b": "2"], settings: tools ? ["tools": true] : [:])
-        try await bench.gateway.start()
+        try await bench.start()
         try await eventually("connected") { await bench.account("b")["connected"]?.bool == true }
         return bench
     }

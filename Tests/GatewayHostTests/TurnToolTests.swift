@@ -21,7 +21,7 @@ import Testing
         let bench = try TestBench(
             accounts: ["a": "1", "b": "2"], agents: ["a": .object(agent)], settings: tools ? ["tools": true] : [:],
             options: options, scratch: scratch)
-        try await bench.gateway.start()
+        try await bench.start()
         try await eventually("connected") { await bench.account("b")["connected"]?.bool == true }
         return bench
     }

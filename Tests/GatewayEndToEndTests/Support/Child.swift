@@ -87,7 +87,7 @@ final class Child: Sendable {
     func end(within limit: Duration = .seconds(60)) async throws -> Int32 {
         let code = await ended.value(within: limit, or: Int32.max)
         guard code != Int32.max else { throw TestFailure("process \(pid) did not end within \(limit)") }
-        for done in read { await done.value(within: .seconds(5), or: ()) }
+        for done in read { await done.value(within: .seconds(60), or: ()) }
         return code
     }
 

@@ -22,6 +22,8 @@ final class Fleet: Sendable {
     /// By account's place: the questions in their order.
     let asked = Watched<[[String]]>([])
     private let settings: [String: JSONValue]
+    /// The agent that is a process per turn. Written once: a file that is written anew may not be run for a moment.
+    private let script: String
 
     /// - Parameters:
     ///   - accounts: how many. Every fifth has an agent that is a process per turn, the others an echo.
@@ -32,6 +34,11 @@ final class Fleet: Sendable {
         server: [String: String] = [:]
     ) async throws {
         self.stage = stage
+        script = try stage.write(
+            """
+            #!/bin/sh
+            sed -n 's/.*"text":"\\([^"]*\\)".*/echo: \\1/p'
+            """, to: "answer.sh", mode: 0o700)
         database = try PostgreSQLServer(settings: server)
         human = try await stage.sim.createUser(name: "human")
         var members: [Member] = []
@@ -53,11 +60,6 @@ final class Fleet: Sendable {
     /// Starts one and waits until it runs.
     @discardableResult
     func start(_ gateway: String, within limit: Duration = .seconds(60)) async throws -> Child {
-        let script = try stage.write(
-            """
-            #!/bin/sh
-            sed -n 's/.*"text":"\\([^"]*\\)".*/echo: \\1/p'
-            """, to: "answer.sh", mode: 0o700)
         var sharing = settings["store"]?["postgresql"]?.object ?? [:]
         sharing["url"] = ["env": "FLEET_DATABASE"]
         sharing["gateway"] = .string(gateway)

@@ -148,6 +148,16 @@ final class TestBench: Sendable {
         _ = try scratch.write(file.line, to: "gateway.json")
     }
 
+    /// Starts it, and waits until every account runs or does not come to run: the gateway's start does not wait for those of
+    /// the accounts, and what one says that has not begun is kept for later.
+    func start() async throws {
+        try await gateway.start()
+        try await eventually("the starts of the accounts are over") {
+            let accounts = await gateway.status()["accounts"]?.array ?? []
+            return accounts.allSatisfy { !["idle", "starting"].contains($0["supervision"]?["phase"]?.string) }
+        }
+    }
+
     func rewrite(
         accounts: [String: String], agents: JSONValue = ["a": ["builtin": "echo"]], bindings: JSONValue = [],
         settings: [String: JSONValue] = [:]
@@ -165,7 +175,7 @@ final class TestBench: Sendable {
         try await gateway.command(command, channel: nil, ["accountId": .string(account)])
     }
 
-    /// Lets the module deliver, once the account runs or does not come to run; returns what the host answered.
+    /// Lets the module deliver; returns what the host answered.
     @discardableResult
     func deliver(
         _ id: String, account: String = "a", text: String = "hello", wake: Bool = true, media: JSONValue = [],
@@ -179,11 +189,6 @@ final class TestBench: Sendable {
             "media": media,
         ]
         delivery["command"] = command.map { ["name": .string($0), "arguments": ""] }
-        // The gateway's start does not wait for those of the accounts, and what one that has not begun sends is kept for later.
-        try await eventually("the start of \(account) is over") {
-            let phase = await self.account(account)["supervision"]?["phase"]?.string
-            return phase != "starting" && phase != "idle"
-        }
         return try await gateway.command("deliver", channel: nil, ["raw": .string(JSONValue.object(delivery).line)])[
             "answer"]?.int
     }
