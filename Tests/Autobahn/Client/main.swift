@@ -1,5 +1,6 @@
 // An echo client for Autobahn's fuzzing server: every case of it, over this package's WebSocket transport.
-// usage: autobahn-client ws-port agent
+// usage: autobahn-client PORT AGENT [report]
+// "report": only lets the server write its report once more.
 
 import Foundation
 import SocketIO
@@ -31,6 +32,12 @@ final class Echo: WebSocketHandler {
         socket?.open()
     }
 
+    /// Lets the server write what it found.
+    func report() {
+        number = last + 1
+        open("/updateReports?agent=\(agent)")
+    }
+
     func webSocketOpened() {}
 
     func webSocketReceived(_ bytes: UnsafeRawBufferPointer, isBinary: Bool) {
@@ -43,22 +50,23 @@ final class Echo: WebSocketHandler {
 
     func webSocketEnded(_ end: WebSocketEnd) {
         number += 1
-        if last == 0 {
+        if last == 0, number == 1 {
             print("the fuzzing server cannot be reached: \(end)")
             done()
         } else if number <= last {
             open("/runCase?case=\(number)&agent=\(agent)")
         } else if number == last + 1 {
-            open("/updateReports?agent=\(agent)")
+            report()
         } else {
-            print("\(last) cases")
+            if last > 0 { print("\(last) cases") }
             done()
         }
     }
 }
 
-guard CommandLine.arguments.count == 3, let port = Int(CommandLine.arguments[1]) else {
-    print("usage: autobahn-client PORT AGENT")
+let isReport = CommandLine.arguments.count == 4 && CommandLine.arguments[3] == "report"
+guard isReport || CommandLine.arguments.count == 3, let port = Int(CommandLine.arguments[1]) else {
+    print("usage: autobahn-client PORT AGENT [report]")
     exit(2)
 }
 let agent = CommandLine.arguments[2]
@@ -66,7 +74,7 @@ let loop = try RealtimeLoop()
 let (ended, end) = AsyncStream<Void>.makeStream()
 loop.execute {
     let echo = Echo(loop: loop, port: port, agent: agent) { end.finish() }
-    echo.open("/getCaseCount")
+    if isReport { echo.report() } else { echo.open("/getCaseCount") }
 }
 for await _ in ended {}
 loop.shutdown()
