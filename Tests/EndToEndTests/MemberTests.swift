@@ -37,6 +37,19 @@ import Testing
         }
     }
 
+    /// The answer to what was said of it had not come when it went.
+    @Test func aGuildWhoseAnswerIsLateHearsThatItGoes() async throws {
+        try await withWorld { world in
+            await world.sim.faults.add(
+                RouteFault(method: "PUT", path: "/api/agents", suffix: "/presence", delay: 0.3))
+            let scene = try await world.scene(capabilities: ["presence"])
+            let (sim, user) = (world.sim, scene.agent.id)
+            try await until("idle") { await sim.presence(guild: World.guild, user: user) == "idle" }
+            try await world.stop("agent")
+            try await until("offline") { await sim.presence(guild: World.guild, user: user) == "offline" }
+        }
+    }
+
     @Test func itIsSilentWhereNobodyReportsOrItIsSwitchedOff() async throws {
         for (settings, capabilities) in [([:], []), (["presence": false], ["presence"])]
             as [([String: JSONValue], [JSONValue])]
@@ -49,13 +62,25 @@ import Testing
         }
     }
 
+    /// Nor does the next instance forget to say farewell, though it had nothing else to say.
     @Test func aHandOverIsNoAbsence() async throws {
         try await withWorld { world in
             let scene = try await world.scene(capabilities: ["presence"])
             let (sim, user) = (world.sim, scene.agent.id)
+            @Sendable func puts() async -> Int { await sim.counters.requests["PUT /api/agents/:id/presence"] ?? 0 }
             try await until("idle") { await sim.presence(guild: World.guild, user: user) == "idle" }
-            try await world.stop("agent", drain: 1, handover: true)
+            let stopped = try await world.stop("agent", drain: 1, handover: true)
             #expect(await sim.presence(guild: World.guild, user: user) == "idle")
+            let before = await puts()
+            let next = try world.secondInstance()
+            try await world.configure(
+                [:], accounts: ["agent": scene.agent.apiKey], capabilities: ["presence"], on: next)
+            try await world.start("agent", handover: stopped["handover"], on: next)
+            try await until("it is told") { await puts() > before }
+            #expect(await sim.presence(guild: World.guild, user: user) == "idle")
+            try await world.stop("agent", on: next)
+            try await until("offline") { await sim.presence(guild: World.guild, user: user) == "offline" }
+            await World.blocking { next.shutdown() }
         }
     }
 

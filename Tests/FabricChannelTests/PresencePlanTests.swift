@@ -81,6 +81,20 @@ import Testing
         #expect(other == .init(guild: "b", state: .offline) && plan.farewells.isEmpty)
     }
 
+    @Test func nothingIsSaidBehindTheFarewell() throws {
+        var plan = PresencePlan()
+        plan.connected("a")
+        plan.set(.idle)
+        let put = try put(&plan)
+        plan.began(by: 7)
+        plan.leave()
+        #expect(plan.task == 7 && plan.farewells == ["a"])
+        plan.set(.working)
+        plan.ended(put, isGood: true, now: start)
+        let later = next(&plan, 90)
+        #expect(later == nil && plan.due == nil && plan.task == nil && plan.farewells == ["a"])
+    }
+
     @Test func aGuildThatComesBackIsToldAgain() throws {
         var plan = PresencePlan()
         plan.connected("a")

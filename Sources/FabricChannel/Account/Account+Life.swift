@@ -41,7 +41,9 @@ extension Account {
         statusChanged()
         restoreSubDiscussions(stored)
         inbox.knowsStop = environment.commands.names.contains(SlashCommand.stop)
-        if handover == nil, settings.hostCapabilities.contains("presence") { presence.set(.idle) }
+        // After a hand-over too: the last instance may have owed its guilds a word, and they hear a farewell only from one that
+        // has told them something.
+        if settings.hostCapabilities.contains("presence") { presence.set(inbox.openTurns.isEmpty ? .idle : .working) }
         followSession()
         handle(Outgoing.Event.tick)
     }

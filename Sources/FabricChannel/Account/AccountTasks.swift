@@ -12,6 +12,8 @@ struct AccountTasks {
     mutating func ended(_ number: UInt64) { running[number] = nil }
     func cancel(_ number: UInt64) { running[number]?.cancel() }
 
+    func running(_ number: UInt64) -> Task<Void, Never>? { running[number] }
+
     /// All that are under way. They stay until they have ended: an account whose end is waited for twice waits for them twice.
     var all: [Task<Void, Never>] { Array(running.values) }
 }

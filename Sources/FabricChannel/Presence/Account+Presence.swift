@@ -10,7 +10,7 @@ extension Account {
 
     func sayPresence() {
         guard settings.saysPresence, !ending.hasBegun, let put = presence.next(now: .now) else { return armTimer() }
-        run { account in
+        let task = run { account in
             do {
                 guard let number = account.inbox.number(of: put.guild), let link = account.links[number] else {
                     throw CancellationError()
@@ -27,12 +27,19 @@ extension Account {
             }
             account.sayPresence()
         }
+        presence.began(by: task)
     }
 
-    /// At the end of a run: the guilds hear that the agent is away, as far as a second allows. Its tasks are over, its
-    /// session is not.
+    /// At the end of a run: the guilds hear that the agent is away, as far as a second allows, after one for what is being
+    /// said: it must not come behind the farewell.
     func sayFarewell() async {
         guard settings.saysPresence else { return }
+        presence.leave()
+        if let number = presence.task, let task = tasks.running(number) {
+            let alarm = loop.schedule(after: .seconds(1)) { task.cancel() }
+            await task.value
+            alarm.cancel()
+        }
         let user = inbox.user
         let goodbyes = presence.farewells.compactMap { node -> (FabricGuild, String)? in
             guard let number = inbox.number(of: node), let link = links[number],

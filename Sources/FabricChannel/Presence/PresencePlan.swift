@@ -31,6 +31,9 @@ struct PresencePlan: Sendable {
     private(set) var wanted: State?
     private var guilds: [String: Guild] = [:]
     private var underWay: Put?
+    /// The task that says what is under way.
+    private(set) var task: UInt64?
+    private var isLeaving = false
 
     /// The gateway says what the agent does.
     mutating func set(_ state: State) { wanted = state }
@@ -41,9 +44,12 @@ struct PresencePlan: Sendable {
     /// The session has the guild no more.
     mutating func keep(_ known: Set<String>) { guilds = guilds.filter { known.contains($0.key) } }
 
+    /// The agent goes: nothing more is said of it but that, or it would be there again for ever.
+    mutating func leave() { isLeaving = true }
+
     /// What to say now, if anything; it is under way until ``ended(_:isGood:now:)``.
     mutating func next(now: ContinuousClock.Instant) -> Put? {
-        guard underWay == nil, let wanted else { return nil }
+        guard underWay == nil, !isLeaving, let wanted else { return nil }
         let due = guilds.filter { $0.value.said != wanted && ($0.value.next ?? now) <= now }
         // In a fixed order, so that no guild waits for ever behind one that fails: that one waits for its pause.
         guard let guild = due.keys.min() else { return nil }
@@ -52,9 +58,13 @@ struct PresencePlan: Sendable {
         return underWay
     }
 
+    /// - Parameter task: who says what ``next(now:)`` gave.
+    mutating func began(by task: UInt64) { self.task = task }
+
     mutating func ended(_ put: Put, isGood: Bool, now: ContinuousClock.Instant) {
         guard underWay == put else { return }
         underWay = nil
+        task = nil
         guard guilds[put.guild] != nil else { return }
         guilds[put.guild]?.next = now.advanced(by: Self.pause)
         guard isGood else { return }
@@ -64,7 +74,7 @@ struct PresencePlan: Sendable {
 
     /// When ``next(now:)`` may have something to say.
     var due: ContinuousClock.Instant? {
-        guard underWay == nil, let wanted else { return nil }
+        guard underWay == nil, !isLeaving, let wanted else { return nil }
         return guilds.values.filter { $0.said != wanted }.compactMap(\.next).min()
     }
 
