@@ -83,6 +83,27 @@ import Testing
         await server.stop()
     }
 
+    /// Two requests at once, and an answer that nobody reads: it is closed, though the second is whole.
+    @Test func answersThatNobodyReadsAreNotKept() async throws {
+        let scratch = try Scratch()
+        let large = JSONValue.string(String(repeating: "x", count: 4 << 20))
+        let server = try ControlServer(
+            stateDirectory: scratch.path, patience: .milliseconds(100), logger: LogLines().logger()
+        ) { _ in ControlAnswer.success(large) }
+        let path = scratch.path
+        let isClosed = try await blocking { () -> Bool in
+            guard let address = try? ControlAddress(stateDirectory: path), let socket = try? ControlAddress.socket()
+            else { return false }
+            defer { close(socket) }
+            guard address.lend({ connect(socket, $0, $1) }) == 0 else { return false }
+            _ = send(socket, "{}\n{}\n", 6, Int32(MSG_NOSIGNAL))
+            var entry = pollfd(fd: socket, events: 0, revents: 0)
+            return poll(&entry, 1, 60_000) == 1 && entry.revents & Int16(POLLHUP) != 0
+        }
+        #expect(isClosed)
+        await server.stop()
+    }
+
     @Test func aRequestThatTricklesIsNotWaitedForForEver() async throws {
         let scratch = try Scratch()
         let server = try ControlServer(

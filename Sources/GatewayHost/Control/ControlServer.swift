@@ -191,7 +191,8 @@ final class ControlServer: Sendable {
             receive(descriptor, &connections)
         }
         guard var connection = connections[descriptor] else { return }
-        let isWhole = connection.incoming[connection.searched...].contains(UInt8(ascii: "\n"))
+        let isWhole =
+            connection.outgoing.isEmpty && connection.incoming[connection.searched...].contains(UInt8(ascii: "\n"))
         if !connection.busy, !isWhole, .now >= connection.deadline(patience) {
             if connection.outgoing.isEmpty, !connection.finished {
                 let refusal = ControlAnswer.failure(
