@@ -97,6 +97,15 @@ import Testing
         }
     }
 
+    /// However late somebody looks.
+    @Test func whatHasEndedDidNotTakeTooLong() {
+        let late = Duration.seconds(-5)
+        #expect(CommandProcess.verdict(nil, hasEnded: true, left: late) == nil)
+        #expect(CommandProcess.verdict(nil, hasEnded: false, left: late) == .timedOut)
+        #expect(CommandProcess.verdict(nil, hasEnded: false, left: .seconds(1)) == nil)
+        #expect(CommandProcess.verdict(.flooded, hasEnded: true, left: late) == .flooded)
+    }
+
     @Test func aFloodIsStoppedAtItsBound() async throws {
         #expect(try await failure(agent("yes", output: 100_000)).contains("100000 bytes"))
         #expect(

@@ -117,8 +117,7 @@ final class CommandProcess: Sendable {
             }
             if polled[3].revents != 0 { takeErrors(&pipes, into: &errors) }
             exited = polled[0].revents != 0 || (watch < 0 && hasExited(pid))
-            // What ended while this thread, or the machine, stood still did not take too long.
-            if !exited, forced == nil, left <= .zero { forced = .timedOut }
+            forced = Self.verdict(forced, hasEnded: exited, left: left)
         }
         if exited {
             // What it wrote before it ended is still in the pipes; whoever inherited them is not waited for.
@@ -131,6 +130,11 @@ final class CommandProcess: Sendable {
         ended.end = forced ?? fate
         ended.errors = String(decoding: errors.suffix(Self.keptErrors), as: UTF8.self).trimmingEnd()
         return ended
+    }
+
+    /// Why it is to be ended, if it is. What has ended while this thread, or the machine, stood still did not take too long.
+    static func verdict(_ forced: End?, hasEnded: Bool, left: Duration) -> End? {
+        forced ?? (!hasEnded && left <= .zero ? .timedOut : nil)
     }
 
     /// A descriptor that tells when the child ends; −1 if the system has none to give.
