@@ -76,9 +76,13 @@ import Timing
     }
 
     @Test func aBoundForLoginsThatRenewalsExceed() {
-        #expect(AccountChecks.pace(of: 1000, atMost: 0).isEmpty && AccountChecks.pace(of: 960, atMost: 2).isEmpty)
-        #expect(AccountChecks.pace(of: 1_000_000, atMost: 100_000).isEmpty)
-        let findings = AccountChecks.pace(of: 961, atMost: 2)
+        func pace(_ accounts: Int, _ most: Int, every seconds: Double = 480) -> [DoctorFinding] {
+            AccountChecks.pace(of: accounts, every: seconds, atMost: most)
+        }
+        #expect(pace(1000, 0).isEmpty && pace(960, 2).isEmpty && pace(1_000_000, 100_000).isEmpty)
+        #expect(pace(600, 9, every: 60).map(\.level) == [.warning] && pace(600, 10, every: 60).isEmpty)
+        #expect(pace(2, 1, every: 1e-300).map(\.level) == [.warning])
+        let findings = pace(961, 2)
         #expect(levels(findings, "need 3 logins a second, more than 2") == [.warning], "\(findings)")
         #expect(findings.first?.remedy.contains("at least 6") == true)
     }

@@ -17,15 +17,14 @@ struct AccountChecks {
         return accounts.accounts.map(judge) + twins(accounts.accounts)
     }
 
-    /// How long a session lasts: guilds' tokens of 15 min are renewed after eight.
-    private static let sessionSeconds = 480
-
     /// A bound below what renewals need cuts accounts off, one after the other, minutes after a start that looked well.
-    static func pace(of accounts: Int, atMost most: Int) -> [DoctorFinding] {
-        let needed = accounts / sessionSeconds + (accounts.isMultiple(of: sessionSeconds) ? 0 : 1)
+    /// - Parameter seconds: `sessionSeconds`; guilds' tokens of 15 min are renewed after eight minutes at the latest.
+    static func pace(of accounts: Int, every seconds: Double, atMost most: Int) -> [DoctorFinding] {
+        let seconds = min(max(seconds, 1), 480)
+        let needed = Int((Double(accounts) / seconds).rounded(.up))
         guard most > 0, needed > most else { return [] }
         let what =
-            "\(accounts) accounts that log in again every eight minutes need \(needed) logins a second, more than \(most)"
+            "\(accounts) accounts that log in again every \(Int(seconds)) s need \(needed) logins a second, more than \(most)"
         let remedy = "Set it to at least \(2 * needed), or to 0 (no bound)"
         return [DoctorFinding(.warning, what, at: "channels.fabric.loginsPerSecond", remedy: remedy)]
     }

@@ -54,7 +54,8 @@ public struct Doctor {
         }
         findings += AccountChecks(file: file, gateway: state.status).findings(accounts)
         findings += AccountChecks.pace(
-            of: accounts.accounts.count(where: \.mayStart), atMost: configuration.loginsPerSecond)
+            of: accounts.accounts.count(where: \.mayStart), every: configuration.sessionSeconds,
+            atMost: configuration.loginsPerSecond)
         findings += AgentChecks(file: file).findings(accounts.accounts.map(\.accountId))
         findings += await DatabaseChecks.findings(
             configuration, accounts, stateDirectory: ConfigurationCheck.stateDirectory(of: file), gateway: state.status,
