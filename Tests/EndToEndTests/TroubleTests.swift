@@ -19,13 +19,13 @@ struct TroubleTests {
                 RouteFault(
                     method: "POST", path: "/api/channels", suffix: "/messages", status: 500,
                     message: "the database is away"))
-            async let sent = world.send(ask(world, scene, "patience"))
+            let sent = Task { [json = ask(world, scene, "patience")] in await world.send(json) }
             let status = try await world.status("the problem") { problem($0).contains("the database is away") }
             #expect(status["outbox"]?.int == 1)
             let seconds = status["outboxProblem"]?["seconds"]?.int ?? -1
             #expect(seconds >= 0 && seconds < 60)
             await world.sim.faults.clear()
-            let (code, _) = await sent
+            let (code, _) = await sent.value
             #expect(code == .ok)
             try await world.status("no problem") { $0["outboxProblem"] == nil && $0["outbox"]?.int == 0 }
             #expect(await world.sim.history(scene.channel.id).map(\.content) == ["patience"])

@@ -24,8 +24,8 @@ enum FreePort {
         throw SimulatorError("found no free port on 127.0.0.1 between \(range.lowerBound) and \(range.upperBound)")
     }
 
-    /// Keeps a port ours while nobody listens on it: others find it taken, and who connects is refused. The listener binds
-    /// beside it, since both allow that. Nil where it cannot be kept; the listener says why if it cannot bind either.
+    /// Keeps a port ours while nobody listens on it: others find it taken, and who connects is refused. The listener can
+    /// bind beside it, for both set SO_REUSEADDR and this one does not listen. Nil where it cannot be kept; the listener says why if it cannot bind either.
     static func keep(_ port: Int) -> Int32? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }

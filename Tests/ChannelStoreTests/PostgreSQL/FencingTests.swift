@@ -62,6 +62,7 @@ struct FencingTests {
 
     /// All look when the lease ends, and only one of them deletes: none may report what was before.
     @Test func thoseThatLetOneGoInTheSameMomentAllSeeThatItIsGone() async throws {
+        var undisturbed = 0
         for round in 0..<5 {
             let cluster = try Cluster()
             let silent = try await cluster.member("silent", lease: 600)
@@ -84,9 +85,11 @@ struct FencingTests {
                 return try await group.reduce(into: []) { $0.append($1) }
             }
             // One that stands still for a second with the lock in its hand keeps the others from knowing: they say so.
-            let isHeldUp = cluster.log(.warning).contains { $0.contains("cannot be freed") }
-            #expect(isHeldUp || seen.allSatisfy { $0 == (others.count, 1) }, "round \(round): \(seen)")
+            guard !cluster.log(.warning).contains(where: { $0.contains("cannot be freed") }) else { continue }
+            undisturbed += 1
+            #expect(seen.allSatisfy { $0 == (others.count, 1) }, "round \(round): \(seen)")
         }
+        #expect(undisturbed > 0)
     }
 
     /// As a process that is stopped (SIGSTOP) after it began to write.

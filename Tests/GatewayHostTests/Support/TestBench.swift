@@ -148,8 +148,8 @@ final class TestBench: Sendable {
         _ = try scratch.write(file.line, to: "gateway.json")
     }
 
-    /// Starts it, and waits until every account runs or does not come to run: the gateway's start does not wait for those of
-    /// the accounts, and what one says that has not begun is kept for later.
+    /// Starts it, and waits until every account runs or does not come to run. The gateway's start does not wait for them, and
+    /// what is sent for an account that has not started is kept for later.
     func start() async throws {
         try await gateway.start()
         try await eventually("the starts of the accounts are over") {
