@@ -69,7 +69,10 @@ import Testing
             let (sim, user) = (world.sim, scene.agent.id)
             @Sendable func puts() async -> Int { await sim.counters.requests["PUT /api/agents/:id/presence"] ?? 0 }
             try await until("idle") { await sim.presence(guild: World.guild, user: user) == "idle" }
-            let stopped = try await world.stop("agent", drain: 1, handover: true)
+            // A turn that the gateway may see end before it has said anything to the next instance.
+            try await world.sim.post(as: scene.human.id, in: scene.channel.id, content: "question")
+            let turn = try await world.gateway.delivery("question") { $0.wake }
+            let stopped = try await world.stop("agent", handover: true)
             #expect(await sim.presence(guild: World.guild, user: user) == "idle")
             let before = await puts()
             let next = try world.secondInstance()
@@ -78,6 +81,7 @@ import Testing
             try await world.start("agent", handover: stopped["handover"], on: next)
             try await until("it is told") { await puts() > before }
             #expect(await sim.presence(guild: World.guild, user: user) == "idle")
+            next.settle(turn.id, .finished)
             try await world.stop("agent", on: next)
             try await until("offline") { await sim.presence(guild: World.guild, user: user) == "offline" }
             await World.blocking { next.shutdown() }

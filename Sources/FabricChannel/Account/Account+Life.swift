@@ -42,8 +42,8 @@ extension Account {
         restoreSubDiscussions(stored)
         inbox.knowsStop = environment.commands.names.contains(SlashCommand.stop)
         // After a hand-over too: the last instance may have owed its guilds a word, and they hear a farewell only from one that
-        // has told them something.
-        if settings.hostCapabilities.contains("presence") { presence.set(inbox.openTurns.isEmpty ? .idle : .working) }
+        // has told them something. Idle also where a turn is open: the host begins with that, and says only what is otherwise.
+        if settings.hostCapabilities.contains("presence") { presence.set(.idle) }
         followSession()
         handle(Outgoing.Event.tick)
     }

@@ -25,7 +25,8 @@ enum FreePort {
     }
 
     /// Keeps a port ours while nobody listens on it: others find it taken, and who connects is refused. The listener can
-    /// bind beside it, for both set SO_REUSEADDR and this one does not listen. Nil where it cannot be kept; the listener says why if it cannot bind either.
+    /// bind beside it, for both set SO_REUSEADDR and this one does not listen. Nil where it cannot be kept; the listener says
+    /// why if it cannot bind either.
     static func keep(_ port: Int) -> Int32? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
